@@ -1,0 +1,266 @@
+"""From configuration to objects: compose YAML -> plain dict -> build.
+
+A node is a constructor call: `_target_` is the dotted path of a class (or of a function that makes one),
+everything else its arguments under their Python names. `build` is short on purpose: it resolves only
+what eqvae itself defines, so that a configuration found inside a checkpoint can't run other code, and it
+names the place of every mistake, such as `model.encoder.widht`.
+"""
+
+import difflib
+import importlib
+import inspect
+import types
+import typing
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal, Union
+
+CONFIG_DIR = Path(__file__).resolve().parents[1] / "configs"
+TARGET, PARTIAL, MISSING = "_target_", "_partial_", "???"
+
+
+def compose(
+    overrides: Sequence[str] = (),
+    config_dir: str | Path | None = None,
+    *,
+    name: str = "train",
+    image_shape: tuple[int, int, int] | None = None,
+) -> dict[str, Any]:
+    """The configuration as a plain dict, as `scripts/train.py` would see it.
+
+    Args:
+        overrides: what would follow the script's name, such as ["model=plain", "data.batch_size=32"].
+        config_dir: folder of the YAML files; the repository's `configs` if None.
+        name: the top file, without ".yaml".
+        image_shape: (C, H, H) of the data; without it nodes that need it keep their interpolation.
+
+    Returns:
+        Nested dicts, lists and numbers; nothing of Hydra's.
+
+    Raises:
+        FileNotFoundError: if the folder is not there.
+        ValueError: if an override names an unknown key or choice.
+
+    Example:
+        config = compose(["model=plain", "data=sprites"])
+        datamodule = build(config["data"])
+    """
+    from hydra import compose as hydra_compose
+    from hydra import initialize_config_dir
+    from hydra.errors import HydraException
+
+    folder = Path(config_dir or CONFIG_DIR).resolve()
+    if not (folder / f"{name}.yaml").is_file():
+        raise FileNotFoundError(
+            f"config_dir must hold {name}.yaml; {folder} does not. Pass the repository's configs folder."
+        )
+    try:
+        with initialize_config_dir(config_dir=str(folder), version_base="1.3"):
+            config = hydra_compose(config_name=name, overrides=list(overrides))
+    except HydraException as error:
+        raise ValueError(" ".join(str(error).split())) from error
+    plain = to_plain(config)
+    return plain if image_shape is None else fill_image(plain, image_shape)
+
+
+def to_plain(config: Any) -> Any:
+    """OmegaConf -> dict and list, resolved; interpolations of values not known yet stay as text."""
+    from omegaconf import DictConfig, ListConfig, OmegaConf
+    from omegaconf.errors import InterpolationToMissingValueError
+
+    def item(node: Any, key: Any) -> Any:
+        if OmegaConf.is_missing(node, key):
+            return MISSING
+        try:
+            return to_plain(node[key])
+        except InterpolationToMissingValueError:
+            return node._get_node(key)._value()
+
+    if isinstance(config, DictConfig):
+        return {key: item(config, key) for key in config}
+    if isinstance(config, ListConfig):
+        return [item(config, index) for index in range(len(config))]
+    return config
+
+
+def fill_image(config: dict[str, Any], image_shape: tuple[int, int, int]) -> dict[str, Any]:
+    """Set `image.size` and `image.channels` from (C, H, H) and resolve what waited for them."""
+    from omegaconf import OmegaConf
+
+    channels, size, _ = image_shape
+    filled = OmegaConf.create({**config, "image": {"size": int(size), "channels": int(channels)}})
+    return to_plain(filled)
+
+
+def build(
+    config: Any,
+    *,
+    allow: Sequence[str] = ("eqvae.",),
+    path: str = "",
+    constructors_only: bool = False,
+    **extra: Any,
+) -> Any:
+    """Build the object that a plain configuration describes, its parts first.
+
+    Args:
+        config: nested dicts and lists; a dict with `_target_` is a call, with `_partial_: true` one
+            that still waits for arguments.
+        allow: prefixes of what may be built. Both the written path and the module that really defines
+            the object must have one.
+        path: where in the configuration this node lies, for messages.
+        constructors_only: refuse functions, as for configurations that a stranger may have written.
+        extra: arguments for the outermost call that no configuration can hold.
+
+    Raises:
+        ValueError: if a target is not allowed or not there, an argument is unknown, missing or of the
+            wrong kind, or the constructor refuses its value; the message names the path.
+
+    Example:
+        >>> build({"_target_": "eqvae.symmetry.Symmetry", "rotations": 8}).name
+        'C8'
+    """
+    how = {"allow": tuple(allow), "constructors_only": constructors_only}
+    if isinstance(config, list | tuple):
+        return [build(part, path=_join(path, index), **how) for index, part in enumerate(config)]
+    if not isinstance(config, dict):
+        return config
+    if TARGET not in config:
+        return {key: build(part, path=_join(path, key), **how) for key, part in config.items()}
+
+    target = resolve(config[TARGET], how["allow"], path, constructors_only=constructors_only)
+    given = {key: part for key, part in config.items() if key not in (TARGET, PARTIAL)}
+    waits = bool(config.get(PARTIAL, False))
+    _check_names(target, config[TARGET], given, extra, path, waits)
+    arguments = {key: build(part, path=_join(path, key), **how) for key, part in given.items()}
+    _check_kinds(target, arguments, path)
+    if waits:
+        return partial(target, **arguments, **extra)
+    try:
+        return target(**arguments, **extra)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: {error}" if path else str(error)) from error
+
+
+def resolve(
+    target: Any, allow: Sequence[str], path: str = "", *, constructors_only: bool = False
+) -> Any:
+    """The class or function behind a dotted path, if it is really defined where it is allowed.
+
+    The walk never passes through a module's imports: after the longest importable module name comes a
+    class or function whose own `__module__` is allowed, then at most its public alternative
+    constructors. So `eqvae.config.importlib.import_module` and `eqvae.vae.nn.Module` are refused.
+
+    Raises:
+        ValueError: if the target is not allowed, not there, or not a class or function.
+    """
+    where = f"{path}: " if path else ""
+    if not isinstance(target, str) or not target.startswith(tuple(allow)):
+        raise ValueError(
+            f"{where}_target_ must start with one of {sorted(allow)}; got {target!r}, which is refused."
+        )
+    parts = target.split(".")
+    if not all(part.isidentifier() and not part.startswith("_") for part in parts):
+        raise ValueError(f"{where}_target_ must be a dotted path of public names; got {target!r}.")
+    module, rest = _longest_module(parts)
+    found: Any = module
+    for name in rest:
+        if not hasattr(found, name):
+            known = [n for n in dir(found) if not n.startswith("_")]
+            raise ValueError(f"{where}{target!r} is not there{_closest(name, known)}.")
+        found = getattr(found, name)
+        if not _is_defined_in(found, allow):
+            raise ValueError(
+                f"{where}{target!r} is refused: it is not a class or function that "
+                f"{' or '.join(sorted(allow))} defines."
+            )
+    alternative = isinstance(getattr(found, "__self__", None), type)
+    if not rest or (constructors_only and not (isinstance(found, type) or alternative)):
+        raise ValueError(f"{where}{target!r} is refused: it is not a class.")
+    return found
+
+
+def _longest_module(parts: list[str]) -> tuple[types.ModuleType, list[str]]:
+    module, depth = importlib.import_module(parts[0]), 1
+    while depth < len(parts):
+        name = ".".join(parts[: depth + 1])
+        try:
+            module = importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name != name:  # a module of ours that lacks a dependency
+                raise
+            break
+        depth += 1
+    return module, parts[depth:]
+
+
+def _is_defined_in(found: Any, allow: Sequence[str]) -> bool:
+    kind = isinstance(found, type | types.FunctionType | types.MethodType)
+    return kind and f"{getattr(found, '__module__', '')}.".startswith(tuple(allow))
+
+
+def _check_names(
+    target: Any, name: str, given: dict, extra: dict, path: str, waits: bool
+) -> None:
+    parameters = inspect.signature(target).parameters
+    accepted = [
+        key for key, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+    ]
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    for key, value in given.items():
+        if key not in accepted and not open_ended:
+            raise ValueError(
+                f"{_join(path, key)} is not an argument of {name}{_closest(key, accepted)}. "
+                f"Accepted: {', '.join(accepted)}."
+            )
+        if isinstance(value, str) and value == MISSING:
+            raise ValueError(f"{_join(path, key)} must be given: {name} needs it.")
+    needed = [key for key in accepted if parameters[key].default is inspect.Parameter.empty]
+    missing = [key for key in needed if key not in given and key not in extra]
+    if missing and not waits:
+        raise ValueError(f"{_join(path, missing[0])} must be given: {name} needs it.")
+
+
+def _check_kinds(target: Any, arguments: dict[str, Any], path: str) -> None:
+    """Compare numbers, texts and choices with the annotations; everything else is not our business."""
+    try:
+        hints = typing.get_type_hints(target.__init__ if isinstance(target, type) else target)
+    except (NameError, TypeError):
+        return
+    for key, value in arguments.items():
+        expected = _simple_kinds(hints.get(key))
+        if expected and not any(_is_a(value, kind) for kind in expected):
+            names = " or ".join(
+                repr(k) if not isinstance(k, type) else k.__name__ for k in expected
+            ).replace("NoneType", "null")
+            raise ValueError(f"{_join(path, key)} must be {names}; got {value!r}.")
+
+
+def _simple_kinds(hint: Any) -> tuple:
+    """The alternatives of an annotation made of int, float, bool, str, None and literals, else ()."""
+    if hint in (int, float, bool, str, type(None)):
+        return (hint,)
+    origin = typing.get_origin(hint)
+    if origin is Literal:
+        return typing.get_args(hint)
+    if origin in (Union, types.UnionType):
+        alternatives = [_simple_kinds(part) for part in typing.get_args(hint)]
+        return sum(alternatives, ()) if all(alternatives) else ()
+    return ()
+
+
+def _is_a(value: Any, kind: Any) -> bool:
+    if not isinstance(kind, type):
+        return value == kind
+    if isinstance(value, bool):
+        return kind is bool
+    return isinstance(value, (int, float) if kind is float else kind)
+
+
+def _closest(name: str, known: Sequence[str]) -> str:
+    match = difflib.get_close_matches(str(name), known, n=1)
+    return f"; did you mean {match[0]!r}?" if match else ""
+
+
+def _join(path: str, key: Any) -> str:
+    return f"{path}.{key}" if path else str(key)

@@ -1,0 +1,30 @@
+"""Data: where images come from, the motions they are given, and the batches they come in."""
+
+from eqvae.data.choices import folder, mnist, mnist5k, npz, sprites
+from eqvae.data.datamodule import ImageDataModule, PosedImages
+from eqvae.data.images import ImageSet, ImageSource
+from eqvae.data.posing import Posing, Rotated, RotatedShifted, Upright
+from eqvae.data.sources import MNIST, SHAPES, Folder, MNIST5k, Npz, Shape, Sprites
+
+__all__ = [
+    "MNIST",
+    "SHAPES",
+    "Folder",
+    "ImageDataModule",
+    "ImageSet",
+    "ImageSource",
+    "MNIST5k",
+    "Npz",
+    "PosedImages",
+    "Posing",
+    "Rotated",
+    "RotatedShifted",
+    "Shape",
+    "Sprites",
+    "Upright",
+    "folder",
+    "mnist",
+    "mnist5k",
+    "npz",
+    "sprites",
+]

@@ -1,0 +1,194 @@
+"""One datamodule for every source and posing: load, split, pose once, serve batches from memory.
+
+A batch is a dict {"image": float32 (B, C, H, H), "pose": float32 (B, 4) the true motion or NaN,
+"label": int64 (B,) or -1, "index": int64 (B,) into the whole data set}.
+"""
+
+from collections.abc import Sequence
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
+
+from eqvae.data.images import ImageSet, ImageSource
+from eqvae.data.posing import Posing, pose_images
+from eqvae.data.splitting import check_fractions, split_rows
+
+SPLITS = ("train", "val", "test")
+
+
+class PosedImages(Dataset):
+    """Posed images in memory, indexed in whole batches.
+
+    Attributes:
+        images: (N, C, H, H) float32 in [0, 1].
+        poses: true motions (N, 4), NaN where unknown.
+        labels: (N,) int64, -1 where unknown.
+        indices: (N,) int64 into the whole data set.
+    """
+
+    def __init__(self, source: ImageSet, rows: Tensor, posing: Posing):
+        self.images, self.poses = pose_images(source, rows, posing)
+        self.labels = torch.full_like(rows, -1) if source.labels is None else source.labels[rows]
+        self.indices = rows
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, row: int | slice | Tensor) -> dict[str, Tensor]:
+        return {
+            "image": self.images[row],
+            "pose": self.poses[row],
+            "label": self.labels[row],
+            "index": self.indices[row],
+        }
+
+    def __getitems__(self, rows: list[int]) -> dict[str, Tensor]:
+        return self[torch.tensor(rows)]
+
+
+class ImageDataModule(pl.LightningDataModule):
+    """Images of a source, split, and posed once before training.
+
+    The split and the poses depend on nothing but the seeds. A data set's own test part stays the
+    test split; `split` then divides the rest between train and val.
+
+    Args:
+        source: where the images come from.
+        pose: the law of the motions they are given.
+        batch_size: images in a batch.
+        split: fractions of train, val and test.
+        seed: of the split and of the order of training batches.
+        num_workers: loader processes; 0 is fast enough, as everything is in memory.
+
+    Raises:
+        ValueError: if a number is out of its range.
+    """
+
+    def __init__(
+        self,
+        source: ImageSource,
+        pose: Posing,
+        batch_size: int = 128,
+        split: Sequence[float] = (0.8, 0.1, 0.1),
+        seed: int = 0,
+        num_workers: int = 0,
+    ):
+        super().__init__()
+        if not isinstance(pose, Posing):
+            raise ValueError(
+                f"pose must be a Posing; got {pose!r}. "
+                "Choose data/pose=upright, rotated or rotated_shifted."
+            )
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise ValueError(
+                f"batch_size must be a whole number of at least 1; got {batch_size!r}."
+            )
+        if not isinstance(num_workers, int) or num_workers < 0:
+            raise ValueError(
+                f"num_workers must be a whole number of at least 0; got {num_workers!r}."
+            )
+        check_fractions(split)
+        self.source = source
+        self.pose = pose
+        self.batch_size = batch_size
+        self.split = tuple(split)
+        self.seed = seed
+        self.num_workers = num_workers
+        self._images: ImageSet | None = None
+        self._posed: dict[str, PosedImages] = {}
+
+    def setup(self, stage: str | None = None) -> None:
+        """Load, check, split and pose; a second call does nothing.
+
+        Raises:
+            FileNotFoundError: if the source's files are missing.
+            ValueError: if the images cannot be used as asked; the message says why and the way out.
+        """
+        if self._posed:
+            return
+        images = self.source.load().usable()
+        parts = split_rows(images, self.split, self.seed)
+        self._posed = {
+            name: PosedImages(images, rows, self.pose)
+            for name, rows in zip(SPLITS, parts, strict=True)
+        }
+        self._images = images
+
+    @property
+    def images(self) -> ImageSet:
+        """The source's images before posing."""
+        self._split("train")
+        return self._images
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, H) of the posed images."""
+        return tuple(self.train.images.shape[1:])
+
+    @property
+    def train(self) -> PosedImages:
+        return self._split("train")
+
+    @property
+    def val(self) -> PosedImages:
+        return self._split("val")
+
+    @property
+    def test(self) -> PosedImages:
+        return self._split("test")
+
+    def posed(self, split: str, pose: Posing) -> PosedImages:
+        """The images of a split under another posing, such as rotated after training on upright.
+
+        Args:
+            split: "train", "val" or "test".
+            pose: the other posing; the same seed gives the same angles under every posing.
+        """
+        return PosedImages(self.images, self._split(split).indices, pose)
+
+    def loader(self, dataset: PosedImages) -> DataLoader:
+        """All images of a data set in order, the last batch as large as it comes."""
+        return self._loader(dataset)
+
+    def train_dataloader(self) -> DataLoader:
+        # seeded by (seed, epoch): a resumed run sees the same batches as an uninterrupted one
+        order = DistributedSampler(
+            self.train,
+            num_replicas=self.trainer.world_size if self.trainer else 1,
+            rank=self.trainer.global_rank if self.trainer else 0,
+            seed=self.seed,
+        )
+        # one image alone has no batch statistics
+        single_left = len(order) > self.batch_size and len(order) % self.batch_size == 1
+        return self._loader(self.train, sampler=order, drop_last=single_left)
+
+    def val_dataloader(self) -> DataLoader:
+        return self._loader(self.val)
+
+    def test_dataloader(self) -> DataLoader:
+        return self._loader(self.test)
+
+    def _split(self, name: str) -> PosedImages:
+        if name not in SPLITS:
+            raise ValueError(f"split must be one of {list(SPLITS)}; got {name!r}.")
+        if not self._posed:
+            raise RuntimeError("the data are not loaded yet. Call datamodule.setup() first.")
+        return self._posed[name]
+
+    def _loader(self, dataset: PosedImages, **how) -> DataLoader:
+        return DataLoader(
+            dataset,
+            batch_size=self.batch_size,
+            collate_fn=_as_it_is,
+            num_workers=self.num_workers,
+            persistent_workers=self.num_workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            **how,
+        )
+
+
+def _as_it_is(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """`__getitems__` made the batch already."""
+    return batch

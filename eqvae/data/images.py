@@ -1,0 +1,157 @@
+"""What a source of images gives: the images with all that is known about each of them.
+
+A source is any object with `load() -> ImageSet`; write one for your own file format. How its images
+are posed, split and batched is not its business.
+"""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images of the same size and what is known about them; None where nothing is.
+
+    Attributes:
+        images: (N, C, H, H) float32 in [0, 1].
+        labels: class of each image, (N,) int64, -1 where unknown.
+        groups: images of the same group never come into two splits, (N,) int64.
+        poses: motions that bring the class's standard object to what the image shows, (N, 4).
+        names: file names, for messages.
+        is_test: the data's own test part, (N,) bool.
+        symmetry_orders: by label, k when the object looks the same after 1/k turn, 0 after any.
+        render: draws the scenes `rows` moved by `g` on a grid of `size`, without interpolation:
+            render(rows (B,), g (B, 4), size) -> (B, C, size, size).
+
+    Raises:
+        ValueError: if images are not square, none, or not float32, or the others differ in length.
+    """
+
+    images: Tensor
+    labels: Tensor | None = None
+    groups: Tensor | None = None
+    poses: Tensor | None = None
+    names: tuple[str, ...] | None = None
+    is_test: Tensor | None = None
+    symmetry_orders: tuple[int, ...] | None = None
+    render: Callable[[Tensor, Tensor, int], Tensor] | None = None
+
+    def __post_init__(self):
+        if self.images.dim() != 4 or self.images.dtype != torch.float32:
+            raise ValueError(
+                "images must be a float32 tensor (N, C, H, H); "
+                f"got {self.images.dtype} of shape {tuple(self.images.shape)}."
+            )
+        if len(self.images) == 0:
+            raise ValueError("images is empty: there are no readable images to train on.")
+        height, width = self.images.shape[-2:]
+        if height != width:
+            raise ValueError(
+                f"images must be square to be rotated; got {height}x{width} pixels. "
+                f"Crop them to {min(height, width)}x{min(height, width)} or pad them to "
+                f"{max(height, width)}x{max(height, width)}."
+            )
+        for name in _PER_IMAGE:
+            value = getattr(self, name)
+            if value is not None and len(value) != len(self.images):
+                raise ValueError(
+                    f"{name} must have one entry for each of the {len(self.images)} images; "
+                    f"got {len(value)}."
+                )
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def usable(self, *, skip_unreadable: bool = False) -> "ImageSet":
+        """The images that can be trained on: finite, in [0, 1], not a single value throughout.
+
+        An image of a single value shows no object and has no pose.
+
+        Args:
+            skip_unreadable: leave unusable images out with a warning that names them.
+
+        Raises:
+            ValueError: if there are unusable images and they may not be skipped, or no others.
+        """
+        flat = self.images.flatten(1)
+        low, high = flat.amin(dim=1), flat.amax(dim=1)
+        reasons = [
+            ("NaN or infinite", ~flat.isfinite().all(dim=1)),
+            ("outside [0, 1]", (low < 0) | (high > 1)),
+            ("of a single value throughout", low == high),
+        ]
+        unusable = torch.zeros(len(self), dtype=torch.bool)
+        for reason, found in reasons:
+            found = found & ~unusable
+            unusable |= found
+            if not found.any():
+                continue
+            who = self._listing(found)
+            if reason == "outside [0, 1]":
+                raise ValueError(
+                    f"images must lie in [0, 1]; {who} reach from {low[found].min():g} to "
+                    f"{high[found].max():g}. Scale them, or store them as uint8 or uint16."
+                )
+            if not skip_unreadable:
+                raise ValueError(
+                    f"images must be finite and show something; {who} are {reason}. "
+                    "Remove them, or leave them out with data.skip_unreadable=true "
+                    "(npz and folder)."
+                )
+            warnings.warn(f"left out {who}: {reason}.", stacklevel=2)
+        if unusable.all():
+            raise ValueError(
+                f"none of the {len(self)} images can be used. See the warnings before."
+            )
+        return self._rows((~unusable).nonzero()[:, 0]) if unusable.any() else self
+
+    def _rows(self, rows: Tensor) -> "ImageSet":
+        kept = {
+            f.name: getattr(self, f.name)[rows]
+            for f in fields(self)
+            if f.name in ("images", *_PER_IMAGE) and torch.is_tensor(getattr(self, f.name))
+        }
+        names = None if self.names is None else tuple(self.names[i] for i in rows.tolist())
+        return replace(self, names=names, **kept)
+
+    def _listing(self, found: Tensor) -> str:
+        rows = found.nonzero()[:, 0].tolist()
+        shown = listing([self.names[i] if self.names else f"number {i}" for i in rows])
+        return f"{len(rows)} of {len(self)} images ({shown})"
+
+
+_PER_IMAGE = ("labels", "groups", "poses", "names", "is_test")
+
+
+class ImageSource(Protocol):
+    """Anything that can load an `ImageSet`."""
+
+    def load(self) -> ImageSet: ...
+
+
+def listing(names: list[str], limit: int = 5) -> str:
+    """The first few names, for a message."""
+    more = f" and {len(names) - limit} more" if len(names) > limit else ""
+    return ", ".join(names[:limit]) + more
+
+
+def unit_range(values: np.ndarray) -> np.ndarray:
+    """Grey values as float32 in [0, 1]: uint8 / 255, uint16 / 65535, bool and float as they are.
+
+    Raises:
+        ValueError: for any other kind of number, whose range nobody knows.
+    """
+    if values.dtype in (np.uint8, np.uint16):
+        return values.astype(np.float32) / np.float32(np.iinfo(values.dtype).max)
+    if values.dtype == bool or values.dtype.kind == "f":
+        return values.astype(np.float32)
+    raise ValueError(
+        f"grey values must be uint8, uint16, bool or float in [0, 1]; got {values.dtype}. "
+        "Convert them to uint8, or to float and divide by their largest value."
+    )

@@ -1,0 +1,162 @@
+"""Posing: the motion each image is given once, before training, so that its true pose is known.
+
+The posed image is g x with (g x)(p) = x(g^-1 p); g is drawn by a `Posing`, the image first padded
+with zeros to the posing's size. Scenes that can be rendered are rendered at g; other images are
+resampled once (bicubic), and not at all where g maps the grid to itself. Padding by an odd number
+puts the spare row at the bottom and the spare column on the right.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from eqvae.data.images import ImageSet
+from eqvae.symmetry.actions import act_on_image
+from eqvae.symmetry.motions import compose, identity, motion
+
+
+class Posing(ABC):
+    """A law from which one motion is drawn for each image.
+
+    Attributes:
+        size: side of the posed images in pixels; None keeps the source's.
+        seed: of the draws; the same seed gives the same angles under every posing.
+    """
+
+    size: int | None
+    seed: int
+
+    @abstractmethod
+    def draw(self, n: int) -> Tensor:
+        """Motions of n images, (n, 4), the same at every call."""
+
+    def __post_init__(self):
+        if self.size is not None and (not isinstance(self.size, int) or self.size < 1):
+            raise ValueError(
+                f"size of a posing must be a number of pixels, or null for the source's; "
+                f"got {self.size!r}."
+            )
+
+
+@dataclass(frozen=True)
+class Upright(Posing):
+    """Images as the source gives them, padded to `size`."""
+
+    size: int | None = None
+    seed: int = 0
+
+    def draw(self, n: int) -> Tensor:
+        return identity(n, dtype=torch.float32)
+
+
+@dataclass(frozen=True)
+class Rotated(Posing):
+    """Angle uniform on the circle, about the image centre."""
+
+    size: int | None = None
+    seed: int = 0
+
+    def draw(self, n: int) -> Tensor:
+        return motion(_angles(n, _generator(self.seed)), dtype=torch.float32)
+
+
+@dataclass(frozen=True)
+class RotatedShifted(Posing):
+    """Angle uniform, x and y normal with standard deviation `shift_scale`, cut at `max_shift`.
+
+    The defaults are MNIST(U), as used by spatial-VAE and TARGET-VAE: 28 x 28 digits on 50 x 50.
+
+    Args:
+        size: side of the posed images in pixels; None keeps the source's.
+        shift_scale: standard deviation of x and of y before the cut, pixels.
+        max_shift: |x|, |y| <= max_shift, pixels; beyond it is drawn again, not clipped.
+        seed: of the draws.
+
+    References:
+        Bepler, Zhong, Kelley, Brignole, Berger: Explicitly disentangling image content from
+        translation and rotation with spatial-VAE (2019), https://arxiv.org/abs/1909.11663, sec. 4.
+    """
+
+    size: int | None = 50
+    shift_scale: float = 5.0
+    max_shift: float = 10.0
+    seed: int = 0
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in ("shift_scale", "max_shift"):
+            if not getattr(self, name) > 0:
+                raise ValueError(
+                    f"{name} must be positive (pixels); got {getattr(self, name)!r}. "
+                    "For no shift use data/pose=rotated."
+                )
+
+    def draw(self, n: int) -> Tensor:
+        generator = _generator(self.seed)
+        angle = _angles(n, generator)
+        # inverse distribution function of the normal law on [-max_shift, max_shift]
+        edge = torch.special.ndtr(torch.tensor(self.max_shift / self.shift_scale).double())
+        u = torch.rand(n, 2, generator=generator, dtype=torch.float64)
+        shift = torch.special.ndtri(1 - edge + u * (2 * edge - 1)) * self.shift_scale
+        shift = shift.clamp(-self.max_shift, self.max_shift)  # rounding only
+        return motion(angle, shift, dtype=torch.float32)
+
+
+def pad_to(images: Tensor, size: int) -> Tensor:
+    """Images (B, C, H, H) in the middle of zeros, (B, C, size, size).
+
+    Raises:
+        ValueError: if the images are larger than `size`.
+    """
+    margin = size - images.shape[-1]
+    if margin < 0:
+        raise ValueError(
+            f"size of the posing must be at least the images' {images.shape[-1]} pixels; "
+            f"got {size}. Set data.pose.size={images.shape[-1]} or larger, or null to keep theirs."
+        )
+    before, after = margin // 2, margin - margin // 2
+    return F.pad(images, (before, after, before, after))
+
+
+def pose_images(source: ImageSet, rows: Tensor, posing: Posing) -> tuple[Tensor, Tensor]:
+    """Pose some images of a source, each by the motion that the posing gives its row.
+
+    Args:
+        source: the images.
+        rows: which of them, (B,) int64.
+        posing: the law of the motions.
+
+    Returns:
+        Posed images (B, C, size, size) in [0, 1] and their true poses (B, 4), NaN where the source
+        does not know the pose of its own images.
+    """
+    source_size = source.images.shape[-1]
+    size = posing.size or source_size
+    g = posing.draw(len(source))[rows]
+    pad_to(source.images[:1], size)  # refuses a size that is too small
+    posed = torch.empty(len(rows), source.images.shape[1], size, size)
+    for chunk in torch.arange(len(rows)).split(512):
+        if source.render is not None:
+            posed[chunk] = source.render(rows[chunk], g[chunk], size)
+        else:
+            padded = pad_to(source.images[rows[chunk]], size)
+            posed[chunk] = act_on_image(g[chunk], padded, "bicubic").clamp(0, 1)
+    return posed, _true_pose(source, rows, g)
+
+
+def _true_pose(source: ImageSet, rows: Tensor, g: Tensor) -> Tensor:
+    if source.poses is None:
+        return torch.full_like(g, math.nan)
+    return compose(g, source.poses[rows].to(g))
+
+
+def _angles(n: int, generator: torch.Generator) -> Tensor:
+    return 2 * math.pi * torch.rand(n, generator=generator, dtype=torch.float64)
+
+
+def _generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)

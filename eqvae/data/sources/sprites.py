@@ -1,0 +1,188 @@
+"""Sprites: generated shapes of known symmetry, at exactly known poses.
+
+A shape is a set of strokes and rings given by its signed distance d(p) (negative inside), so it can
+be drawn at any pose on any grid without interpolation: a pixel at p gets the coverage
+
+    a(p) = Phi(-d(g^-1 p) / edge),   Phi the normal distribution function,
+
+the profile of a straight edge blurred by a Gaussian of standard deviation `edge` pixels. Shapes are
+chiral where they can be: C_k means k rotations and no mirror.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from eqvae.data.images import ImageSet
+from eqvae.domains.grid import pixel_coordinates
+from eqvae.symmetry.motions import apply, identity, inverse
+
+_EDGE = 0.7  # pixels: at 0.7 and above the sampled shape is free of visible stairs
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A shape inside the unit disc.
+
+    Attributes:
+        order: k when it looks the same after 1/k turn and no less, 0 when after any.
+        strokes: straight strokes (x1, y1, x2, y2); each stands for its `order` rotated copies.
+        width: half the thickness of strokes.
+        ring: radius of a ring of the same thickness about the centre.
+    """
+
+    order: int
+    strokes: tuple[tuple[float, float, float, float], ...] = ()
+    width: float = 0.16
+    ring: float | None = None
+
+    def distance(self, points: Tensor) -> Tensor:
+        """Signed distance of points (..., 2) from the shape's edge, negative inside."""
+        nearest = points.new_full(points.shape[:-1], math.inf)
+        if self.ring is not None:
+            nearest = (points.norm(dim=-1) - self.ring).abs()
+        for copy in range(max(self.order, 1)):
+            angle = 2 * math.pi * copy / max(self.order, 1)
+            turn = points.new_tensor(
+                [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
+            )
+            for x1, y1, x2, y2 in self.strokes:
+                start = turn @ points.new_tensor([x1, y1])
+                along = turn @ points.new_tensor([x2 - x1, y2 - y1])
+                part = ((points - start) @ along / (along @ along).clamp_min(1e-12)).clamp(0, 1)
+                foot = start + part[..., None] * along
+                nearest = torch.minimum(nearest, (points - foot).norm(dim=-1))
+        return nearest - self.width
+
+
+SHAPES = {
+    "flag": Shape(1, ((-0.35, -0.7, -0.35, 0.7), (-0.35, 0.7, 0.45, 0.7), (-0.35, 0.1, 0.25, 0.1))),
+    "zed": Shape(2, ((0.0, 0.0, 0.5, 0.65), (0.5, 0.65, -0.5, 0.65))),
+    "whirl3": Shape(3, ((0.35, -0.75, 0.35, 0.0),)),
+    "whirl4": Shape(4, ((0.5, -0.62, 0.5, -0.02),)),
+    "ring": Shape(0, ring=0.7),
+    "disc": Shape(0, ((0.0, 0.0, 0.0, 0.0),), width=0.7),
+}
+
+
+@dataclass(frozen=True)
+class Sprites:
+    """Generated images of shapes, label = place of the shape in `shapes`.
+
+    Background and noise belong to the camera: they do not move with the object.
+
+    Args:
+        num_images: how many.
+        size: side of the images in pixels; a posing may ask for more.
+        shapes: names out of flag (C_1), zed (C_2), whirl3 (C_3), whirl4 (C_4), ring, disc (O(2)).
+        radius: smallest and largest radius of the objects, pixels.
+        background: "clean" (0), "constant" (0.3) or "gradient" (0 to 0.6 in a random direction).
+        noise: standard deviation of Gaussian pixel noise; values are then clipped to [0, 1].
+        seed: of shapes, radii, gradients and noise.
+
+    Raises:
+        ValueError: if a shape or background is unknown, or a number is out of its range.
+    """
+
+    num_images: int = 5000
+    size: int = 28
+    shapes: tuple[str, ...] = tuple(SHAPES)
+    radius: tuple[float, float] = (8.0, 11.0)
+    background: str = "clean"
+    noise: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self):
+        unknown = [name for name in self.shapes if name not in SHAPES]
+        if unknown or not self.shapes:
+            raise ValueError(
+                f"shapes must be names out of {list(SHAPES)}; got {list(self.shapes)}."
+            )
+        if self.background not in _BACKGROUNDS:
+            raise ValueError(
+                f"background must be one of {sorted(_BACKGROUNDS)}; got {self.background!r}."
+            )
+        if self.num_images < 1:
+            raise ValueError(f"num_images must be at least 1; got {self.num_images}.")
+        if not 0 <= self.noise:
+            raise ValueError(f"noise is a standard deviation and not negative; got {self.noise}.")
+        low, high = self.radius
+        if not 0 < low <= high <= self.size / 2:
+            raise ValueError(
+                f"radius must be (smallest, largest) in pixels with 0 < smallest <= largest <= "
+                f"size / 2 = {self.size / 2:g}; got {(low, high)}."
+            )
+
+    @property
+    def symmetry_orders(self) -> tuple[int, ...]:
+        """By label: k for C_k, 0 for O(2)."""
+        return tuple(SHAPES[name].order for name in self.shapes)
+
+    def load(self) -> ImageSet:
+        """Draw all sprites at the identity pose."""
+        rows = torch.arange(self.num_images)
+        poses = identity(self.num_images, dtype=torch.float32)
+        images = torch.cat([self.render(part, poses[part], self.size) for part in rows.split(512)])
+        return ImageSet(
+            images,
+            labels=self._factors()[0],
+            poses=poses,
+            symmetry_orders=self.symmetry_orders,
+            render=self.render,
+        )
+
+    def render(self, rows: Tensor, g: Tensor, size: int) -> Tensor:
+        """Draw scenes with their object moved by g, exactly.
+
+        Args:
+            rows: numbers of the scenes, (B,) int64 in [0, num_images).
+            g: motions, (B, 4).
+            size: side of the images in pixels.
+
+        Returns:
+            Images (B, 1, size, size) in [0, 1].
+        """
+        labels, radii, directions = (factor[rows] for factor in self._factors())
+        grid = pixel_coordinates(size, size, dtype=g.dtype).reshape(1, -1, 2)
+        points = apply(inverse(g), grid.expand(len(g), -1, -1)) / radii[:, None, None].to(g)
+        distance = torch.empty_like(points[..., 0])
+        for label in labels.unique().tolist():
+            members = labels == label
+            distance[members] = SHAPES[self.shapes[label]].distance(points[members])
+        cover = torch.special.ndtr(-distance * radii[:, None].to(g) / _EDGE)
+        images = cover + (1 - cover) * _BACKGROUNDS[self.background](grid, directions.to(g), size)
+        if self.noise:
+            images = images + self.noise * self._noise(rows, images.shape[1]).to(g)
+        return images.clamp(0, 1).reshape(-1, 1, size, size)
+
+    def _factors(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Labels, radii and unit vectors of the gradients of all scenes."""
+        generator = torch.Generator().manual_seed(self.seed)
+        labels = torch.randint(len(self.shapes), (self.num_images,), generator=generator)
+        u, angle = torch.rand(2, self.num_images, generator=generator)
+        angle = 2 * math.pi * angle
+        low, high = self.radius
+        return labels, low + (high - low) * u, torch.stack([angle.cos(), angle.sin()], dim=1)
+
+    def _noise(self, rows: Tensor, num_pixels: int) -> Tensor:
+        """Each scene's own noise, whatever else is drawn with it."""
+        generator = torch.Generator()
+        noise = torch.empty(len(rows), num_pixels)
+        for i, row in enumerate(rows.tolist()):
+            generator.manual_seed((self.seed + 1) * 1_000_003 + row)
+            noise[i] = torch.randn(num_pixels, generator=generator)
+        return noise
+
+
+def _gradient(grid: Tensor, directions: Tensor, size: int) -> Tensor:
+    ramp = (directions[:, None, :] * grid).sum(dim=-1) / (size / 2 * math.sqrt(2))
+    return 0.3 + 0.3 * ramp
+
+
+_BACKGROUNDS = {
+    "clean": lambda grid, directions, size: 0.0,
+    "constant": lambda grid, directions, size: 0.3,
+    "gradient": _gradient,
+}

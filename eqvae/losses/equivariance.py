@@ -1,0 +1,111 @@
+"""Soft symmetry: penalties that are zero when a part commutes with the group.
+
+    encoder     |E(g x) - g E(x)|^2              on posterior means, or as a divergence of posteriors
+    decoder     |D(g z) - g D(z)|^2
+    round trip  |D(g E(x)) - g x|^2              the EQ-VAE form
+
+Each draws one motion for each image, uniform in the symmetry and with shifts in a disc. The encoder
+terms alone would be pleased with a latent that is always zero, so they are scaled by the latent's own
+size, without gradient. Image terms are compared on the inscribed disc, which every rotation keeps.
+
+References: Kouzelis et al., EQ-VAE (2025), https://arxiv.org/abs/2502.09509, for the round trip, there
+with scalar feature maps as latents, here with any representation.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from eqvae.distributions import GaussianPosterior
+from eqvae.domains.grid import disc_mask
+from eqvae.symmetry.actions import act_on_image
+from eqvae.symmetry.groups import Symmetry
+from eqvae.vae import VAE, VAEOutput
+
+
+class EquivariancePenalty(nn.Module):
+    """What all penalties share: the motions.
+
+    Args:
+        symmetry: the group to draw from.
+        shift: radius of the disc of shifts, pixels.
+        interpolation: how images are moved, "bicubic" or "fourier".
+    """
+
+    def __init__(
+        self,
+        symmetry: Symmetry = Symmetry.so2(),
+        shift: float = 5.0,
+        interpolation: str = "bicubic",
+    ):
+        super().__init__()
+        self.symmetry = symmetry
+        self.shift = shift
+        self.interpolation = interpolation
+
+    def draw(self, x: Tensor) -> Tensor:
+        return self.symmetry.sample(len(x), shift=self.shift).to(x)
+
+    def move(self, g: Tensor, x: Tensor) -> Tensor:
+        return act_on_image(g, x, self.interpolation)
+
+    def forward(self, vae: VAE, x: Tensor, output: VAEOutput) -> Tensor:
+        """The penalty, a scalar >= 0 averaged over the batch."""
+        raise NotImplementedError
+
+
+class EncoderPenalty(EquivariancePenalty):
+    """|E(g x) - g E(x)|^2 on means, every irrep block relative to its own mean square."""
+
+    def forward(self, vae: VAE, x: Tensor, output: VAEOutput) -> Tensor:
+        g = self.draw(x)
+        moved, target = vae.encode(self.move(g, x)), output.posterior.act(g)
+        total = x.new_zeros(())
+        for block in vae.representation.blocks:
+            a, b = moved.loc[:, block.slice], target.loc[:, block.slice]
+            size = 0.5 * (a.square() + b.square()).mean().detach()
+            total = total + (a - b).square().mean() / (size + 1e-6)
+        return total
+
+
+class PosteriorPenalty(EquivariancePenalty):
+    """Jeffreys divergence of q(z|g x) and g q(z|x), nats; the scale of the means gets no gradient.
+
+    J = 1/2 sum_i (s_i^2 / r_i^2 + r_i^2 / s_i^2 - 2) + (a_i - b_i)^2 (1 / s_i^2 + 1 / r_i^2) / 2.
+    Inflating the variances would hide a difference of means, so the second part takes them as given.
+    """
+
+    def forward(self, vae: VAE, x: Tensor, output: VAEOutput) -> Tensor:
+        g = self.draw(x)
+        moved, target = vae.encode(self.move(g, x)), output.posterior.act(g)
+        return jeffreys(moved, target).mean()
+
+
+class DecoderPenalty(EquivariancePenalty):
+    """|D(g z) - g D(z)|^2, summed over the pixels of the disc."""
+
+    def forward(self, vae: VAE, x: Tensor, output: VAEOutput) -> Tensor:
+        g = self.draw(x)
+        moved = vae.decode(vae.representation.act(g, output.z))
+        return _disc_error(moved, self.move(g, output.reconstruction))
+
+
+class RoundTripPenalty(EquivariancePenalty):
+    """|D(g z) - g x|^2 with z ~ q(z|x), summed over the pixels of the disc."""
+
+    def forward(self, vae: VAE, x: Tensor, output: VAEOutput) -> Tensor:
+        g = self.draw(x)
+        moved = vae.decode(vae.representation.act(g, output.z))
+        return _disc_error(moved, self.move(g, x))
+
+
+def jeffreys(p: GaussianPosterior, q: GaussianPosterior) -> Tensor:
+    """KL(p || q) + KL(q || p) in nats, (B,), without a gradient of the mean part to the variances."""
+    ratio = (p.scale / q.scale).square()
+    spread = 0.5 * (ratio + 1 / ratio - 2)
+    precision = 0.5 * (p.scale.pow(-2) + q.scale.pow(-2)).detach()
+    return (spread + precision * (p.loc - q.loc).square()).sum(dim=1)
+
+
+def _disc_error(a: Tensor, b: Tensor) -> Tensor:
+    mask = disc_mask(a.shape[-1]).to(a)
+    return ((a - b).square() * mask).flatten(1).sum(dim=1).mean()

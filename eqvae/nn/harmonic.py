@@ -1,0 +1,202 @@
+"""The `harmonic` family: a fibre network between two fixed steerable transforms.
+
+    encoder: x -> t (localiser) -> disk-harmonic coefficients about t -> fibre MLP -> q(z|x)
+    decoder: z = (t, v) -> fibre MLP -> disk-harmonic coefficients -> image about t
+
+Rotating the image turns the coefficients of frequency l by l theta, exactly, at every angle; moving it
+moves t. The decoder is a closed-form function of the plane, so that D(g z) = g D(z) holds to rounding and
+the aliasing of the fibre non-linearity; the encoder adds the pixel grid of its input.
+"""
+
+
+import torch
+from torch import Tensor, nn
+
+from eqvae.distributions import GaussianPosterior
+from eqvae.nn.fibre import FibreMLP
+from eqvae.nn.harmonics import DiskHarmonics
+from eqvae.nn.localise import Localiser
+from eqvae.symmetry.groups import Symmetry
+from eqvae.symmetry.representations import LatentRepresentation
+
+
+class HarmonicEncoder(nn.Module):
+    """q(z|x) from disk harmonics about a localised position: q(z|g x) = g q(z|x).
+
+    Args:
+        image_size: side of the image, pixels.
+        channels: of the image.
+        representation: of the latent; needs a position.
+        symmetry: SO(2) or O(2).
+        localiser: images -> positions (B, 2), default a learned `Localiser`.
+        degree, width: of the `DiskHarmonics`.
+        hidden: functions on the group in each hidden layer.
+        frequency: their band limit.
+        depth: number of hidden layers.
+        oversampling: samples of the non-linearity for each unit of frequency.
+
+    Raises:
+        ValueError: if the symmetry is finite, the latent has no position, or the basis does not fit.
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        channels: int,
+        representation: LatentRepresentation,
+        symmetry: Symmetry = Symmetry.so2(),
+        localiser: nn.Module | None = None,
+        degree: int = 22,
+        width: float = 2.3,
+        hidden: int = 32,
+        frequency: int = 8,
+        depth: int = 2,
+        oversampling: int = 8,
+    ):
+        super().__init__()
+        check_harmonic(representation, symmetry)
+        self.representation = representation
+        self.symmetry = symmetry
+        self.localiser = localiser or Localiser(image_size, channels)
+        self.harmonics = DiskHarmonics(image_size, degree, width)
+        content = without_position(representation)
+        # v, one log-scale for each copy, and a vector that may correct the position
+        out = LatentRepresentation(
+            multiplicities=(
+                content.multiplicities[0] + representation.num_copies,
+                *_at_least_one_vector(content.multiplicities[1:]),
+            ),
+            sign=content.sign,
+            position=False,
+        )
+        self.mlp = FibreMLP(
+            image_type(self.harmonics, channels),
+            out,
+            symmetry,
+            hidden,
+            frequency,
+            depth,
+            oversampling=oversampling,
+        )
+        self.split = LatentSplit(out, representation)
+        self.register_buffer("order", channel_order(self.harmonics, channels), persistent=False)
+
+    def forward(self, x: Tensor) -> GaussianPosterior:
+        """The posterior of images (B, C, H, H)."""
+        t = self.localiser(x)
+        coefficients = self.harmonics.analyse(x, t).flatten(1)[:, self.order]
+        v, log_scale, correction = self.split(self.mlp(coefficients))
+        loc = torch.cat([t + correction, v], dim=1)
+        return GaussianPosterior(self.representation, loc, log_scale)
+
+
+class HarmonicDecoder(nn.Module):
+    """Images from z = (t, v) as disk harmonics about t: D(g z) = g D(z).
+
+    Args: as `HarmonicEncoder`.
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        channels: int,
+        representation: LatentRepresentation,
+        symmetry: Symmetry = Symmetry.so2(),
+        degree: int = 22,
+        width: float = 2.3,
+        hidden: int = 32,
+        frequency: int = 8,
+        depth: int = 2,
+        oversampling: int = 8,
+    ):
+        super().__init__()
+        check_harmonic(representation, symmetry)
+        self.representation = representation
+        self.symmetry = symmetry
+        self.channels = channels
+        self.harmonics = DiskHarmonics(image_size, degree, width)
+        self.mlp = FibreMLP(
+            without_position(representation),
+            image_type(self.harmonics, channels),
+            symmetry,
+            hidden,
+            frequency,
+            depth,
+            out_frequency=degree,
+            oversampling=oversampling,
+        )
+        inverse = channel_order(self.harmonics, channels).argsort()
+        self.register_buffer("order", inverse, persistent=False)
+
+    def coefficients(self, z: Tensor) -> Tensor:
+        """Disk-harmonic coefficients (B, C, dim) of the images that z describes."""
+        return self.mlp(z[:, 2:])[:, self.order].unflatten(1, (self.channels, -1))
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Images (B, C, H, H) of latents (B, D)."""
+        return self.harmonics.synthesise(self.coefficients(z), z[:, :2])
+
+    def render(self, z: Tensor, points: Tensor) -> Tensor:
+        """The same images at any points of the plane, (B, P, 2) pixels: (B, C, P)."""
+        return self.harmonics.evaluate(self.coefficients(z), z[:, :2], points)
+
+
+class LatentSplit(nn.Module):
+    """Take the output of a fibre network apart into v, log-scales and a position correction."""
+
+    def __init__(self, out: LatentRepresentation, representation: LatentRepresentation):
+        super().__init__()
+        blocks = {block.name: block.slice for block in out.blocks}
+        invariants, vectors = blocks["psi0"], blocks["psi1"]
+        scales = slice(invariants.stop - representation.num_copies, invariants.stop)
+        correction = slice(vectors.stop - 2, vectors.stop)
+        taken = set(range(out.dim)[scales]) | set(range(out.dim)[correction])
+        v = [i for i in range(out.dim) if i not in taken]
+        self.register_buffer("v", torch.tensor(v), persistent=False)
+        self.scales = scales
+        self.correction = correction
+        self.gain = nn.Parameter(torch.zeros(()))  # starts at the localiser's own answer
+        self.offset = nn.Parameter(torch.full((representation.num_copies,), -1.0))
+
+    def forward(self, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        log_scale = (h[:, self.scales] + self.offset).clamp(-7, 3)
+        return h[:, self.v], log_scale, self.gain * h[:, self.correction]
+
+
+def check_harmonic(representation: LatentRepresentation, symmetry: Symmetry) -> None:
+    """Refuse what the harmonic family can't do."""
+    if symmetry.is_finite:
+        raise ValueError(
+            f"symmetry must be SO(2) or O(2) for a harmonic network, which is exact at every angle; "
+            f"got {symmetry.name}. Use symmetry=so2 or symmetry=o2, or model=steerable."
+        )
+    if not representation.position:
+        raise ValueError(
+            "representation must carry a position for a harmonic network, which centres its basis "
+            "there; got position=False. Set latent.position=true."
+        )
+
+
+def without_position(representation: LatentRepresentation) -> LatentRepresentation:
+    """v alone."""
+    return LatentRepresentation(representation.multiplicities, representation.sign, position=False)
+
+
+def image_type(harmonics: DiskHarmonics, channels: int) -> LatentRepresentation:
+    """The representation of the coefficients of an image with several channels."""
+    return LatentRepresentation(
+        tuple(channels * copies for copies in harmonics.multiplicities), position=False
+    )
+
+
+def channel_order(harmonics: DiskHarmonics, channels: int) -> Tensor:
+    """Where each coordinate of `image_type` lies in coefficients (C, dim) flattened."""
+    single = LatentRepresentation(harmonics.multiplicities, position=False)
+    index = torch.arange(channels * harmonics.dim).reshape(channels, harmonics.dim)
+    return torch.cat([index[:, block.slice].reshape(-1) for block in single.blocks])
+
+
+def _at_least_one_vector(multiplicities: tuple[int, ...]) -> tuple[int, ...]:
+    """One more copy of psi_1."""
+    first, *rest = multiplicities or (0,)
+    return (first + 1, *rest)

@@ -1,0 +1,74 @@
+"""Where the object is: equivariant positions t(g x) = g t(x), in pixels from the image centre."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from eqvae.domains.grid import pixel_coordinates
+
+
+class CentreOfMass(nn.Module):
+    """t = sum_p p x(p) / sum_p x(p): right wherever the background is black.
+
+    Args:
+        image_size: side of the image, pixels.
+        channels: of the image; their mean is taken.
+    """
+
+    def __init__(self, image_size: int, channels: int = 1):
+        super().__init__()
+        self.register_buffer("points", pixel_coordinates(image_size, image_size), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Positions (B, 2) of images (B, C, H, H)."""
+        return centroid(x.mean(dim=1).clamp_min(0), self.points)
+
+
+class Localiser(nn.Module):
+    """Centroid of a learned heat map m(p) >= 0 made of isotropic filters.
+
+    Differences of Gaussian blurs do not see a constant background; an MLP at every pixel weighs their
+    squares, so that m = sum_i d_i(p)^2 w_i(d(p)), w_i > 0, vanishes where nothing is.
+
+    Args:
+        image_size: side of the image, pixels.
+        channels: of the image.
+        scales: standard deviations of the blurs, pixels, increasing.
+        hidden: width of the MLP at every pixel.
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        channels: int = 1,
+        scales: tuple[float, ...] = (1.5, 3.0, 6.0),
+        hidden: int = 8,
+    ):
+        super().__init__()
+        points = pixel_coordinates(image_size, image_size)
+        axis = points[0, :, 0]
+        coarse = pixel_coordinates((image_size + 1) // 2, (image_size + 1) // 2) * 2
+        # Rows sum to 1 away from the border; the coarse grid is centred, so quarter turns stay exact.
+        blurs = [
+            torch.exp(-0.5 * ((coarse[0, :, None, 0] - axis) / s).square()) / (s * 2.5066282746)
+            for s in scales
+        ]
+        self.register_buffer("points", coarse, persistent=False)
+        self.register_buffer("blurs", torch.stack(blurs), persistent=False)  # (S, H/2, H)
+        features = (len(scales) - 1) * channels
+        self.weigh = nn.Sequential(nn.Linear(features, hidden), nn.SiLU(), nn.Linear(hidden, features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Positions (B, 2) of images (B, C, H, H)."""
+        x = x[:, :, None]
+        blurred = self.blurs @ x @ self.blurs.transpose(1, 2)  # (B, C, S, H/2, H/2)
+        band = (blurred[:, :, :-1] - blurred[:, :, 1:]).flatten(1, 2).movedim(1, -1)
+        heat = (band.square() * F.softplus(self.weigh(band))).sum(dim=-1)
+        return centroid(heat, self.points)
+
+
+def centroid(heat: Tensor, points: Tensor) -> Tensor:
+    """Mean position (B, 2) under a non-negative map (B, H, W); the centre for an empty one."""
+    mass = heat.sum(dim=(1, 2))
+    first = torch.einsum("bhw,hwk->bk", heat, points)
+    return first / mass.clamp_min(1e-6)[:, None]

@@ -1,0 +1,153 @@
+"""Planar symmetry groups: which rotations and reflections a part of the model respects.
+
+A `Symmetry` is the linear part H <= O(2) of the group of motions R^2 x| H: the cyclic groups C_N, the
+dihedral groups D_N, SO(2), O(2) and the trivial group. Translations are always there: every part of
+eqvae that sees a grid moves with the object. This is the only file that touches escnn's groups.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import escnn.group
+import escnn.group._numerical
+import torch
+from escnn import gspaces
+from torch import Tensor
+
+from eqvae.symmetry.motions import motion
+
+# escnn 1.0.11 hands an np.matrix to scikit-learn's randomized_svd, which refuses it, so that with
+# scikit-learn installed every D_N and O(2) kernel fails. None makes escnn fall back to scipy.
+# Can go with an escnn release that no longer does so.
+escnn.group._numerical.randomized_svd = None
+
+
+@dataclass(frozen=True)
+class Symmetry:
+    """The group H <= O(2) of rotations and reflections about a point.
+
+    Args:
+        rotations: number N of rotations (C_N or D_N); None for every angle (SO(2) or O(2)).
+        reflections: whether mirror images count as the same object (D_N, O(2)).
+
+    Raises:
+        ValueError: if `rotations` is not a whole number >= 1 or None.
+
+    Example:
+        >>> Symmetry(rotations=8).name, Symmetry(reflections=True).name
+        ('C8', 'O(2)')
+    """
+
+    rotations: int | None = None
+    reflections: bool = False
+
+    def __post_init__(self) -> None:
+        whole = isinstance(self.rotations, int) and not isinstance(self.rotations, bool)
+        if self.rotations is not None and not (whole and self.rotations >= 1):
+            raise ValueError(
+                f"rotations must be a whole number >= 1, or null for every angle; got {self.rotations!r}."
+            )
+
+    @classmethod
+    def cyclic(cls, order: int) -> "Symmetry":
+        return cls(rotations=order)
+
+    @classmethod
+    def dihedral(cls, order: int) -> "Symmetry":
+        return cls(rotations=order, reflections=True)
+
+    @classmethod
+    def so2(cls) -> "Symmetry":
+        return cls()
+
+    @classmethod
+    def o2(cls) -> "Symmetry":
+        return cls(reflections=True)
+
+    @classmethod
+    def trivial(cls) -> "Symmetry":
+        return cls(rotations=1)
+
+    @property
+    def name(self) -> str:
+        if self.rotations is None:
+            return "O(2)" if self.reflections else "SO(2)"
+        if self == Symmetry.trivial():
+            return "trivial"
+        return f"{'D' if self.reflections else 'C'}{self.rotations}"
+
+    @property
+    def is_finite(self) -> bool:
+        return self.rotations is not None
+
+    @property
+    def order(self) -> float:
+        """Number of elements |H| (infinite for SO(2) and O(2))."""
+        return math.inf if self.rotations is None else self.rotations * (1 + self.reflections)
+
+    def separates(self, frequency: int) -> bool:
+        """Whether the H-irrep of this angular frequency is still the two-dimensional one of SO(2).
+
+        C_N sees frequencies modulo N, so only l < N / 2 (and l = 0) keep their meaning as an angle.
+        """
+        return frequency == 0 or not self.is_finite or 2 * frequency < self.rotations
+
+    @cached_property
+    def group(self) -> escnn.group.Group:
+        """escnn's fibre group."""
+        if self.rotations is None:
+            return escnn.group.o2_group(8) if self.reflections else escnn.group.so2_group(8)
+        if self.reflections:
+            return escnn.group.dihedral_group(self.rotations)
+        return escnn.group.cyclic_group(self.rotations)
+
+    @cached_property
+    def gspace(self) -> gspaces.GSpace2D:
+        """escnn's G-space on the plane, with the mirror (x, y) -> (x, -y) as the reflection."""
+        order = -1 if self.rotations is None else self.rotations
+        frequency = {"maximum_frequency": 8} if order == -1 else {}
+        if self.reflections:
+            if order == 1:
+                return gspaces.flip2dOnR2(axis=0.0)
+            return gspaces.flipRot2dOnR2(order, axis=0.0, **frequency)
+        return gspaces.trivialOnR2() if order == 1 else gspaces.rot2dOnR2(order, **frequency)
+
+    def elements(self) -> Tensor:
+        """Every element as a motion without shift, identity first, shape (order, 4).
+
+        Raises:
+            ValueError: for SO(2) and O(2), which have infinitely many; use `sample`.
+        """
+        if not self.is_finite:
+            raise ValueError(f"{self.name} has infinitely many elements; draw some with sample(n).")
+        angles = torch.arange(self.rotations, dtype=torch.float64) * (2 * math.pi / self.rotations)
+        mirrors = torch.arange(1 + int(self.reflections), dtype=torch.float64)
+        return motion(
+            angle=angles.repeat(len(mirrors)),
+            reflection=mirrors.repeat_interleave(len(angles)),
+            dtype=torch.float64,
+        )
+
+    def sample(
+        self, n: int, *, shift: float = 0.0, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Draw motions from the Haar measure on H, with shifts uniform in a disc.
+
+        Args:
+            n: number of draws.
+            shift: radius of the disc of shifts, pixels.
+            generator: source of randomness.
+
+        Returns:
+            Motions [reflection, angle, x, y], shape (n, 4).
+        """
+        u = torch.rand(n, 4, generator=generator)
+        if self.rotations is None:
+            angle = 2 * math.pi * u[:, 0]
+        else:
+            angle = (2 * math.pi / self.rotations) * torch.floor(u[:, 0] * self.rotations)
+        reflection = (u[:, 1] < 0.5).float() if self.reflections else torch.zeros(n)
+        radius, phase = shift * u[:, 2].sqrt(), 2 * math.pi * u[:, 3]
+        tau = torch.stack([radius * phase.cos(), radius * phase.sin()], dim=1)
+        return motion(angle=angle, shift=tau, reflection=reflection)

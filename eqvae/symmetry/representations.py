@@ -1,0 +1,169 @@
+"""How motions act on a latent: z = (t, v), t a position in the plane, v a sum of irreps.
+
+    g . (t, v) = (g t, rho(g) v),      V = m_0 psi_0 + s sigma + sum_l m_l psi_l,
+
+where psi_0 is trivial (content), sigma changes sign under a mirror (handedness) and psi_l, l >= 1, is
+the plane turning l times as fast as the object: psi_l(angle, F) = R(l angle) diag(1, -1)^F. On v the
+action is orthogonal; on (t, 1) it is the homogeneous matrix of g. Together they are one faithful,
+non-unitary representation of E(2): no finite-dimensional unitary one exists that sees translations.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from eqvae.symmetry.groups import Symmetry
+from eqvae.symmetry.motions import apply, cos_sin
+
+
+@dataclass(frozen=True)
+class Block:
+    """All copies of one irrep inside a latent.
+
+    Attributes:
+        name: "position", "psi0", "sign", "psi1", ...
+        frequency: angular frequency l (1 for the position, which turns with the object).
+        copies: multiplicity of the irrep.
+        dim: dimension of one copy, 1 or 2.
+        start: index of the first coordinate.
+    """
+
+    name: str
+    frequency: int
+    copies: int
+    dim: int
+    start: int
+
+    @property
+    def slice(self) -> slice:
+        return slice(self.start, self.start + self.copies * self.dim)
+
+
+@dataclass(frozen=True)
+class LatentRepresentation:
+    """A latent space with its action of E(2).
+
+    Coordinates are ordered: position (x, y), then the copies of psi_0, of sigma, of psi_1, ...
+
+    Args:
+        multiplicities: (m_0, m_1, ..., m_L), copies of psi_l by angular frequency l.
+        sign: copies of sigma, the irrep that a mirror negates.
+        position: whether the latent carries a position t (2 coordinates, pixels).
+
+    Raises:
+        ValueError: if a multiplicity is negative or not whole, or the latent is empty.
+
+    Example:
+        >>> latent = LatentRepresentation(multiplicities=(4, 2, 1))
+        >>> latent.dim, [block.name for block in latent.blocks]
+        (12, ['position', 'psi0', 'psi1', 'psi2'])
+    """
+
+    multiplicities: tuple[int, ...]
+    sign: int = 0
+    position: bool = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "multiplicities", tuple(self.multiplicities))
+        counts = (*self.multiplicities, self.sign)
+        if not all(isinstance(m, int) and m >= 0 for m in counts):
+            raise ValueError(
+                f"multiplicities and sign must be whole numbers >= 0; got "
+                f"{list(self.multiplicities)} and {self.sign}."
+            )
+        if sum(counts) == 0:
+            raise ValueError(
+                "multiplicities must name at least one irrep; got none. Try [16, 8, 4]."
+            )
+
+    @cached_property
+    def blocks(self) -> tuple[Block, ...]:
+        """The non-empty irrep blocks in the order of the coordinates."""
+        wanted = [("position", 1, int(self.position), 2)]
+        wanted += [("psi0", 0, self.multiplicities[0] if self.multiplicities else 0, 1)]
+        wanted += [("sign", 0, self.sign, 1)]
+        wanted += [(f"psi{ell}", ell, m, 2) for ell, m in enumerate(self.multiplicities) if ell > 0]
+        blocks, start = [], 0
+        for name, frequency, copies, dim in wanted:
+            if copies:
+                blocks.append(Block(name, frequency, copies, dim, start))
+                start += copies * dim
+        return tuple(blocks)
+
+    @property
+    def dim(self) -> int:
+        """Number of latent coordinates D, position included."""
+        return sum(block.copies * block.dim for block in self.blocks)
+
+    @property
+    def num_copies(self) -> int:
+        """Number of irrep copies: one variance each (a variance per coordinate does not commute)."""
+        return sum(block.copies for block in self.blocks)
+
+    @property
+    def max_frequency(self) -> int:
+        return max((b.frequency for b in self.blocks if b.name != "position"), default=0)
+
+    @cached_property
+    def copy_index(self) -> Tensor:
+        """For every coordinate the index of its irrep copy, shape (D,)."""
+        index, first = [], 0
+        for block in self.blocks:
+            index += [first + i // block.dim for i in range(block.copies * block.dim)]
+            first += block.copies
+        return torch.tensor(index)
+
+    def check(self, symmetry: Symmetry) -> None:
+        """Refuse frequencies that the symmetry can't tell apart.
+
+        Raises:
+            ValueError: if some psi_l in the latent aliases under C_N or D_N (l >= N / 2).
+        """
+        if symmetry == Symmetry.trivial():
+            return  # no law is imposed, so nothing can alias
+        for block in self.blocks:
+            if block.name != "position" and not symmetry.separates(block.frequency):
+                raise ValueError(
+                    f"multiplicities holds frequency {block.frequency}, which {symmetry.name} can't "
+                    f"tell from lower ones: frequencies must stay below N/2 = "
+                    f"{symmetry.rotations / 2:g}. Drop it or use a larger group."
+                )
+
+    def act(self, g: Tensor, z: Tensor) -> Tensor:
+        """g . z, row by row.
+
+        Args:
+            g: motions, (B, 4).
+            z: latents, (B, D).
+
+        Returns:
+            The moved latents, (B, D).
+        """
+        parts = []
+        mirror = 1 - 2 * g[:, :1]
+        for block in self.blocks:
+            part = z[:, block.slice]
+            if block.name == "position":
+                part = apply(g, part)
+            elif block.name == "sign":
+                part = mirror * part
+            elif block.frequency > 0:
+                cos, sin = cos_sin(block.frequency * g[:, 1:2])
+                re, im = part[:, 0::2], mirror * part[:, 1::2]
+                part = torch.stack([cos * re - sin * im, sin * re + cos * im], dim=2).flatten(1)
+            parts.append(part)
+        return torch.cat(parts, dim=1)
+
+    def rho(self, g: Tensor) -> Tensor:
+        """The matrices of g on homogeneous latents (z, 1), shape (B, D + 1, D + 1)."""
+        n, d = len(g), self.dim
+        basis = torch.eye(d, dtype=g.dtype, device=g.device)
+        origin = self.act(g, g.new_zeros(n, d))
+        columns = self.act(g.repeat_interleave(d, dim=0), basis.repeat(n, 1)).reshape(n, d, d)
+        matrix = torch.zeros(n, d + 1, d + 1, dtype=g.dtype, device=g.device)
+        matrix[:, :d, :d] = (columns - origin[:, None]).transpose(1, 2)
+        matrix[:, :d, d] = origin
+        matrix[:, d, d] = 1
+        return matrix

@@ -1,0 +1,183 @@
+"""Laws to test against: scenes that move exactly, and an assertion for f(g x) = rho(g) f(x).
+
+A scene is a mixture of anisotropic Gaussians, so that its motion needs no interpolation:
+
+    x(p) = sum_k a_k exp(-(p - mu_k)^T S_k^-1 (p - mu_k) / 2),
+    (g x)(p) has means g mu_k and covariances A S_k A^T,  A = R(angle) F^reflection.
+
+Whatever error is left belongs to the part under test, none of it to the test.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor
+
+from eqvae.domains.grid import pixel_coordinates
+from eqvae.symmetry.motions import apply, linear_part, motion
+from eqvae.symmetry.representations import LatentRepresentation
+
+
+class GaussianScenes:
+    """Random smooth objects about the image centre, exact under every motion.
+
+    Each object is a cloud of elongated blobs with its centre of mass at the origin and peak 1. It stays
+    within the central 55 % of the image at least down to 1 % of its peak, so small shifts don't
+    touch the border.
+
+    Args:
+        n: number of scenes.
+        seed: of the random numbers.
+        size: pixels a side.
+        blobs: Gaussians in each scene.
+        width: standard deviation of the thinnest blob, pixels; below 1 the pixel grid itself aliases.
+        channels: image channels, each with amplitudes of its own.
+        dtype: of the images.
+
+    Example:
+        >>> scenes = GaussianScenes(4, seed=0, size=50)
+        >>> scenes.render(motion(angle=0.3, shift=(2.5, 0.0))).shape
+        torch.Size([4, 1, 50, 50])
+    """
+
+    def __init__(
+        self,
+        n: int,
+        seed: int = 0,
+        size: int = 50,
+        *,
+        blobs: int = 6,
+        width: float = 1.5,
+        channels: int = 1,
+        dtype: torch.dtype | None = None,
+    ):
+        self.size = size
+        self.dtype = dtype or torch.get_default_dtype()
+        generator = torch.Generator().manual_seed(seed)
+        u = torch.rand(n, blobs, 5, generator=generator, dtype=torch.float64)
+        reach = max(0.5, 0.55 * size / 2 - 4.5 * width)  # of the means; the rest is tails
+        radius, phase = reach * u[..., 0].sqrt(), 2 * math.pi * u[..., 1]
+        means = torch.stack([radius * phase.cos(), radius * phase.sin()], dim=-1)
+        thin, long = width * (1 + 0.2 * u[..., 2]), width * (1.2 + 0.6 * u[..., 3])
+        cos, sin = (math.pi * u[..., 4]).cos(), (math.pi * u[..., 4]).sin()
+        axes = torch.stack([cos, -sin, sin, cos], dim=-1).unflatten(-1, (2, 2))
+        self.covariances = axes @ torch.diag_embed(torch.stack([long, thin], -1) ** 2) @ axes.mT
+        weights = torch.rand(n, channels, blobs, generator=generator, dtype=torch.float64)
+        self.amplitudes = 0.3 + 0.7 * weights
+        mass = self.amplitudes.sum(1) * (long * thin)
+        self.means = means - ((mass[..., None] * means).sum(1) / mass.sum(1)[:, None])[:, None]
+        peak = self._render(motion(dtype=torch.float64).expand(n, 4)).amax(dim=(1, 2, 3))
+        self.amplitudes = self.amplitudes / peak[:, None, None]
+
+    def __len__(self) -> int:
+        return len(self.means)
+
+    def render(self, g: Tensor | None = None, size: int | None = None) -> Tensor:
+        """The scenes moved by g.
+
+        Args:
+            g: one motion for all scenes (1, 4), or one for each (n, 4); none if None.
+            size: pixels a side of a larger or smaller window about the same centre.
+
+        Returns:
+            Images (n, channels, size, size) in [0, about 1].
+        """
+        g = motion(dtype=torch.float64) if g is None else g.double()
+        return self._render(g.expand(len(self), 4), size).to(self.dtype)
+
+    def _render(self, g: Tensor, size: int | None = None) -> Tensor:
+        size = size or self.size
+        matrix = linear_part(g)[:, None]
+        precision = torch.linalg.inv(matrix @ self.covariances @ matrix.mT)
+        points = pixel_coordinates(size, size, dtype=torch.float64).reshape(1, 1, -1, 2)
+        offset = points - apply(g, self.means)[:, :, None]  # (n, blobs, pixels, 2)
+        exponent = torch.einsum("nkpi,nkij,nkpj->nkp", offset, precision, offset)
+        images = torch.einsum("nck,nkp->ncp", self.amplitudes, (-exponent / 2).exp())
+        return images.unflatten(-1, (size, size))
+
+
+def relative_error(actual: Tensor, expected: Tensor) -> float:
+    """|actual - expected| / |expected| in the root mean square over everything; 0 is perfect."""
+    return ((actual - expected).norm() / expected.norm()).item()
+
+
+def latent_error(
+    representation: LatentRepresentation,
+    actual: Tensor,
+    expected: Tensor,
+    position_scale: float = 5.0,
+) -> float:
+    """Relative error of latents with the position in units of its prior's standard deviation.
+
+        sqrt( sum |dv|^2 + |dt|^2 / s^2 ) / sqrt( sum |v|^2 ),     sums over the batch.
+
+    The position does not enter the denominator: it is large for a far object, whatever the error.
+
+    Args:
+        representation: the latent space.
+        actual: latents (B, D), as E(g x).
+        expected: latents (B, D), as g . E(x).
+        position_scale: s, pixels.
+
+    Returns:
+        The error; 0 is perfect, and about 1.4 what unrelated latents give.
+    """
+    difference = actual - expected
+    if not representation.position:
+        return (difference.norm() / expected.norm()).item()
+    content = expected[:, 2:] if representation.dim > 2 else expected / position_scale
+    difference = torch.cat([difference[:, :2] / position_scale, difference[:, 2:]], dim=1)
+    return (difference.norm() / content.norm()).item()
+
+
+def assert_equivariant(
+    function: Callable[[Tensor], Tensor],
+    x: Tensor,
+    motions: Iterable[Tensor],
+    *,
+    act_in: Callable[[Tensor, Tensor], Tensor],
+    act_out: Callable[[Tensor, Tensor], Tensor],
+    rtol: float = 1e-5,
+    error: Callable[[Tensor, Tensor], float] = relative_error,
+) -> float:
+    """Check f(g x) = g f(x) for every motion, and say which is the worst.
+
+    Args:
+        function: f, from (B, ...) to (B, ...).
+        x: inputs, (B, ...).
+        motions: rows [reflection, angle, x, y], (4,) each; all elements of a finite group, seeded draws
+            of a continuous one.
+        act_in: (g, x) -> g x, with g (B, 4).
+        act_out: (g, y) -> g y.
+        rtol: largest error accepted.
+        error: (f(g x), g f(x)) -> number.
+
+    Returns:
+        The largest error found.
+
+    Raises:
+        AssertionError: if it is above `rtol`.
+    """
+    with torch.no_grad():
+        still = function(x)
+        errors = []
+        for g in motions:
+            batch = g.reshape(1, 4).to(x.dtype).expand(len(x), 4)
+            errors.append((error(function(act_in(batch, x)), act_out(batch, still)), g))
+    worst, g = max(errors, key=lambda pair: pair[0] if math.isfinite(pair[0]) else math.inf)
+    if not worst <= rtol:
+        raise AssertionError(
+            f"not equivariant: relative error {worst:.2e} > {rtol:.0e} at "
+            f"[reflection, angle, x, y] = {[round(v, 4) for v in g.tolist()]}."
+        )
+    return worst
+
+
+def quarter_turns(reflections: bool = False) -> Tensor:
+    """The motions every square grid carries out exactly: C_4, or D_4 with `reflections`, (4 or 8, 4)."""
+    angle = torch.arange(4, dtype=torch.float64) * (math.pi / 2)
+    turns = motion(angle=angle, dtype=torch.float64)
+    if not reflections:
+        return turns
+    return torch.cat([turns, motion(angle=angle, reflection=1.0, dtype=torch.float64)])

@@ -1,0 +1,144 @@
+"""Checkpoints: what is inside, and how a model comes back from one alone.
+
+A checkpoint is Lightning's, with two additions under names of ours: `hyper_parameters` holds
+{"eqvae_version", "format", "model"}, the model's resolved configuration as plain dicts, and `ema` the
+averaged weights where a run kept them. Reading never runs code from the file: torch loads tensors and
+numbers only, and of the configuration only classes that eqvae defines are built.
+"""
+
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+import eqvae
+from eqvae.config import build
+from eqvae.vae import VAE
+
+FORMAT = 1
+DESCRIPTION = "hyper_parameters"  # Lightning's name for what rebuilds a module
+AVERAGED = "ema"
+PREFIX = "vae."  # of the model's weights among the training module's
+
+
+def describe(model_config: dict[str, Any]) -> dict[str, Any]:
+    """What a checkpoint must hold to rebuild its model: versions and the plain configuration."""
+    return {"eqvae_version": eqvae.__version__, "format": FORMAT, "model": model_config}
+
+
+def weights(module: nn.Module) -> dict[str, Tensor]:
+    """The state dict without what escnn derives from it.
+
+    escnn 1.0.11 adds `filter`, `expanded_bias` and `matrix` in eval mode and forgets them in train
+    mode, so that a model saved in one mode does not load in the other. Saving and loading both go
+    through here and `load_weights`; they can go when escnn registers those buffers as not persistent.
+    """
+    training = module.training
+    module.train()  # also drops what escnn registers at construction
+    state = {name: value.detach() for name, value in module.state_dict().items()}
+    module.train(training)
+    return state
+
+
+def load_weights(module: nn.Module, state: dict[str, Tensor]) -> None:
+    """Load what `weights` gave, and let eval mode derive its filters from the new values."""
+    training = module.training
+    module.train()
+    module.load_state_dict(state)
+    module.train(training)
+
+
+def find_checkpoint(path: str | Path) -> Path:
+    """The file itself, or the best (else last) checkpoint of a run folder.
+
+    Raises:
+        FileNotFoundError: if there is none.
+    """
+    path = Path(path)
+    if path.is_file():
+        return path
+    for folder in (path / "checkpoints", path):
+        for name in ("best.ckpt", "last.ckpt"):
+            if (folder / name).is_file():
+                return folder / name
+    if path.is_dir():
+        raise FileNotFoundError(f"path must be a checkpoint or a run folder; {path} holds no .ckpt.")
+    raise FileNotFoundError(f"path must be a checkpoint or a run folder; {path} does not exist.")
+
+
+def read_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") -> dict[str, Any]:
+    """The checkpoint's tensors and plain values, checked to be one of ours.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is damaged, holds anything but tensors and plain values, is not eqvae's or
+            has another format.
+    """
+    path = find_checkpoint(path)
+    try:
+        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
+    except pickle.UnpicklingError as error:
+        if zipfile.is_zipfile(path):
+            raise ValueError(
+                f"{path} is refused: it holds more than tensors and plain values, which could run code "
+                "when loaded."
+            ) from error
+        raise _damaged(path) from error
+    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
+        raise _damaged(path) from error
+    described = checkpoint.get(DESCRIPTION) if isinstance(checkpoint, dict) else None
+    if not isinstance(described, dict) or "format" not in described:
+        raise ValueError(f"{path} is not an eqvae checkpoint: it does not say how to rebuild a model.")
+    if described["format"] != FORMAT:
+        raise ValueError(
+            f"{path} has checkpoint format {described['format']!r}, written by eqvae "
+            f"{described.get('eqvae_version')}; this is eqvae {eqvae.__version__}, which reads format "
+            f"{FORMAT}. Load it with that version."
+        )
+    return checkpoint
+
+
+def load_vae(path: str | Path, map_location: str | torch.device = "cpu") -> VAE:
+    """Rebuild a trained model from its checkpoint alone, in eval mode.
+
+    Averaged weights are taken where the run kept them.
+
+    Args:
+        path: a .ckpt file, or a run folder (its best checkpoint).
+        map_location: device for the weights.
+
+    Raises:
+        FileNotFoundError: if there is no such checkpoint.
+        ValueError: if it is damaged, of another format, asks for anything that eqvae does not define,
+            or its weights do not fit its configuration.
+
+    Example:
+        vae = eqvae.load_vae("runs/harmonic-mnist5k/2026-01-31_12-00-00")
+        images = vae.sample(16)
+    """
+    path = find_checkpoint(path)
+    checkpoint = read_checkpoint(path, map_location)
+    try:
+        # a constructor's draws of weights are replaced below; leave the caller's random state alone
+        with torch.random.fork_rng(devices=[]):
+            vae = build(checkpoint[DESCRIPTION].get("model"), path="model", constructors_only=True)
+    except (ValueError, ImportError) as error:
+        raise ValueError(f"{path} can't be rebuilt: {error}") from error
+    if not isinstance(vae, VAE):
+        raise ValueError(f"{path} can't be rebuilt: its model is a {type(vae).__name__}, not a VAE.")
+    vae.to(map_location)
+    state = checkpoint.get("state_dict", {})
+    state = {k.removeprefix(PREFIX): v for k, v in state.items() if k.startswith(PREFIX)}
+    try:
+        load_weights(vae, {**state, **checkpoint.get(AVERAGED, {})})
+    except RuntimeError as error:
+        first = str(error).strip().splitlines()[-1].strip()
+        raise ValueError(f"{path} can't be rebuilt: its weights do not fit its model ({first}).") from error
+    return vae.eval()
+
+
+def _damaged(path: Path) -> ValueError:
+    return ValueError(f"{path} can't be read as a checkpoint: it is damaged or cut short.")

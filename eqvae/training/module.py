@@ -1,0 +1,90 @@
+"""The one LightningModule: objective of the batch down, terms into the log.
+
+Randomness is a function of (seed, stage, step), set anew for every batch. So a run that was interrupted
+anywhere continues with the very numbers it would have drawn, and validation compares epochs on equal
+noise.
+"""
+
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from eqvae.losses import Objective
+from eqvae.training.checkpoint import DESCRIPTION, describe, load_weights, weights
+from eqvae.training.resume import skip_batches_done
+from eqvae.vae import VAE
+
+Batch = dict[str, Tensor]
+
+
+class TrainingModule(pl.LightningModule):
+    """Trains any VAE by any objective; hard, soft and plain differ in those parts only.
+
+    Args:
+        vae: the model.
+        objective: `objective(vae, x, step, stage) -> (loss, terms)`, nats, mean over the batch.
+        optimizer: parameters -> optimizer.
+        scheduler: (optimizer, num_steps) -> scheduler, stepped once for each batch; None keeps the rate.
+        model_config: the plain configuration that `vae` was built from; without it the checkpoints
+            resume but `load_vae` can't rebuild the model.
+        seed: of all noise drawn during training and testing.
+    """
+
+    def __init__(
+        self,
+        vae: VAE,
+        objective: Objective,
+        optimizer: Callable[..., Optimizer],
+        scheduler: Callable[..., Any] | None = None,
+        model_config: dict[str, Any] | None = None,
+        seed: int = 0,
+    ):
+        super().__init__()
+        self.vae = vae
+        self.objective = objective
+        self.make_optimizer = optimizer
+        self.make_scheduler = scheduler
+        self.model_config = model_config
+        self.seed = seed
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        optimizer = self.make_optimizer([p for p in self.parameters() if p.requires_grad])
+        if self.make_scheduler is None:
+            return {"optimizer": optimizer}
+        num_steps = int(self.trainer.estimated_stepping_batches)
+        scheduler = self.make_scheduler(optimizer, num_steps=num_steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        return self._step(batch, "train", self.global_step)
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        self._step(batch, "val", batch_idx)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        self._step(batch, "test", batch_idx)
+
+    def _step(self, batch: Batch, stage: str, step: int) -> Tensor:
+        torch.manual_seed(zlib.crc32(f"{self.seed}/{stage}/{step}".encode()))
+        x = batch["image"]
+        loss, terms = self.objective(self.vae, x, self.global_step, stage)
+        logged = {f"{stage}/{name}": value for name, value in {"loss": loss, **terms}.items()}
+        self.log_dict(logged, on_step=False, on_epoch=True, batch_size=len(x), sync_dist=True)
+        return loss
+
+    def on_train_start(self) -> None:
+        skip_batches_done(self.trainer)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["state_dict"] = weights(self)
+        if self.model_config is not None:
+            checkpoint[DESCRIPTION] = describe(self.model_config)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        load_weights(self, checkpoint["state_dict"])
+        checkpoint["state_dict"] = self.state_dict()  # Lightning loads once more, in the present mode
