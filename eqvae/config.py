@@ -1,9 +1,9 @@
 """From configuration to objects: compose YAML -> plain dict -> build.
 
-A node is a constructor call: `_target_` is the dotted path of a class (or of a function that makes one),
-everything else its arguments under their Python names. `build` is short on purpose: it resolves only
-what eqvae itself defines, so that a configuration found inside a checkpoint can't run other code, and it
-names the place of every mistake, such as `model.encoder.widht`.
+A node is a constructor call: `_target_` is the dotted path of a class (or of a function that makes
+one), everything else its arguments under their Python names. `build` is short on purpose: it
+resolves only what eqvae itself defines, so that a configuration found inside a checkpoint can't run
+other code, and it names the place of every mistake, such as `model.encoder.widht`.
 """
 
 import difflib
@@ -30,7 +30,7 @@ def compose(
     """The configuration as a plain dict, as `scripts/train.py` would see it.
 
     Args:
-        overrides: what would follow the script's name, such as ["model=plain", "data.batch_size=32"].
+        overrides: what would follow the script's name, as in ["model=plain", "data.batch_size=32"].
         config_dir: folder of the YAML files; the repository's `configs` if None.
         name: the top file, without ".yaml".
         image_shape: (C, H, H) of the data; without it nodes that need it keep their interpolation.
@@ -53,7 +53,8 @@ def compose(
     folder = Path(config_dir or CONFIG_DIR).resolve()
     if not (folder / f"{name}.yaml").is_file():
         raise FileNotFoundError(
-            f"config_dir must hold {name}.yaml; {folder} does not. Pass the repository's configs folder."
+            f"config_dir must hold {name}.yaml; {folder} does not. "
+            "Pass the repository's configs folder."
         )
     try:
         with initialize_config_dir(config_dir=str(folder), version_base="1.3"):
@@ -106,15 +107,15 @@ def build(
     Args:
         config: nested dicts and lists; a dict with `_target_` is a call, with `_partial_: true` one
             that still waits for arguments.
-        allow: prefixes of what may be built. Both the written path and the module that really defines
-            the object must have one.
+        allow: prefixes of what may be built. Both the written path and the module that really
+            defines the object must have one.
         path: where in the configuration this node lies, for messages.
         constructors_only: refuse functions, as for configurations that a stranger may have written.
         extra: arguments for the outermost call that no configuration can hold.
 
     Raises:
-        ValueError: if a target is not allowed or not there, an argument is unknown, missing or of the
-            wrong kind, or the constructor refuses its value; the message names the path.
+        ValueError: if a target is not allowed or not there, an argument is unknown, missing or of
+            the wrong kind, or the constructor refuses its value; the message names the path.
 
     Example:
         >>> build({"_target_": "eqvae.symmetry.Symmetry", "rotations": 8}).name
@@ -147,8 +148,8 @@ def resolve(
 ) -> Any:
     """The class or function behind a dotted path, if it is really defined where it is allowed.
 
-    The walk never passes through a module's imports: after the longest importable module name comes a
-    class or function whose own `__module__` is allowed, then at most its public alternative
+    The walk never passes through a module's imports: after the longest importable module name comes
+    a class or function whose own `__module__` is allowed, then at most its public alternative
     constructors. So `eqvae.config.importlib.import_module` and `eqvae.vae.nn.Module` are refused.
 
     Raises:
@@ -157,7 +158,7 @@ def resolve(
     where = f"{path}: " if path else ""
     if not isinstance(target, str) or not target.startswith(tuple(allow)):
         raise ValueError(
-            f"{where}_target_ must start with one of {sorted(allow)}; got {target!r}, which is refused."
+            f"{where}_target_ must start with {' or '.join(sorted(allow))}; {target!r} is refused."
         )
     parts = target.split(".")
     if not all(part.isidentifier() and not part.startswith("_") for part in parts):
@@ -167,7 +168,7 @@ def resolve(
     for name in rest:
         if not hasattr(found, name):
             known = [n for n in dir(found) if not n.startswith("_")]
-            raise ValueError(f"{where}{target!r} is not there{_closest(name, known)}.")
+            raise ValueError(f"{where}{target!r} is not there{_closest(name, known)}")
         found = getattr(found, name)
         if not _is_defined_in(found, allow):
             raise ValueError(
@@ -199,9 +200,7 @@ def _is_defined_in(found: Any, allow: Sequence[str]) -> bool:
     return kind and f"{getattr(found, '__module__', '')}.".startswith(tuple(allow))
 
 
-def _check_names(
-    target: Any, name: str, given: dict, extra: dict, path: str, waits: bool
-) -> None:
+def _check_names(target: Any, name: str, given: dict, extra: dict, path: str, waits: bool) -> None:
     parameters = inspect.signature(target).parameters
     accepted = [
         key for key, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
@@ -210,7 +209,7 @@ def _check_names(
     for key, value in given.items():
         if key not in accepted and not open_ended:
             raise ValueError(
-                f"{_join(path, key)} is not an argument of {name}{_closest(key, accepted)}. "
+                f"{_join(path, key)} is not an argument of {name}{_closest(key, accepted)} "
                 f"Accepted: {', '.join(accepted)}."
             )
         if isinstance(value, str) and value == MISSING:
@@ -222,7 +221,7 @@ def _check_names(
 
 
 def _check_kinds(target: Any, arguments: dict[str, Any], path: str) -> None:
-    """Compare numbers, texts and choices with the annotations; everything else is not our business."""
+    """Compare numbers, texts and choices with the annotations; leave everything else alone."""
     try:
         hints = typing.get_type_hints(target.__init__ if isinstance(target, type) else target)
     except (NameError, TypeError):
@@ -237,7 +236,7 @@ def _check_kinds(target: Any, arguments: dict[str, Any], path: str) -> None:
 
 
 def _simple_kinds(hint: Any) -> tuple:
-    """The alternatives of an annotation made of int, float, bool, str, None and literals, else ()."""
+    """The alternatives of an annotation of int, float, bool, str, None and literals, else ()."""
     if hint in (int, float, bool, str, type(None)):
         return (hint,)
     origin = typing.get_origin(hint)
@@ -259,7 +258,7 @@ def _is_a(value: Any, kind: Any) -> bool:
 
 def _closest(name: str, known: Sequence[str]) -> str:
     match = difflib.get_close_matches(str(name), known, n=1)
-    return f"; did you mean {match[0]!r}?" if match else ""
+    return f"; did you mean {match[0]!r}?" if match else "."
 
 
 def _join(path: str, key: Any) -> str:

@@ -23,8 +23,9 @@ def split_rows(images: ImageSet, split: Sequence[float], seed: int) -> tuple[Ten
     """Rows of train, val and test.
 
     Groups (or single images) are shuffled by `seed` and dealt out in that order, in which the rows
-    stay, so that the first images of a split are a fair sample; each split gets at least one group. Large groups make the fractions coarse. With the data's own test part, the rest is
-    divided in the proportion train : val.
+    stay, so that the first images of a split are a fair sample; each split gets at least one group.
+    Large groups make the fractions coarse. With the data's own test part, the rest is divided in
+    the proportion train : val.
 
     Raises:
         ValueError: if there are fewer groups (images) than splits, or a group is in and out of the

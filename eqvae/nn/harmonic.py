@@ -48,9 +48,9 @@ class HarmonicEncoder(nn.Module):
         localiser: nn.Module | None = None,
         degree: int = 22,
         width: float = 2.3,
-        hidden: int = 32,
-        frequency: int = 8,
-        depth: int = 2,
+        hidden: int = 64,
+        frequency: int = 5,
+        depth: int = 3,
         oversampling: int = 8,
     ):
         super().__init__()
@@ -66,7 +66,6 @@ class HarmonicEncoder(nn.Module):
                 content.multiplicities[0] + representation.num_copies,
                 *_at_least_one_vector(content.multiplicities[1:]),
             ),
-            sign=content.sign,
             position=False,
         )
         self.mlp = FibreMLP(
@@ -93,7 +92,10 @@ class HarmonicEncoder(nn.Module):
 class HarmonicDecoder(nn.Module):
     """Images from z = (t, v) as disk harmonics about t: D(g z) = g D(z).
 
-    Args: as `HarmonicEncoder`.
+    Args:
+        image_size, channels, representation, symmetry, degree, width, hidden, frequency, depth,
+            oversampling: as for `HarmonicEncoder`.
+        out_frequency: highest angular frequency of the images.
     """
 
     def __init__(
@@ -104,9 +106,10 @@ class HarmonicDecoder(nn.Module):
         symmetry: Symmetry = Symmetry.so2(),
         degree: int = 22,
         width: float = 2.3,
-        hidden: int = 32,
-        frequency: int = 8,
-        depth: int = 2,
+        hidden: int = 64,
+        frequency: int = 5,
+        depth: int = 3,
+        out_frequency: int = 14,
         oversampling: int = 8,
     ):
         super().__init__()
@@ -122,7 +125,7 @@ class HarmonicDecoder(nn.Module):
             hidden,
             frequency,
             depth,
-            out_frequency=degree,
+            out_frequency=out_frequency,
             oversampling=oversampling,
         )
         inverse = channel_order(self.harmonics, channels).argsort()
@@ -170,6 +173,11 @@ def check_harmonic(representation: LatentRepresentation, symmetry: Symmetry) -> 
             f"symmetry must be SO(2) or O(2) for a harmonic network, which is exact at every angle; "
             f"got {symmetry.name}. Use symmetry=so2 or symmetry=o2, or model=steerable."
         )
+    if representation.sign:
+        raise ValueError(
+            f"sign must be 0 for a harmonic network: functions on the circle hold no sign irreps; got "
+            f"{representation.sign}. Set latent.sign=0 or use model=steerable."
+        )
     if not representation.position:
         raise ValueError(
             "representation must carry a position for a harmonic network, which centres its basis "
@@ -179,7 +187,7 @@ def check_harmonic(representation: LatentRepresentation, symmetry: Symmetry) -> 
 
 def without_position(representation: LatentRepresentation) -> LatentRepresentation:
     """v alone."""
-    return LatentRepresentation(representation.multiplicities, representation.sign, position=False)
+    return LatentRepresentation(representation.multiplicities, position=False)
 
 
 def image_type(harmonics: DiskHarmonics, channels: int) -> LatentRepresentation:

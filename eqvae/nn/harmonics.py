@@ -72,7 +72,7 @@ class DiskHarmonics(nn.Module):
     def analyse(self, x: Tensor, t: Tensor) -> Tensor:
         """Coefficients of images (B, C, H, H) about positions t (B, 2): (B, C, dim)."""
         across, up = self._hermite_at(t)
-        products = up.transpose(2, 3) @ (x @ across)  # (B, C, j, i)
+        products = up @ (x @ across.mT)  # (B, C, j, i)
         return products.flatten(2) @ self.basis_change
 
     def synthesise(self, coefficients: Tensor, t: Tensor) -> Tensor:
@@ -80,20 +80,23 @@ class DiskHarmonics(nn.Module):
         across, up = self._hermite_at(t)
         count = self.degree + 1
         products = (coefficients @ self.basis_change.T).unflatten(2, (count, count))
-        return up @ products @ across.transpose(2, 3)
+        return up.mT @ (products @ across)
 
     def evaluate(self, coefficients: Tensor, t: Tensor, points: Tensor) -> Tensor:
         """The same function as `synthesise`, at any points (B, P, 2): (B, C, P)."""
-        u = (points - t[:, None]) / self.width
-        h = hermite_functions(u, self.degree + 1) / math.sqrt(self.width)  # (B, P, 2, N + 1)
-        products = torch.einsum("bpj,bpi->bpji", h[:, :, 1], h[:, :, 0]).flatten(2)
+        h = self._hermite((points - t[:, None]).mT)  # (B, 2, N + 1, P)
+        products = torch.einsum("bip,bjp->bpji", h[:, 0], h[:, 1]).flatten(2)
         return torch.einsum("bpk,bck->bcp", products @ self.basis_change, coefficients)
 
     def _hermite_at(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        """Hermite functions of the columns and the rows about t, each (B, 1, H, N + 1)."""
-        u = (self.axes - t[:, :, None]) / self.width
-        h = hermite_functions(u, self.degree + 1) / math.sqrt(self.width)
+        """Hermite functions of the columns and the rows about t, each (B, 1, N + 1, H)."""
+        h = self._hermite(self.axes - t[:, :, None])
         return h[:, None, 0], h[:, None, 1]
+
+    def _hermite(self, distance: Tensor) -> Tensor:
+        """Unit-norm Hermite functions of signed distances (..., P) in pixels: (..., N + 1, P)."""
+        h = hermite_functions(distance / self.width, self.degree + 1)
+        return h / math.sqrt(self.width)
 
     def _hermite_to_laguerre(self) -> Tensor:
         """Matrix <h_i h_j, phi_k> by Gauss-Hermite quadrature (exact), ((N + 1)^2, dim), rows (j, i)."""
@@ -102,7 +105,7 @@ class DiskHarmonics(nn.Module):
         h = hermite_functions(torch.from_numpy(nodes), self.degree + 1).numpy()
         x, y = np.meshgrid(nodes, nodes)  # rows are y
         phi = self._laguerre(np.hypot(x, y), np.arctan2(y, x))
-        matrix = np.einsum("yj,xi,y,x,yxk->jik", h, h, undo, undo, phi, optimize=True)
+        matrix = np.einsum("jy,ix,y,x,yxk->jik", h, h, undo, undo, phi, optimize=True)
         return torch.from_numpy(matrix).flatten(0, 1).to(torch.get_default_dtype())
 
     def _laguerre(self, r: np.ndarray, angle: np.ndarray) -> np.ndarray:
@@ -121,7 +124,7 @@ class DiskHarmonics(nn.Module):
 
 
 def hermite_functions(u: Tensor, count: int) -> Tensor:
-    """The orthonormal Hermite functions h_0 .. h_{count-1} at u, shape u.shape + (count,).
+    """The orthonormal Hermite functions h_0 .. h_{count-1} at u (..., P): (..., count, P).
 
     h_{n+1} = sqrt(2 / (n + 1)) u h_n - sqrt(n / (n + 1)) h_{n-1}, stable for all n.
     """
@@ -131,4 +134,4 @@ def hermite_functions(u: Tensor, count: int) -> Tensor:
         if n > 0:
             step = step - math.sqrt(n / (n + 1)) * values[-2]
         values.append(step)
-    return torch.stack(values, dim=-1)
+    return torch.stack(values, dim=-2)

@@ -1,8 +1,8 @@
-"""Training: one LightningModule, its callbacks, checkpoints that rebuild a model alone, and whole runs."""
+"""Training: one LightningModule, its callbacks, self-contained checkpoints, and whole runs."""
 
 from eqvae.training.checkpoint import load_vae
 from eqvae.training.ema import ExponentialMovingAverage
-from eqvae.training.interruption import Interrupted, InterruptCheckpoint
+from eqvae.training.interruption import InterruptCheckpoint, Interrupted
 from eqvae.training.module import TrainingModule
 from eqvae.training.pictures import PictureCallback
 from eqvae.training.progress import Progress

@@ -1,9 +1,9 @@
 """Checkpoints: what is inside, and how a model comes back from one alone.
 
 A checkpoint is Lightning's, with two additions under names of ours: `hyper_parameters` holds
-{"eqvae_version", "format", "model"}, the model's resolved configuration as plain dicts, and `ema` the
-averaged weights where a run kept them. Reading never runs code from the file: torch loads tensors and
-numbers only, and of the configuration only classes that eqvae defines are built.
+{"eqvae_version", "format", "model"}, the model's resolved configuration as plain dicts, and `ema`
+the averaged weights where a run kept them. Reading never runs code from the file: torch loads
+tensors and numbers only, and of the configuration only classes that eqvae defines are built.
 """
 
 import pickle
@@ -33,8 +33,8 @@ def weights(module: nn.Module) -> dict[str, Tensor]:
     """The state dict without what escnn derives from it.
 
     escnn 1.0.11 adds `filter`, `expanded_bias` and `matrix` in eval mode and forgets them in train
-    mode, so that a model saved in one mode does not load in the other. Saving and loading both go
-    through here and `load_weights`; they can go when escnn registers those buffers as not persistent.
+    mode, so that a model saved in one mode does not load in the other. Saving goes through here,
+    loading through `load_weights`; both can go when escnn makes those buffers non-persistent.
     """
     training = module.training
     module.train()  # also drops what escnn registers at construction
@@ -65,7 +65,9 @@ def find_checkpoint(path: str | Path) -> Path:
             if (folder / name).is_file():
                 return folder / name
     if path.is_dir():
-        raise FileNotFoundError(f"path must be a checkpoint or a run folder; {path} holds no .ckpt.")
+        raise FileNotFoundError(
+            f"path must be a checkpoint or a run folder; {path} holds no .ckpt."
+        )
     raise FileNotFoundError(f"path must be a checkpoint or a run folder; {path} does not exist.")
 
 
@@ -83,20 +85,22 @@ def read_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") 
     except pickle.UnpicklingError as error:
         if zipfile.is_zipfile(path):
             raise ValueError(
-                f"{path} is refused: it holds more than tensors and plain values, which could run code "
-                "when loaded."
+                f"{path} is refused: it holds more than tensors and plain values, "
+                "which could run code when loaded."
             ) from error
         raise _damaged(path) from error
     except (RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
         raise _damaged(path) from error
     described = checkpoint.get(DESCRIPTION) if isinstance(checkpoint, dict) else None
     if not isinstance(described, dict) or "format" not in described:
-        raise ValueError(f"{path} is not an eqvae checkpoint: it does not say how to rebuild a model.")
+        raise ValueError(
+            f"{path} is not an eqvae checkpoint: it does not say how to rebuild a model."
+        )
     if described["format"] != FORMAT:
         raise ValueError(
             f"{path} has checkpoint format {described['format']!r}, written by eqvae "
-            f"{described.get('eqvae_version')}; this is eqvae {eqvae.__version__}, which reads format "
-            f"{FORMAT}. Load it with that version."
+            f"{described.get('eqvae_version')}; this is eqvae {eqvae.__version__}, which reads "
+            f"format {FORMAT}. Load it with that version."
         )
     return checkpoint
 
@@ -112,8 +116,8 @@ def load_vae(path: str | Path, map_location: str | torch.device = "cpu") -> VAE:
 
     Raises:
         FileNotFoundError: if there is no such checkpoint.
-        ValueError: if it is damaged, of another format, asks for anything that eqvae does not define,
-            or its weights do not fit its configuration.
+        ValueError: if it is damaged, of another format, asks for anything that eqvae does not
+            define, or its weights do not fit its configuration.
 
     Example:
         vae = eqvae.load_vae("runs/harmonic-mnist5k/2026-01-31_12-00-00")
@@ -128,7 +132,9 @@ def load_vae(path: str | Path, map_location: str | torch.device = "cpu") -> VAE:
     except (ValueError, ImportError) as error:
         raise ValueError(f"{path} can't be rebuilt: {error}") from error
     if not isinstance(vae, VAE):
-        raise ValueError(f"{path} can't be rebuilt: its model is a {type(vae).__name__}, not a VAE.")
+        raise ValueError(
+            f"{path} can't be rebuilt: its model is a {type(vae).__name__}, not a VAE."
+        )
     vae.to(map_location)
     state = checkpoint.get("state_dict", {})
     state = {k.removeprefix(PREFIX): v for k, v in state.items() if k.startswith(PREFIX)}
@@ -136,7 +142,9 @@ def load_vae(path: str | Path, map_location: str | torch.device = "cpu") -> VAE:
         load_weights(vae, {**state, **checkpoint.get(AVERAGED, {})})
     except RuntimeError as error:
         first = str(error).strip().splitlines()[-1].strip()
-        raise ValueError(f"{path} can't be rebuilt: its weights do not fit its model ({first}).") from error
+        raise ValueError(
+            f"{path} can't be rebuilt: its weights do not fit its model ({first})."
+        ) from error
     return vae.eval()
 
 

@@ -1,8 +1,8 @@
 """The one LightningModule: objective of the batch down, terms into the log.
 
-Randomness is a function of (seed, stage, step), set anew for every batch. So a run that was interrupted
-anywhere continues with the very numbers it would have drawn, and validation compares epochs on equal
-noise.
+Randomness is a function of (seed, stage, step), set anew for every batch. So a run that was
+interrupted anywhere continues with the very numbers it would have drawn, and validation compares
+epochs on equal noise.
 """
 
 import zlib
@@ -27,9 +27,9 @@ class TrainingModule(pl.LightningModule):
 
     Args:
         vae: the model.
-        objective: `objective(vae, x, step, stage) -> (loss, terms)`, nats, mean over the batch.
+        objective: `objective(vae, x, step) -> (loss, terms)`, nats, mean over the batch.
         optimizer: parameters -> optimizer.
-        scheduler: (optimizer, num_steps) -> scheduler, stepped once for each batch; None keeps the rate.
+        scheduler: (optimizer, num_steps) -> scheduler, stepped every batch; None keeps the rate.
         model_config: the plain configuration that `vae` was built from; without it the checkpoints
             resume but `load_vae` can't rebuild the model.
         seed: of all noise drawn during training and testing.
@@ -58,7 +58,10 @@ class TrainingModule(pl.LightningModule):
             return {"optimizer": optimizer}
         num_steps = int(self.trainer.estimated_stepping_batches)
         scheduler = self.make_scheduler(optimizer, num_steps=num_steps)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         return self._step(batch, "train", self.global_step)
@@ -72,7 +75,7 @@ class TrainingModule(pl.LightningModule):
     def _step(self, batch: Batch, stage: str, step: int) -> Tensor:
         torch.manual_seed(zlib.crc32(f"{self.seed}/{stage}/{step}".encode()))
         x = batch["image"]
-        loss, terms = self.objective(self.vae, x, self.global_step, stage)
+        loss, terms = self.objective(self.vae, x, self.global_step)
         logged = {f"{stage}/{name}": value for name, value in {"loss": loss, **terms}.items()}
         self.log_dict(logged, on_step=False, on_epoch=True, batch_size=len(x), sync_dist=True)
         return loss
@@ -87,4 +90,6 @@ class TrainingModule(pl.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         load_weights(self, checkpoint["state_dict"])
-        checkpoint["state_dict"] = self.state_dict()  # Lightning loads once more, in the present mode
+        checkpoint["state_dict"] = (
+            self.state_dict()
+        )  # Lightning loads once more, in the present mode

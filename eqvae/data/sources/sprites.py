@@ -1,15 +1,17 @@
 """Sprites: generated shapes of known symmetry, at exactly known poses.
 
-A shape is a set of strokes and rings given by its signed distance d(p) (negative inside), so it can
-be drawn at any pose on any grid without interpolation: a pixel at p gets the coverage
+A shape is a union of strokes and rings, so it can be drawn at any pose on any grid without
+interpolation. A stroke whose middle line lies at distance d from the point g^-1 p covers
 
-    a(p) = Phi(-d(g^-1 p) / edge),   Phi the normal distribution function,
+    a = Phi((w - d) / s) - Phi((-w - d) / s),    Phi the normal distribution function,
 
-the profile of a straight edge blurred by a Gaussian of standard deviation `edge` pixels. Shapes are
-chiral where they can be: C_k means k rotations and no mirror.
+of the pixel at p: the profile of a straight band of half width w blurred by a Gaussian of standard
+deviation s; a union covers 1 - prod_i (1 - a_i). All of it is smooth, which keeps aliasing low. The
+strokes are laid out without mirror symmetry: C_k means k rotations and no more.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -19,7 +21,7 @@ from eqvae.data.images import ImageSet
 from eqvae.domains.grid import pixel_coordinates
 from eqvae.symmetry.motions import apply, identity, inverse
 
-_EDGE = 0.7  # pixels: at 0.7 and above the sampled shape is free of visible stairs
+_BLUR = 0.9  # pixels: moving by Fourier interpolation then errs by < 1 %, at 0.05 by 40 %
 
 
 @dataclass(frozen=True)
@@ -38,23 +40,27 @@ class Shape:
     width: float = 0.16
     ring: float | None = None
 
-    def distance(self, points: Tensor) -> Tensor:
-        """Signed distance of points (..., 2) from the shape's edge, negative inside."""
-        nearest = points.new_full(points.shape[:-1], math.inf)
+    def coverage(self, points: Tensor, blur: Tensor) -> Tensor:
+        """How much of the pixels at `points` (..., 2) is covered; `blur` is s in the same unit."""
+        empty = points.new_ones(points.shape[:-1])
+        for distance in self._distances(points):
+            inside = torch.special.ndtr((self.width - distance) / blur)
+            empty = empty * (1 - inside + torch.special.ndtr((-self.width - distance) / blur))
+        return 1 - empty
+
+    def _distances(self, points: Tensor) -> Iterator[Tensor]:
+        """Distances from the middle lines."""
         if self.ring is not None:
-            nearest = (points.norm(dim=-1) - self.ring).abs()
-        for copy in range(max(self.order, 1)):
-            angle = 2 * math.pi * copy / max(self.order, 1)
-            turn = points.new_tensor(
-                [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
-            )
+            yield points.norm(dim=-1) - self.ring
+        copies = max(self.order, 1)
+        for angle in (2 * math.pi * k / copies for k in range(copies)):
+            cos, sin = math.cos(angle), math.sin(angle)
+            turn = points.new_tensor([[cos, -sin], [sin, cos]])
             for x1, y1, x2, y2 in self.strokes:
                 start = turn @ points.new_tensor([x1, y1])
                 along = turn @ points.new_tensor([x2 - x1, y2 - y1])
                 part = ((points - start) @ along / (along @ along).clamp_min(1e-12)).clamp(0, 1)
-                foot = start + part[..., None] * along
-                nearest = torch.minimum(nearest, (points - foot).norm(dim=-1))
-        return nearest - self.width
+                yield (points - start - part[..., None] * along).norm(dim=-1)
 
 
 SHAPES = {
@@ -147,11 +153,12 @@ class Sprites:
         labels, radii, directions = (factor[rows] for factor in self._factors())
         grid = pixel_coordinates(size, size, dtype=g.dtype).reshape(1, -1, 2)
         points = apply(inverse(g), grid.expand(len(g), -1, -1)) / radii[:, None, None].to(g)
-        distance = torch.empty_like(points[..., 0])
+        blur = (_BLUR / radii[:, None]).to(g)
+        cover = torch.empty_like(points[..., 0])
         for label in labels.unique().tolist():
             members = labels == label
-            distance[members] = SHAPES[self.shapes[label]].distance(points[members])
-        cover = torch.special.ndtr(-distance * radii[:, None].to(g) / _EDGE)
+            shape = SHAPES[self.shapes[label]]
+            cover[members] = shape.coverage(points[members], blur[members])
         images = cover + (1 - cover) * _BACKGROUNDS[self.background](grid, directions.to(g), size)
         if self.noise:
             images = images + self.noise * self._noise(rows, images.shape[1]).to(g)

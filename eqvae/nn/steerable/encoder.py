@@ -1,0 +1,110 @@
+"""The `steerable` encoder: convolutions at half resolution, read out in disk harmonics.
+
+    x -> Gaussian pooling -> [steerable convolution, norm, SiLU] x depth -> scalar maps u, heat maps h
+    t = centroid of |h|^2,      a = coefficients of u in disk harmonics about t,      q = fibre network(a)
+
+The read-out is the adjoint of the decoder's seed. It turns maps into irreps at the continuous position t
+without an interpolation, where a sum over pixels would only keep each map's mean.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from eqvae.distributions import GaussianPosterior
+from eqvae.domains.grid import pixel_coordinates
+from eqvae.nn.fibre import FibreMLP
+from eqvae.nn.harmonic import LatentSplit, channel_order, image_type
+from eqvae.nn.localise import centroid
+from eqvae.nn.sizes import check_steerable_size, coarser
+from eqvae.nn.steerable.blocks import SteerableConv, block, function_fields, scalar_fields
+from eqvae.nn.steerable.harmonics import check_steerable, fibre_symmetry, fitted_harmonics
+from eqvae.nn.steerable.resample import GaussianResample
+from eqvae.symmetry.groups import Symmetry
+from eqvae.symmetry.representations import LatentRepresentation
+
+_HEAT_MAPS = 4
+
+
+class SteerableEncoder(nn.Module):
+    """q(z|x) from steerable convolutions: q(z|g x) = g q(z|x), exact at quarter turns.
+
+    Args:
+        image_size: side of the image, pixels.
+        channels: of the image.
+        representation: of the latent; needs a position.
+        symmetry: C_N, D_N, SO(2) or O(2).
+        width: channels of the feature fields (rounded to whole fields).
+        depth: number of non-linear layers.
+        kernel_size: of all convolutions but the first, which has 7.
+        maps: scalar maps that are read out.
+        degree: of the disk harmonics of the read-out.
+        sigma: of the Gaussian pooling, pixels.
+        hidden, frequency: functions on the group in the fibre network, and their band limit.
+
+    Raises:
+        ValueError: if the sizes don't fit, the latent has no position, or it holds a frequency that the
+            symmetry can't tell from lower ones.
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        channels: int,
+        representation: LatentRepresentation,
+        symmetry: Symmetry = Symmetry.so2(),
+        width: int = 48,
+        depth: int = 2,
+        kernel_size: int = 5,
+        maps: int = 16,
+        degree: int = 8,
+        sigma: float = 1.5,
+        hidden: int = 16,
+        frequency: int = 6,
+    ):
+        super().__init__()
+        check_steerable(representation, symmetry)
+        check_steerable_size(image_size, channels, kernel_size, width=width, depth=depth, maps=maps)
+        self.representation = representation
+        self.symmetry = symmetry
+        self.maps = maps
+        size = coarser(image_size)
+        self.pool = GaussianResample(image_size, size, step=2, sigma=sigma)
+        hidden_type = function_fields(symmetry, width)
+        layers = [block(symmetry, scalar_fields(symmetry, channels), hidden_type, 7)]
+        layers += [block(symmetry, hidden_type, hidden_type, kernel_size) for _ in range(depth - 1)]
+        out_type = scalar_fields(symmetry, maps + _HEAT_MAPS)
+        self.trunk = nn.Sequential(*layers, SteerableConv(hidden_type, out_type, kernel_size))
+        self.register_buffer("points", 2 * pixel_coordinates(size, size), persistent=False)
+        self.harmonics = fitted_harmonics(size, degree)
+        out = _posterior_type(representation)
+        self.split = LatentSplit(out, representation)
+        self.mlp = FibreMLP(
+            image_type(self.harmonics, maps),
+            out,
+            fibre_symmetry(symmetry),
+            hidden,
+            frequency,
+        )
+        order = channel_order(self.harmonics, maps)
+        self.register_buffer("order", order, persistent=False)
+
+    def forward(self, x: Tensor) -> GaussianPosterior:
+        """The posterior of images (B, C, H, H)."""
+        maps, heat = self.trunk(self.pool(x)).split([self.maps, _HEAT_MAPS], dim=1)
+        t = centroid(heat.square().sum(dim=1), self.points)
+        coefficients = self.harmonics.analyse(maps, t / 2).flatten(1)[:, self.order]
+        v, log_scale, correction = self.split(self.mlp(coefficients))
+        return GaussianPosterior(
+            self.representation, torch.cat([t + correction, v], dim=1), log_scale
+        )
+
+
+def _posterior_type(representation: LatentRepresentation) -> LatentRepresentation:
+    """v, a log-scale for each irrep copy (invariant) and a vector that may correct the position."""
+    first, *rest = representation.multiplicities or (0,)
+    vectors, *rest = rest or (0,)
+    return LatentRepresentation(
+        multiplicities=(first + representation.num_copies, vectors + 1, *rest),
+        sign=representation.sign,
+        position=False,
+    )

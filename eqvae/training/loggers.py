@@ -1,0 +1,137 @@
+"""Where logged numbers go: always metrics.csv in the run folder, and Weights & Biases beside it."""
+
+import csv
+import netrc
+import os
+import secrets
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlparse
+
+from pytorch_lightning.loggers import Logger, WandbLogger
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+
+class MetricsCSV(Logger):
+    """One row for every step at which anything was logged, one column for every name.
+
+    A file that is already there is continued, so a resumed run has one table.
+
+    Args:
+        path: of the file.
+    """
+
+    def __init__(self, path: str | Path):
+        super().__init__()
+        self.path = Path(path)
+        self.rows: dict[int, dict[str, Any]] = {}
+        if self.path.is_file():
+            with self.path.open(newline="") as file:
+                rows = [{k: v for k, v in row.items() if v != ""} for row in csv.DictReader(file)]
+            self.rows = {int(row["step"]): row for row in rows}
+
+    @property
+    def name(self) -> str:
+        return "csv"
+
+    @property
+    def version(self) -> str:
+        return ""
+
+    @property
+    def save_dir(self) -> str:
+        return str(self.path.parent)
+
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+        """The run folder has config.yaml."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        row = self.rows.setdefault(int(step or 0), {"step": int(step or 0)})
+        row.update(metrics)
+        names = {name: None for known in self.rows.values() for name in known}
+        columns = ["step", "epoch", *sorted(names.keys() - {"step", "epoch"})]
+        partial = self.path.with_suffix(".part")
+        with partial.open("w", newline="") as file:
+            table = csv.DictWriter(file, columns)
+            table.writeheader()
+            table.writerows(self.rows[key] for key in sorted(self.rows))
+        partial.replace(self.path)
+
+
+def wandb_logger(
+    mode: Literal["offline", "online", "disabled"] = "offline",
+    project: str = "eqvae",
+    entity: str | None = None,
+    tags: list[str] | tuple[str, ...] = (),
+    *,
+    name: str | None = None,
+    folder: str | Path = ".",
+) -> WandbLogger | None:
+    """A W&B run whose files stay in the run folder; None if disabled.
+
+    Args:
+        mode: "offline" asks nothing and needs no account; "online" needs credentials.
+        project: on W&B.
+        entity: team or user; None for the default one.
+        tags: of the run.
+        name: of the run.
+        folder: the run folder.
+
+    Raises:
+        ValueError: if mode is "online" and no credentials are found.
+    """
+    if mode == "disabled":
+        return None
+    if mode == "online" and not _has_credentials():
+        raise ValueError(
+            "logger.mode=online needs a Weights & Biases account, and no key was found. Run `wandb "
+            "login` or set WANDB_API_KEY, or leave logger.mode=offline."
+        )
+    import wandb
+
+    os.environ.setdefault("WANDB_DATA_DIR", str(Path(folder) / "wandb"))
+    run = wandb.init(
+        mode=mode,
+        project=project,
+        entity=entity,
+        tags=list(tags),
+        name=name,
+        dir=folder,
+        id=_run_id(Path(folder)),
+        resume="allow",
+        reinit="create_new",
+        settings=wandb.Settings(silent=mode == "offline", console="off"),
+    )
+    run.define_metric("trainer/global_step")
+    run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
+    return WandbLogger(save_dir=folder, experiment=run, offline=mode == "offline")
+
+
+def log_model(logger: WandbLogger, checkpoint: Path, config_file: Path) -> None:
+    """Attach a checkpoint and its configuration to the W&B run as an artifact, offline too."""
+    import wandb
+
+    artifact = wandb.Artifact(f"model-{logger.experiment.id}", type="model")
+    artifact.add_file(str(checkpoint), name="model.ckpt")
+    artifact.add_file(str(config_file), name="config.yaml")
+    logger.experiment.log_artifact(artifact)
+
+
+def _has_credentials() -> bool:
+    if os.environ.get("WANDB_API_KEY"):
+        return True
+    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname
+    try:
+        return netrc.netrc().authenticators(host or "") is not None
+    except (FileNotFoundError, netrc.NetrcParseError):
+        return False
+
+
+def _run_id(folder: Path) -> str:
+    """The W&B id of this run folder, made once: a resumed run continues its curves."""
+    file = folder / "wandb" / "run_id"
+    if not file.is_file():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(secrets.token_hex(4))
+    return file.read_text().strip()

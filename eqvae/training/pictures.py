@@ -1,0 +1,92 @@
+"""Pictures of the model while and after it trains, in the run folder and on W&B."""
+
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.loggers import WandbLogger
+from torch import Tensor
+
+from eqvae.analysis.pictures import (
+    orbit_frames,
+    orbit_picture,
+    reconstruction_picture,
+    sample_picture,
+    save_gif,
+)
+
+
+class PictureCallback(pl.Callback):
+    """Write reconstructions.png, samples.png, orbit.png and orbit.gif into <run folder>/pictures.
+
+    They show test images when the test ends, validation images during training.
+
+    Args:
+        every_n_epochs: also during training, after every so many epochs; 0 waits for the test.
+        num_images: columns of the reconstructions.
+        max_shift: largest shift in the orbits, pixels.
+
+    Raises:
+        ValueError: if every_n_epochs is negative or num_images less than 1.
+    """
+
+    def __init__(self, every_n_epochs: int = 0, num_images: int = 8, max_shift: float = 5.0):
+        if every_n_epochs < 0:
+            raise ValueError(f"every_n_epochs must be 0 or more; got {every_n_epochs}.")
+        if num_images < 1:
+            raise ValueError(f"num_images must be 1 or more; got {num_images}.")
+        self.every_n_epochs = every_n_epochs
+        self.num_images = num_images
+        self.max_shift = max_shift
+        self._images: Tensor | None = None
+
+    def on_validation_batch_start(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        batch: Any,
+        batch_idx: int,
+        *_: Any,
+    ) -> None:
+        if batch_idx == 0:
+            self._images = batch["image"][: self.num_images]
+
+    def on_test_batch_start(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        batch: Any,
+        batch_idx: int,
+        *_: Any,
+    ) -> None:
+        if batch_idx == 0:
+            self._images = batch["image"][: self.num_images]
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        due = self.every_n_epochs and (trainer.current_epoch + 1) % self.every_n_epochs == 0
+        if due and not trainer.sanity_checking:
+            self._write(trainer, pl_module)
+
+    def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._write(trainer, pl_module)
+
+    def _write(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._images is None or trainer.fast_dev_run or not trainer.is_global_zero:
+            return
+        folder = Path(trainer.default_root_dir) / "pictures"
+        folder.mkdir(parents=True, exist_ok=True)
+        vae, x = pl_module.vae, self._images
+        pictures = {
+            "reconstructions": reconstruction_picture(vae, x),
+            "samples": sample_picture(vae),
+            "orbit": orbit_picture(vae, x[:1], self.max_shift),
+        }
+        for name, picture in pictures.items():
+            picture.save(folder / f"{name}.png")
+        gif = folder / "orbit.gif"
+        save_gif(orbit_frames(vae, x[:5], self.max_shift), gif)
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                for name, picture in pictures.items():
+                    logger.log_image(f"pictures/{name}", [picture])
+                logger.log_video("pictures/orbit_gif", [str(gif)], format=["gif"])

@@ -1,0 +1,253 @@
+"""A whole run from one plain configuration: prepare, fit, test, leave a folder that says it all.
+
+<run folder>/
+  config.yaml          the resolved configuration
+  metrics.csv          every logged number by step
+  metrics.json         the numbers of the finished run, flat, `stage/term`
+  checkpoints/         best.ckpt (by val/elbo) and last.ckpt
+  pictures/            reconstructions, samples, orbits
+  wandb/               what W&B keeps
+"""
+
+import json
+import logging
+import os
+import tempfile
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from pytorch_lightning.accelerators import AcceleratorRegistry
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.loggers import WandbLogger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+
+from eqvae.config import build, fill_image
+from eqvae.training.interruption import InterruptCheckpoint
+from eqvae.training.loggers import MetricsCSV, log_model
+from eqvae.training.module import TrainingModule
+
+LAST = "checkpoints/last.ckpt"
+CONFIG = "config.yaml"
+_LIGHTNING = ("eqvae.", "pytorch_lightning.")
+_OPTIMIZERS = ("eqvae.", "torch.optim.")
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything of a run that is ready to start.
+
+    Attributes:
+        config: the resolved configuration, image size filled in.
+        folder: where the run writes.
+        module: model, objective and optimizer.
+        datamodule: the images, already set up.
+        trainer: Lightning's.
+        resume_from: checkpoint to continue from, or None.
+    """
+
+    config: dict[str, Any]
+    folder: Path
+    module: TrainingModule
+    datamodule: pl.LightningDataModule
+    trainer: pl.Trainer
+    resume_from: Path | None
+
+
+def prepare(config: dict[str, Any], folder: str | Path, *, resume: bool = False) -> Run:
+    """Build all parts and check everything that can be checked before training starts.
+
+    Args:
+        config: plain, as `eqvae.config.compose` gives it.
+        folder: of the run.
+        resume: continue from the folder's last checkpoint.
+
+    Raises:
+        ValueError: if the configuration names something unknown, impossible or not on this machine.
+        OSError: if the data are not there or the folder can't be written.
+    """
+    quiet_lightning()
+    folder = Path(folder)
+    _check_keys(config)
+    _check_accelerator(config["trainer"])
+    _check_folder(folder, resume)
+    pl.seed_everything(config["seed"], verbose=False)
+
+    datamodule = build(config["data"], path="data")
+    datamodule.setup()
+    config = fill_image(config, datamodule.image_shape)
+    module = TrainingModule(
+        vae=build(config["model"], path="model"),
+        objective=build(config["objective"], path="objective"),
+        optimizer=build(config["optimizer"], path="optimizer", allow=_OPTIMIZERS),
+        scheduler=build(config.get("scheduler"), path="scheduler", allow=_OPTIMIZERS),
+        model_config=config["model"],
+        seed=config["seed"],
+    )
+    return Run(
+        config=config,
+        folder=folder,
+        module=module,
+        datamodule=datamodule,
+        trainer=_trainer(config, folder),
+        resume_from=folder / LAST if resume else None,
+    )
+
+
+def train(run: Run) -> dict[str, float]:
+    """Fit, test the best weights, write metrics.json and the pictures; returns the metrics.
+
+    Raises:
+        Interrupted: after Ctrl-C or SIGTERM, once the checkpoint is written.
+    """
+    trainer, module, datamodule = run.trainer, run.module, run.datamodule
+    _write_config(run)
+    for logger in trainer.loggers:
+        logger.log_hyperparams(run.config)
+    began = time.monotonic()
+    trainer.fit(module, datamodule, ckpt_path=run.resume_from, weights_only=True)
+    seconds = time.monotonic() - began
+
+    best = next((c for c in trainer.checkpoint_callbacks if _is_best(c)), None)
+    path = best.best_model_path if best is not None else None
+    tested = trainer.test(
+        module, datamodule, ckpt_path=path or None, weights_only=bool(path) or None, verbose=False
+    )
+    metrics = {name: float(value) for part in tested for name, value in part.items()}
+    metrics["train/epochs"] = float(trainer.fit_loop.epoch_progress.current.processed)
+    metrics["train/seconds"] = seconds  # of this sitting, if the run was resumed
+    if path:
+        metrics["val/elbo"] = float(best.best_model_score)
+    if not trainer.fast_dev_run:
+        text = json.dumps(dict(sorted(metrics.items())), indent=2)
+        (run.folder / "metrics.json").write_text(text + "\n")
+    for logger in trainer.loggers:
+        if isinstance(logger, WandbLogger):
+            if path:
+                log_model(logger, Path(path), run.folder / CONFIG)
+            logger.experiment.finish()
+    return metrics
+
+
+def stored_config(folder: str | Path) -> dict[str, Any]:
+    """The configuration that a run folder was trained with.
+
+    Raises:
+        FileNotFoundError: if the folder holds no run that can continue.
+    """
+    from omegaconf import OmegaConf
+
+    folder = Path(folder)
+    for name in (CONFIG, LAST):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(
+                f"resume must name a run folder; {folder} holds no {name}, "
+                "so there is nothing to continue."
+            )
+    return OmegaConf.to_container(OmegaConf.load(folder / CONFIG))
+
+
+def quiet_lightning() -> None:
+    """Keep Lightning's advertisements and remarks on small runs off the screen."""
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    for text in (
+        ".*does not have many workers.*",
+        ".*smaller than the logging interval.*",
+        ".*Checkpoint directory .* exists and is not empty.*",
+        ".*`isinstance.treespec, LeafSpec.` is deprecated.*",  # Lightning 2.6 with torch 2.14
+        ".*GPU available but not used.*",
+        ".*The dirpath has changed from.*",
+    ):
+        warnings.filterwarnings("ignore", text)
+
+
+def _trainer(config: dict[str, Any], folder: Path) -> pl.Trainer:
+    callbacks = build(config["callbacks"], path="callbacks", allow=_LIGHTNING)
+    callbacks = [callback for callback in callbacks.values() if callback is not None]
+    for callback in callbacks:
+        if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
+            callback.dirpath = str(folder.resolve() / "checkpoints")
+    callbacks.append(InterruptCheckpoint(folder / LAST))
+    loggers = [MetricsCSV(folder / "metrics.csv")]
+    if not config["trainer"].get("fast_dev_run"):
+        about = {"folder": folder.resolve(), "name": config.get("name")}
+        loggers += [build(config["logger"], path="logger", **about)]
+    try:
+        return build(
+            config["trainer"],
+            path="trainer",
+            allow=_LIGHTNING,
+            callbacks=callbacks,
+            logger=[logger for logger in loggers if logger is not None],
+            default_root_dir=folder.resolve(),
+            enable_progress_bar=False,
+        )
+    except MisconfigurationException as error:
+        raise ValueError(f"trainer: {error}") from error
+
+
+def _is_best(callback: ModelCheckpoint) -> bool:
+    return callback.monitor is not None and bool(callback.best_model_path)
+
+
+def _write_config(run: Run) -> None:
+    from omegaconf import OmegaConf
+
+    if not run.trainer.fast_dev_run:
+        OmegaConf.save(OmegaConf.create(run.config), run.folder / CONFIG)
+
+
+_KEYS = (
+    "symmetry latent model objective data optimizer scheduler trainer logger callbacks "
+    "image name seed run_dir resume"
+).split()
+
+
+def _check_keys(config: dict[str, Any]) -> None:
+    for key in config:
+        if key not in _KEYS:
+            raise ValueError(
+                f"{key} is not a part of the configuration. Parts: {', '.join(_KEYS)}."
+            )
+    if not isinstance(config["seed"], int):
+        raise ValueError(f"seed must be a whole number; got {config['seed']!r}.")
+
+
+def _check_accelerator(trainer: dict[str, Any]) -> None:
+    name = trainer.get("accelerator", "auto")
+    if name == "auto":
+        return
+    known = sorted(AcceleratorRegistry.available_accelerators())
+    kinds = ["cuda", "mps"] if name == "gpu" else [name]
+    if any(kind not in known for kind in kinds):
+        raise ValueError(
+            f"trainer.accelerator must be auto, gpu or one of {', '.join(known)}; got {name!r}."
+        )
+    if not any(AcceleratorRegistry.get(kind).is_available() for kind in kinds):
+        raise ValueError(
+            f"trainer.accelerator={name} is not on this machine. "
+            "Use trainer.accelerator=auto, which takes the best there is, or cpu."
+        )
+
+
+def _check_folder(folder: Path, resume: bool) -> None:
+    if not resume and ((folder / LAST).exists() or (folder / "metrics.json").exists()):
+        raise ValueError(
+            f"run_dir={folder} already holds a run. Continue it with resume={folder}, "
+            "or choose another."
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(
+            f"run_dir={folder} can't be written ({error.strerror or error}). "
+            "Choose another place with run_dir=PATH."
+        ) from error
+    if not os.access(folder, os.W_OK):
+        raise OSError(f"run_dir={folder} can't be written. Choose another place with run_dir=PATH.")

@@ -1,0 +1,132 @@
+"""The user's .npz archives: layouts, number formats, keys and what is wrong with them."""
+
+import numpy as np
+import pytest
+import torch
+
+from eqvae.data import Npz, Upright, npz
+
+RANDOM = np.random.default_rng(0)
+GREY = RANDOM.integers(0, 256, (12, 9, 9), dtype=np.uint8)
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(**arrays):
+        path = tmp_path / "images.npz"
+        np.savez(path, **arrays)
+        return str(path)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("values", "scale"),
+    [
+        (GREY, 255),
+        (GREY.astype(np.uint16) * 257, 65535),
+        (GREY / 255.0, 1),
+        ((GREY / 255.0).astype(np.float32), 1),
+        (GREY > 100, 1),
+    ],
+    ids=["uint8", "uint16", "float64", "float32", "bool"],
+)
+def test_grey_values_come_into_the_unit_interval(write, values, scale):
+    images = Npz(write(images=values)).load().images
+    assert images.dtype == torch.float32 and images.shape == (12, 1, 9, 9)
+    expected = torch.from_numpy(values[:, None].astype(np.float64) / scale)
+    assert torch.allclose(images.double(), expected, atol=1e-6)
+
+
+def test_channels_may_come_first_or_last(write):
+    rgb = RANDOM.random((5, 3, 8, 8))
+    first = Npz(write(images=rgb)).load().images
+    last = Npz(write(images=rgb.transpose(0, 2, 3, 1))).load().images
+    assert first.shape == (5, 3, 8, 8) and torch.equal(first, last)
+
+
+def test_the_only_image_like_array_is_found(write):
+    assert len(Npz(write(cells=GREY, area=np.arange(12))).load()) == 12
+    with pytest.raises(ValueError, match=r"has 2 arrays of 3 or 4 .*\['a', 'b'\].*data.image=KEY"):
+        Npz(write(a=GREY, b=GREY)).load()
+    assert len(Npz(write(a=GREY, b=GREY[:5]), image="b").load()) == 5
+    with pytest.raises(ValueError, match="has 0 arrays of 3 or 4"):
+        Npz(write(a=np.arange(3))).load()
+
+
+def test_labels_and_groups(write):
+    names = np.array(["b", "a", "c"] * 4)
+    source = Npz(
+        write(images=GREY, kind=names, field=np.arange(12) // 3), label="kind", group="field"
+    )
+    loaded = source.load()
+    assert loaded.labels.tolist() == [1, 0, 2] * 4
+    assert loaded.groups.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]
+
+
+def test_without_labels_the_batch_says_unknown(write):
+    module = npz(write(images=GREY), Upright())
+    module.setup()
+    assert (module.train.labels == -1).all()
+    assert module.train.poses.isnan().all()
+
+
+def test_the_split_follows_the_group_key(write):
+    field = np.arange(12) // 2
+    module = npz(write(images=GREY, field=field), Upright(), group="field", split=(0.5, 0.25, 0.25))
+    module.setup()
+    members = [set(field[p.indices]) for p in (module.train, module.val, module.test)]
+    assert sum(map(len, members)) == len(set.union(*members)) == 6
+
+
+def test_skipping_leaves_out_and_says_so(write):
+    values = GREY / 255.0
+    values[2], values[7, 0, 0] = 0.3, np.nan
+    path = write(images=values, label=np.arange(12))
+    with pytest.raises(ValueError, match=r"1 of 12 images \(number 7\) are NaN.*skip_unreadable=t"):
+        Npz(path).load()
+    with pytest.warns(match="number 7"), pytest.warns(match="number 2"):
+        loaded = Npz(path, label="label", skip_unreadable=True).load()
+    assert loaded.labels.tolist() == [0, 1, 3, 4, 5, 6, 8, 9, 10, 11]
+
+
+def test_nothing_left_is_an_error(write):
+    path = write(images=np.zeros((5, 8, 8)))
+    with pytest.warns(UserWarning), pytest.raises(ValueError, match="none of the 5 images can be"):
+        Npz(path, skip_unreadable=True).load()
+
+
+@pytest.mark.parametrize(
+    ("arrays", "options", "message"),
+    [
+        ({"images": GREY * 1.0}, {}, r"must lie in \[0, 1\].*Scale them, or store them as uint8"),
+        ({"images": GREY.astype(np.int64)}, {}, "must be uint8, uint16, bool or float .*got int64"),
+        ({"images": GREY[:, :7]}, {}, "must be square to be rotated; got 7x9 .*Crop them to 7x7"),
+        ({"images": GREY[:0]}, {}, "images is empty"),
+        ({"images": GREY[0]}, {}, r"must be an array .*got shape \(9, 9\)"),
+        ({"images": GREY}, {"image": "x"}, r"image='x' is not in .*its keys are \['images'\]"),
+        ({"images": GREY}, {"group": "source"}, "group='source' is not in"),
+        ({"images": GREY, "s": np.arange(5)}, {"group": "s"}, "groups must have one entry .*got 5"),
+        ({"images": GREY, "s": np.arange(5)}, {"label": "s"}, "labels must have one entry .*got 5"),
+        ({"images": GREY, "s": np.ones(12)}, {"label": "s"}, "label='s' must be one whole number"),
+        ({"images": np.array([{}, 1])}, {}, "cannot be read as an .npz archive of plain arrays"),
+    ],
+)
+def test_what_is_wrong_is_said(write, arrays, options, message):
+    with pytest.raises(ValueError, match=message):
+        Npz(write(**arrays), **options).load()
+
+
+def test_missing_and_damaged_files(tmp_path):
+    with pytest.raises(ValueError, match="is not set. Set data.path=images.npz"):
+        Npz().load()
+    with pytest.raises(FileNotFoundError, match="there is no file .*gone.npz"):
+        Npz(str(tmp_path / "gone.npz")).load()
+    np.savez(tmp_path / "whole.npz", images=GREY)
+    whole = (tmp_path / "whole.npz").read_bytes()
+    (tmp_path / "torn.npz").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "empty.npz").write_bytes(b"")
+    np.save(tmp_path / "single.npy", GREY)
+    for name in ("torn.npz", "empty.npz", "single.npy"):
+        with pytest.raises(ValueError, match=f"{name}' cannot be read as an .npz archive"):
+            Npz(str(tmp_path / name)).load()

@@ -1,0 +1,156 @@
+"""compose and build: what they make, what they refuse, and how they say so."""
+
+import re
+
+import pytest
+import torch
+
+from eqvae.config import CONFIG_DIR, build, compose, fill_image
+from eqvae.symmetry import LatentRepresentation, Symmetry
+
+SYMMETRY = {"_target_": "eqvae.symmetry.Symmetry", "rotations": 8, "reflections": True}
+
+
+def test_build_makes_nested_values() -> None:
+    config = {
+        "symmetry": SYMMETRY,
+        "latents": [
+            {"_target_": "eqvae.symmetry.LatentRepresentation", "multiplicities": [2, 1]},
+            {"_target_": "eqvae.symmetry.representations.LatentRepresentation", "multiplicities": [1]},
+        ],
+        "plain": {"a": 1, "b": [1.5, "text", None]},
+    }
+    built = build(config)
+    assert built["symmetry"] == Symmetry(rotations=8, reflections=True)
+    assert built["latents"] == [LatentRepresentation((2, 1)), LatentRepresentation((1,))]
+    assert built["plain"] == {"a": 1, "b": [1.5, "text", None]}
+
+
+def test_build_uses_alternative_constructors_and_extra() -> None:
+    assert build({"_target_": "eqvae.symmetry.Symmetry.cyclic"}, order=6) == Symmetry.cyclic(6)
+    config = {"_target_": "eqvae.symmetry.Symmetry.dihedral", "order": 4}
+    assert build(config, constructors_only=True) == Symmetry.dihedral(4)
+
+
+def test_build_partial_waits_for_arguments() -> None:
+    config = {"_target_": "torch.optim.AdamW", "_partial_": True, "lr": 0.5}
+    make = build(config, allow=("eqvae.", "torch.optim."))
+    optimizer = make([torch.nn.Parameter(torch.zeros(1))])
+    assert isinstance(optimizer, torch.optim.AdamW)
+    assert optimizer.defaults["lr"] == 0.5
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "os.system",
+        "builtins.eval",
+        "torch.load",
+        "torch.optim.AdamW",
+        "subprocess.Popen",
+        "eqvae.config.importlib",
+        "eqvae.config.importlib.import_module",
+        "eqvae.config.inspect.os.system",
+        "eqvae.config.Path",
+        "eqvae.config.partial",
+        "eqvae.vae.nn.Module",
+        "eqvae.vae.dataclass",
+        "eqvae.vae.torch.load",
+        "eqvae.vae.VAE.load_state_dict",
+        "eqvae.vae.VAE.__class__",
+        "eqvae.symmetry.Symmetry.__init__.__globals__",
+        "eqvae.training.checkpoint.pickle.loads",
+        "eqvae",
+        "eqvae.vae",
+        "eqvaes.x",
+        "eqvae..vae",
+        "",
+        None,
+        7,
+    ],
+)
+def test_build_refuses_what_eqvae_does_not_define(target: object) -> None:
+    with pytest.raises(ValueError, match="part: "):
+        build({"_target_": target, "command": "true"}, path="part")
+
+
+@pytest.mark.parametrize("target", ["eqvae.config.build", "eqvae.vae.VAE.decode", "eqvae.load_vae"])
+def test_functions_are_refused_where_only_constructors_may_be(target: str) -> None:
+    with pytest.raises(ValueError, match="not a class"):
+        build({"_target_": target}, constructors_only=True)
+
+
+def test_allow_counts_for_the_real_home_of_an_object() -> None:
+    with pytest.raises(ValueError, match="refused"):
+        build({"_target_": "torch.optim.lr_scheduler.partial"}, allow=("torch.optim.",))
+
+
+def test_a_nested_target_is_refused_too() -> None:
+    config = {"model": {"parts": [SYMMETRY, {"x": {"_target_": "os.system", "command": "true"}}]}}
+    with pytest.raises(ValueError, match=re.escape("model.parts.1.x: _target_ must start")):
+        build(config)
+
+
+@pytest.mark.parametrize(
+    ("node", "message"),
+    [
+        (
+            {**SYMMETRY, "rotatoins": 3},
+            "model.rotatoins is not an argument of eqvae.symmetry.Symmetry; "
+            "did you mean 'rotations'? Accepted: rotations, reflections.",
+        ),
+        ({**SYMMETRY, "rotations": "???"}, "model.rotations must be given"),
+        ({"_target_": "eqvae.symmetry.LatentRepresentation"}, "model.multiplicities must be given"),
+        ({**SYMMETRY, "rotations": "many"}, "model.rotations must be int or null; got 'many'."),
+        ({**SYMMETRY, "reflections": 1}, "model.reflections must be bool; got 1."),
+        ({**SYMMETRY, "rotations": 0}, "model: rotations must be a whole number >= 1"),
+        ({"_target_": "eqvae.symmetry.Symetry"}, "did you mean 'Symmetry'?"),
+        ({"_target_": "eqvae.symetry.Symmetry"}, "'eqvae.symetry.Symmetry' is not there"),
+    ],
+)
+def test_mistakes_are_named_with_their_path(node: dict, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
+        build(node, path="model")
+
+
+def test_choices_are_checked_against_literals() -> None:
+    with pytest.raises(ValueError, match="logger.mode must be 'offline' or 'online' or 'disabled'"):
+        build({"_target_": "eqvae.training.loggers.wandb_logger", "mode": "of"}, path="logger")
+
+
+def test_compose_is_plain_and_waits_for_the_image_size() -> None:
+    config = compose(["data=sprites"])
+    assert type(config) is dict
+    assert type(config["model"]) is dict
+    assert config["image"] == {"size": "???", "channels": "???"}
+    assert config["model"]["encoder"]["image_size"] == "${image.size}"
+    assert config["model"]["encoder"]["representation"] == config["latent"]
+    filled = fill_image(config, (3, 41, 41))
+    assert filled["model"]["encoder"]["image_size"] == 41
+    assert filled["model"]["decoder"]["channels"] == 3
+    assert compose(["data=sprites"], image_shape=(3, 41, 41)) == filled
+
+
+def test_compose_names_misspelt_keys_and_choices(tmp_path) -> None:
+    with pytest.raises(ValueError, match="max_epoch"):
+        compose(["trainer.max_epoch=3"])
+    with pytest.raises(ValueError, match="harmonicc"):
+        compose(["model=harmonicc"])
+    with pytest.raises(FileNotFoundError, match="config_dir must hold train.yaml"):
+        compose(config_dir=tmp_path)
+
+
+GROUPS = ["symmetry", "latent", "optimizer", "scheduler", "trainer", "logger", "callbacks"]
+CHOICES = [(group, file.stem) for group in GROUPS for file in sorted((CONFIG_DIR / group).iterdir())]
+
+
+@pytest.mark.parametrize(("group", "choice"), CHOICES)
+def test_every_choice_composes(group: str, choice: str) -> None:
+    assert compose([f"{group}={choice}"])[group]
+
+
+@pytest.mark.parametrize("choice", [c for g, c in CHOICES if g == "symmetry"])
+def test_symmetries_are_what_their_names_say(choice: str) -> None:
+    names = {"so2": "SO(2)", "o2": "O(2)"}
+    symmetry = build(compose([f"symmetry={choice}"])["symmetry"])
+    assert symmetry.name == names.get(choice, choice if choice == "trivial" else choice.upper())

@@ -1,0 +1,30 @@
+"""Tiny runs for the tests of training: generated shapes, seconds, every family that has a config."""
+
+from pathlib import Path
+from typing import Any
+
+from eqvae.config import CONFIG_DIR, compose
+from eqvae.training.run import Run, prepare, stored_config
+
+FAMILIES = sorted(file.stem for file in (CONFIG_DIR / "model").glob("*.yaml"))
+TINY = [
+    "experiment=smoke",
+    "logger=none",
+    "data.num_images=100",
+    "data.batch_size=20",
+    "trainer.accelerator=cpu",
+    "trainer.num_sanity_val_steps=0",
+]
+NO_PICTURES = "~callbacks.pictures"
+
+
+def tiny_config(*overrides: str) -> dict[str, Any]:
+    return compose([*TINY, *overrides])
+
+
+def tiny_run(folder: Path, *overrides: str) -> Run:
+    return prepare(tiny_config(*overrides), folder)
+
+
+def resumed(folder: Path) -> Run:
+    return prepare(stored_config(folder), folder, resume=True)
