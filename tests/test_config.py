@@ -16,7 +16,7 @@ def test_build_makes_nested_values() -> None:
         "symmetry": SYMMETRY,
         "latents": [
             {"_target_": "eqvae.symmetry.LatentRepresentation", "multiplicities": [2, 1]},
-            {"_target_": "eqvae.symmetry.representations.LatentRepresentation", "multiplicities": [1]},
+            {"_target_": "eqvae.symmetry.LatentRepresentation", "multiplicities": [1]},
         ],
         "plain": {"a": 1, "b": [1.5, "text", None]},
     }
@@ -141,7 +141,7 @@ def test_compose_names_misspelt_keys_and_choices(tmp_path) -> None:
 
 
 GROUPS = ["symmetry", "latent", "optimizer", "scheduler", "trainer", "logger", "callbacks"]
-CHOICES = [(group, file.stem) for group in GROUPS for file in sorted((CONFIG_DIR / group).iterdir())]
+CHOICES = [(g, file.stem) for g in GROUPS for file in sorted((CONFIG_DIR / g).glob("*.yaml"))]
 
 
 @pytest.mark.parametrize(("group", "choice"), CHOICES)

@@ -7,19 +7,24 @@ from torch import Tensor
 
 from eqvae.config import build, compose
 from eqvae.training.checkpoint import load_vae
-from eqvae.training.run import prepare, stored_config, train
+from eqvae.training.run import LAST, prepare, stored_config, train
 from eqvae.vae import VAE
 
 
-def newest_run(root: str | Path = "runs") -> Path | None:
-    """The run folder below `root`, two levels deep, that trained last; None if there is none."""
-    found = Path(root).glob("*/*/checkpoints/best.ckpt")
-    newest = max(found, key=lambda path: path.stat().st_mtime, default=None)
-    return newest.parents[1] if newest else None
+def newest_run(root: str | Path = "runs", name: str = "*") -> Path | None:
+    """The folder <root>/<name>/<date> of the run that finished last; None if there is none.
+
+    Args:
+        root: where runs are kept.
+        name: of the run, or a pattern such as "harmonic-*".
+    """
+    finished = Path(root).glob(f"{name}/*/metrics.json")
+    newest = max(finished, key=lambda path: path.stat().st_mtime, default=None)
+    return newest.parent if newest else None
 
 
 def load_or_train(folder: str | Path, overrides: Sequence[str] = ()) -> VAE:
-    """The model of a run folder; if there is none yet, train it there first.
+    """The model of a run folder; if there is none yet, train it there first, or to its end.
 
     Args:
         folder: of the run.
@@ -31,8 +36,9 @@ def load_or_train(folder: str | Path, overrides: Sequence[str] = ()) -> VAE:
     """
     folder = Path(folder)
     if not (folder / "metrics.json").is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        train(prepare(compose(overrides), folder))
+        begun = (folder / LAST).is_file()
+        config = stored_config(folder) if begun else compose(overrides)
+        train(prepare(config, folder, resume=begun))
     return load_vae(folder)
 
 

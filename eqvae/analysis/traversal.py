@@ -109,9 +109,9 @@ def grid_figure(
     """Images (R, K, C, H, H) in rows and columns, with a label at each."""
     count_rows, count_columns, channels, size, _ = images.shape
     tiles = images.detach().float().cpu().clamp(0, 1).permute(0, 3, 1, 4, 2)
-    mosaic = tiles.reshape(count_rows * size, count_columns * size, channels)
+    mosaic = tiles.reshape(count_rows * size, count_columns * size, channels).numpy()
     if channels != 3:  # grey, or channels that are no colours
-        mosaic = mosaic.mean(dim=-1)
+        mosaic = mosaic.mean(axis=-1)
     figure = Figure(figsize=(count_columns + 1.2, count_rows + 0.8), layout="constrained")
     axes = figure.add_subplot()
     axes.imshow(mosaic, cmap="gray", vmin=0, vmax=1, interpolation="nearest")

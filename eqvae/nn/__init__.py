@@ -2,10 +2,16 @@
 
 from eqvae.nn.harmonic import HarmonicDecoder, HarmonicEncoder
 from eqvae.nn.localise import CentreOfMass, Localiser
+from eqvae.nn.plain import PlainDecoder, PlainEncoder
+from eqvae.nn.steerable import SteerableDecoder, SteerableEncoder
 
 __all__ = [
     "CentreOfMass",
     "HarmonicDecoder",
     "HarmonicEncoder",
     "Localiser",
+    "PlainDecoder",
+    "PlainEncoder",
+    "SteerableDecoder",
+    "SteerableEncoder",
 ]

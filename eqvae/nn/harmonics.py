@@ -78,15 +78,18 @@ class DiskHarmonics(nn.Module):
     def synthesise(self, coefficients: Tensor, t: Tensor) -> Tensor:
         """Images (B, C, H, H) from coefficients (B, C, dim) centred at t (B, 2)."""
         across, up = self._hermite_at(t)
-        count = self.degree + 1
-        products = (coefficients @ self.basis_change.T).unflatten(2, (count, count))
-        return up.mT @ (products @ across)
+        return up.mT @ (self._products(coefficients) @ across)
 
     def evaluate(self, coefficients: Tensor, t: Tensor, points: Tensor) -> Tensor:
         """The same function as `synthesise`, at any points (B, P, 2): (B, C, P)."""
         h = self._hermite((points - t[:, None]).mT)  # (B, 2, N + 1, P)
-        products = torch.einsum("bip,bjp->bpji", h[:, 0], h[:, 1]).flatten(2)
-        return torch.einsum("bpk,bck->bcp", products @ self.basis_change, coefficients)
+        rows = self._products(coefficients).mT @ h[:, None, 1]  # (B, C, i, P)
+        return (rows * h[:, None, 0]).sum(dim=2)
+
+    def _products(self, coefficients: Tensor) -> Tensor:
+        """Coefficients of h_j(y) h_i(x), (B, C, j, i)."""
+        count = self.degree + 1
+        return (coefficients @ self.basis_change.T).unflatten(2, (count, count))
 
     def _hermite_at(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """Hermite functions of the columns and the rows about t, each (B, 1, N + 1, H)."""

@@ -43,6 +43,10 @@ class InterruptCheckpoint(pl.Callback):
     def on_sanity_check_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._listen()
 
+    def on_sanity_check_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._stop()
+        self._forget()
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._listen()
 
@@ -64,18 +68,20 @@ class InterruptCheckpoint(pl.Callback):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._stop()
+        self._forget()
 
     def on_test_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
     ) -> None:
         self._stop()
 
+    def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._stop()
+        self._forget()
+
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
-        self._forget()
-
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         self._forget()
 
     def _stop(self) -> None:
@@ -88,6 +94,7 @@ class InterruptCheckpoint(pl.Callback):
                 self._before[signum] = signal.signal(signum, self._receive)
 
     def _forget(self) -> None:
+        # before Lightning puts back what it found: afterwards this would bring Lightning's own back
         for signum, handler in self._before.items():
             signal.signal(signum, handler)
         self._before = {}

@@ -87,6 +87,7 @@ def prepare(config: dict[str, Any], folder: str | Path, *, resume: bool = False)
         model_config=config["model"],
         seed=config["seed"],
     )
+    _check_optimization(module)
     return Run(
         config=config,
         folder=folder,
@@ -160,6 +161,7 @@ def quiet_lightning() -> None:
         ".*Checkpoint directory .* exists and is not empty.*",
         ".*`isinstance.treespec, LeafSpec.` is deprecated.*",  # Lightning 2.6 with torch 2.14
         ".*GPU available but not used.*",
+        ".*your dataloader is not resumable.*",  # ours is, see skip_batches_done
         ".*The dirpath has changed from.*",
     ):
         warnings.filterwarnings("ignore", text)
@@ -215,6 +217,18 @@ def _check_keys(config: dict[str, Any]) -> None:
             )
     if not isinstance(config["seed"], int):
         raise ValueError(f"seed must be a whole number; got {config['seed']!r}.")
+
+
+def _check_optimization(module: TrainingModule) -> None:
+    """Make optimizer and scheduler once for nothing; Lightning makes them only in training."""
+    part = "optimizer"
+    try:
+        optimizer = module.make_optimizer(list(module.parameters()))
+        part = "scheduler"
+        if module.make_scheduler is not None:
+            module.make_scheduler(optimizer, num_steps=1)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{part}: {error}") from error
 
 
 def _check_accelerator(trainer: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Tiny runs for the tests of training: generated shapes, seconds, every family that has a config."""
+"""Tiny runs for the tests of training: generated shapes, seconds, every family."""
 
 from pathlib import Path
 from typing import Any

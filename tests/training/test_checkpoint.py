@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.training.runs import FAMILIES, NO_PICTURES, tiny_run
 
 import eqvae
 from eqvae.training.checkpoint import DESCRIPTION, FORMAT, load_weights, read_checkpoint, weights
 from eqvae.training.run import train
+from tests.training.runs import FAMILIES, NO_PICTURES, tiny_run
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,9 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict:
     return made
 
 
-def test_best_is_found_in_a_run_folder_and_last_without_it(run_folder: Path, tmp_path: Path) -> None:
+def test_best_is_found_in_a_run_folder_and_last_without_it(
+    run_folder: Path, tmp_path: Path
+) -> None:
     copy = tmp_path / "run"
     shutil.copytree(run_folder / "checkpoints", copy / "checkpoints")
     eqvae.load_vae(copy)
@@ -140,7 +142,12 @@ def test_another_format_is_named_with_its_version(run_folder: Path, tmp_path: Pa
 
 @pytest.mark.parametrize(
     "target",
-    ["os.system", "eqvae.config.importlib.import_module", "eqvae.vae.torch.load", "eqvae.config.build"],
+    [
+        "os.system",
+        "eqvae.config.importlib.import_module",
+        "eqvae.vae.torch.load",
+        "eqvae.config.build",
+    ],
 )
 def test_a_foreign_target_is_refused(run_folder: Path, tmp_path: Path, target: str) -> None:
     def change(checkpoint: dict) -> None:
@@ -150,7 +157,9 @@ def test_a_foreign_target_is_refused(run_folder: Path, tmp_path: Path, target: s
         }
 
     file = changed(run_folder, tmp_path / "evil.ckpt", change)
-    with pytest.raises(ValueError, match=r"can't be rebuilt: model.encoder.representation: .*refused"):
+    with pytest.raises(
+        ValueError, match=r"can't be rebuilt: model.encoder.representation: .*refused"
+    ):
         eqvae.load_vae(file)
     assert not (tmp_path / "owned").exists()
 

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import pytorch_lightning as pl
 import torch
-from tests.training.runs import FAMILIES, NO_PICTURES, resumed, tiny_config, tiny_run
 
 import eqvae
 from eqvae.training.ema import ExponentialMovingAverage
 from eqvae.training.interruption import Interrupted
 from eqvae.training.run import prepare, stored_config, train
+from tests.training.runs import FAMILIES, NO_PICTURES, resumed, tiny_config, tiny_run
 
 
 class SignalAt(pl.Callback):
@@ -40,12 +40,12 @@ def rows(folder: Path) -> list[dict[str, str]]:
 
 def test_the_run_folder_says_it_all(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    run = tiny_run(folder, "data.pose.size=25", "trainer.limit_train_batches=2")
+    run = tiny_run(folder, "data.pose.size=37", "trainer.limit_train_batches=2")
     metrics = train(run)
     assert json.loads((folder / "metrics.json").read_text()) == pytest.approx(metrics)
     assert {"test/elbo", "test/kl", "test/kl/psi1", "test/free_energy", "val/elbo"} <= set(metrics)
     assert stored_config(folder) == run.config
-    assert run.config["image"] == {"size": 25, "channels": 1}
+    assert run.config["image"] == {"size": 37, "channels": 1}
     made = {path.name for path in (folder / "checkpoints").iterdir()}
     assert made == {"best.ckpt", "last.ckpt"}
     made = {path.name for path in (folder / "pictures").iterdir()}
@@ -56,7 +56,9 @@ def test_the_run_folder_says_it_all(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-@pytest.mark.parametrize("step", [5, 7])  # the middle of the second epoch of 4 batches; its last batch
+@pytest.mark.parametrize(
+    "step", [5, 7]
+)  # the middle of the second epoch of 4 batches; its last batch
 def test_resumed_equals_uninterrupted(family: str, step: int, tmp_path: Path) -> None:
     how = [NO_PICTURES, f"model={family}", "trainer.max_epochs=3"]
     whole = comparable(train(tiny_run(tmp_path / "whole", *how)))

@@ -20,6 +20,7 @@ from escnn import nn as escnn_nn
 from escnn.nn import FieldType
 from torch import Tensor, nn
 
+from eqvae.nn.steerable.pointwise import SampledSiLU
 from eqvae.symmetry.groups import Symmetry
 
 FREQUENCY = 3  # band limit of the functions on SO(2) and O(2)
@@ -29,6 +30,14 @@ SAMPLES = 24  # of the non-linearity, 8 for each unit of frequency: aliasing abo
 def scalar_fields(symmetry: Symmetry, count: int) -> FieldType:
     """`count` ordinary images."""
     return FieldType(symmetry.gspace, [symmetry.gspace.trivial_repr] * count)
+
+
+def sign_fields(symmetry: Symmetry, count: int) -> FieldType:
+    """`count` images that a mirror negates besides moving them; ordinary ones without mirrors."""
+    if not symmetry.reflections:
+        return scalar_fields(symmetry, count)
+    sign = symmetry.group.irrep(1) if symmetry.rotations == 1 else symmetry.group.irrep(1, 0)
+    return FieldType(symmetry.gspace, [sign] * count)
 
 
 def function_fields(symmetry: Symmetry, width: int) -> FieldType:
@@ -71,12 +80,12 @@ class FieldNorm(nn.Module):
 
     def __init__(self, field_type: FieldType):
         super().__init__()
-        self.gain = nn.Parameter(torch.ones(len(field_type), 1, 1, 1))
+        self.gain = nn.Parameter(torch.ones(len(field_type)))
 
     def forward(self, h: Tensor) -> Tensor:
-        scale = torch.rsqrt(h.square().mean(dim=(1, 2, 3), keepdim=True) + 1e-8)
-        fields = (h * scale).unflatten(1, (len(self.gain), -1))
-        return (fields * self.gain).flatten(1, 2)
+        scale = torch.rsqrt(h.square().mean(dim=(1, 2, 3)) + 1e-8)
+        gain = self.gain.repeat_interleave(h.shape[1] // len(self.gain))
+        return h * (scale[:, None] * gain)[:, :, None, None]
 
 
 class FourierSiLU(escnn_nn.FourierPointwise):
@@ -91,10 +100,8 @@ class FourierSiLU(escnn_nn.FourierPointwise):
         super().__init__(gspace, channels, irreps, type="regular", N=SAMPLES)
 
     def forward(self, h: Tensor) -> Tensor:
-        shape = h.shape
-        fields = h.reshape(shape[0] * len(self.in_type), self.rho.size, -1)
-        samples = torch.matmul(self.A, fields)
-        return torch.matmul(self.Ainv, F.silu(samples)).reshape(shape)
+        fields = h.reshape(len(h) * len(self.in_type), self.rho.size, -1)
+        return SampledSiLU.apply(fields, self.A, self.Ainv).reshape(h.shape)
 
 
 def nonlinearity(symmetry: Symmetry, field_type: FieldType) -> nn.Module:

@@ -1,10 +1,11 @@
 """The `steerable` encoder: convolutions at half resolution, read out in disk harmonics.
 
-    x -> Gaussian pooling -> [steerable convolution, norm, SiLU] x depth -> scalar maps u, heat maps h
-    t = centroid of |h|^2,      a = coefficients of u in disk harmonics about t,      q = fibre network(a)
+    x -> Gaussian pooling x' -> [steerable convolution, norm, SiLU] x depth -> convolution -> maps u, h
+    t = centroid of |h|^2,   a = coefficients of (x', u) in disk harmonics about t,   q = fibre network(a)
 
-The read-out is the adjoint of the decoder's seed. It turns maps into irreps at the continuous position t
-without an interpolation, where a sum over pixels would only keep each map's mean.
+The read-out is the adjoint of the decoder's seed. It turns maps into irreps at the continuous position
+t without an interpolation, where a sum over pixels would only keep each map's mean. Maps that a mirror
+negates give the sign irreps of the latent, by their invariant coefficients.
 """
 
 import torch
@@ -16,7 +17,13 @@ from eqvae.nn.fibre import FibreMLP
 from eqvae.nn.harmonic import LatentSplit, channel_order, image_type
 from eqvae.nn.localise import centroid
 from eqvae.nn.sizes import check_steerable_size, coarser
-from eqvae.nn.steerable.blocks import SteerableConv, block, function_fields, scalar_fields
+from eqvae.nn.steerable.blocks import (
+    SteerableConv,
+    block,
+    function_fields,
+    scalar_fields,
+    sign_fields,
+)
 from eqvae.nn.steerable.harmonics import check_steerable, fibre_symmetry, fitted_harmonics
 from eqvae.nn.steerable.resample import GaussianResample
 from eqvae.symmetry.groups import Symmetry
@@ -36,10 +43,11 @@ class SteerableEncoder(nn.Module):
         width: channels of the feature fields (rounded to whole fields).
         depth: number of non-linear layers.
         kernel_size: of all convolutions but the first, which has 7.
-        maps: scalar maps that are read out.
+        maps: scalar maps that are read out besides the image itself.
         degree: of the disk harmonics of the read-out.
         sigma: of the Gaussian pooling, pixels.
-        hidden, frequency: functions on the group in the fibre network, and their band limit.
+        hidden, frequency, fibre_depth: functions on the circle in the fibre network, their band
+            limit, and its number of hidden layers.
 
     Raises:
         ValueError: if the sizes don't fit, the latent has no position, or it holds a frequency that the
@@ -58,45 +66,57 @@ class SteerableEncoder(nn.Module):
         maps: int = 16,
         degree: int = 8,
         sigma: float = 1.5,
-        hidden: int = 16,
-        frequency: int = 6,
+        hidden: int = 32,
+        frequency: int = 5,
+        fibre_depth: int = 2,
     ):
         super().__init__()
         check_steerable(representation, symmetry)
         check_steerable_size(image_size, channels, kernel_size, width=width, depth=depth, maps=maps)
         self.representation = representation
         self.symmetry = symmetry
-        self.maps = maps
+        self.kinds = [maps, _HEAT_MAPS, representation.sign]
         size = coarser(image_size)
         self.pool = GaussianResample(image_size, size, step=2, sigma=sigma)
         hidden_type = function_fields(symmetry, width)
         layers = [block(symmetry, scalar_fields(symmetry, channels), hidden_type, 7)]
         layers += [block(symmetry, hidden_type, hidden_type, kernel_size) for _ in range(depth - 1)]
         out_type = scalar_fields(symmetry, maps + _HEAT_MAPS)
+        if representation.sign:
+            out_type = out_type + sign_fields(symmetry, representation.sign)
         self.trunk = nn.Sequential(*layers, SteerableConv(hidden_type, out_type, kernel_size))
         self.register_buffer("points", 2 * pixel_coordinates(size, size), persistent=False)
         self.harmonics = fitted_harmonics(size, degree)
         out = _posterior_type(representation)
         self.split = LatentSplit(out, representation)
         self.mlp = FibreMLP(
-            image_type(self.harmonics, maps),
+            image_type(self.harmonics, channels + maps),
             out,
             fibre_symmetry(symmetry),
             hidden,
             frequency,
+            fibre_depth,
         )
-        order = channel_order(self.harmonics, maps)
+        if representation.sign:
+            means = representation.sign * self.harmonics.multiplicities[0]
+            self.signs = nn.Linear(means, representation.sign, bias=False)
+        order = channel_order(self.harmonics, channels + maps)
         self.register_buffer("order", order, persistent=False)
 
     def forward(self, x: Tensor) -> GaussianPosterior:
         """The posterior of images (B, C, H, H)."""
-        maps, heat = self.trunk(self.pool(x)).split([self.maps, _HEAT_MAPS], dim=1)
+        x = self.pool(x)
+        maps, heat, signs = self.trunk(x).split(self.kinds, dim=1)
         t = centroid(heat.square().sum(dim=1), self.points)
+        maps = torch.cat([x, maps], dim=1)
         coefficients = self.harmonics.analyse(maps, t / 2).flatten(1)[:, self.order]
         v, log_scale, correction = self.split(self.mlp(coefficients))
-        return GaussianPosterior(
-            self.representation, torch.cat([t + correction, v], dim=1), log_scale
-        )
+        invariants = self.representation.multiplicities[0]
+        parts = [t + correction, v[:, :invariants], v[:, invariants:]]
+        if self.representation.sign:
+            means = self.harmonics.analyse(signs, t / 2)[..., : self.harmonics.multiplicities[0]]
+            parts.insert(2, self.signs(means.flatten(1)))
+        return GaussianPosterior(self.representation, torch.cat(parts, dim=1), log_scale)
 
 
 def _posterior_type(representation: LatentRepresentation) -> LatentRepresentation:
@@ -105,6 +125,5 @@ def _posterior_type(representation: LatentRepresentation) -> LatentRepresentatio
     vectors, *rest = rest or (0,)
     return LatentRepresentation(
         multiplicities=(first + representation.num_copies, vectors + 1, *rest),
-        sign=representation.sign,
         position=False,
     )

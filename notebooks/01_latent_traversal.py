@@ -1,0 +1,136 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # A walk through the latent
+#
+# A latent is z = (t, v): t is the position in pixels, v a sum of irreps psi_l that turn l times
+# as fast as the object; psi_0 does not turn, it is content. This notebook moves latents by hand
+# and shows which images follow, for a model with the symmetry built in (*hard*), one that was
+# only asked for it by its loss (*soft*), and one without (*plain*).
+#
+# Signs and units: angles counter-clockwise, positions in pixels from the centre, x right, y up.
+
+# %%
+import os
+import warnings
+from pathlib import Path
+
+import torch
+
+from eqvae.analysis import orbit_picture
+from eqvae.analysis.explorer import TraversalExplorer
+from eqvae.analysis.runs import held_out_images, load_or_train, newest_run
+from eqvae.analysis.traversal import grid_figure, latent_traversal, orbit_grid
+
+warnings.filterwarnings("ignore", "`py3nj` package not found")
+
+# %% [markdown]
+# ## The models
+# `RUN` is the folder of a trained model. Without one the newest run of `make train` is taken, and
+# if there is none yet, the hard model is trained for one minute. Soft and plain models are trained
+# once, a minute each, and kept in `runs/notebooks`. All must share the latent and the size of the
+# images; if your run has others than the default experiment, add the same choices to `SETTINGS`.
+
+# %%
+RUN = None  # a run folder, such as "../runs/harmonic-mnist5k/2026-01-31_12-00-00"
+SETTINGS = ["trainer.max_epochs=1000", "trainer.max_time=00:00:01:00", "logger=none"]
+
+RUNS = Path(os.environ.get("EQVAE_RUNS", "../runs"))
+if os.environ.get("EQVAE_FAST"):  # for the tests: seconds, and nothing to be proud of
+    SETTINGS = ["experiment=smoke", "logger=none"]
+
+# %%
+own = RUNS / "notebooks" / "traversal"  # where this notebook keeps what it trains
+run = Path(RUN) if RUN else newest_run(RUNS, "harmonic-mnist5k") or own / "hard"
+models = {
+    "hard": load_or_train(run, SETTINGS),
+    "soft": load_or_train(own / "soft", ["model=plain", "objective=elbo_soft", *SETTINGS]),
+    "plain": load_or_train(own / "plain", ["model=plain", *SETTINGS]),
+}
+images = held_out_images(run, 8)
+hard = models["hard"]
+print(run)
+print(hard.representation)
+
+# %% [markdown]
+# ## Sliders
+# Left the image and how it should look when moved. Then for each model: the moved image, encoded
+# and decoded, and below it the latent of the *unmoved* image, moved by the same motion. The two
+# agree where the model is equivariant. The other tabs change content: one coordinate of psi_0, or
+# one pair of psi_l turned alone.
+#
+# (The sliders need a running kernel; the pictures below do not.)
+
+# %%
+explorer = TraversalExplorer(models, images)
+explorer.widget()
+
+# %% [markdown]
+# How far apart the two ways are, in percent, turning one image:
+
+# %%
+for angle in (15, 45, 90, 180):
+    percent = explorer.compare(angle=angle).difference_percent
+    print(f"{angle:4d} degrees  ", "  ".join(f"{name} {p:6.2f} %" for name, p in percent.items()))
+
+# %% [markdown]
+# ## Orbit grid
+# One image is encoded once; only its latent is moved. Columns turn, rows shift.
+
+# %%
+angles = torch.arange(8) * (torch.pi / 4)
+shifts = torch.tensor([[-6.0, 0.0], [0.0, 0.0], [6.0, 3.0]])
+columns = [f"{45 * k}°" for k in range(8)]
+rows = [f"{x:+.0f}, {y:+.0f}" for x, y in shifts.tolist()]
+grid_figure(orbit_grid(hard, images[:1], angles, shifts), rows, columns, "hard: x, y in pixels")
+
+# %% [markdown]
+# The same for the soft and the plain model. A latent that nothing taught to turn does not turn.
+
+# %%
+grid_figure(orbit_grid(models["soft"], images[:1], angles, shifts), rows, columns, "soft")
+
+# %%
+grid_figure(orbit_grid(models["plain"], images[:1], angles, shifts), rows, columns, "plain")
+
+# %% [markdown]
+# Three ways to a moved image, for the hard model: move the image; encode and decode the moved
+# image; move the latent. Then the plain model.
+
+# %%
+orbit_picture(hard, images[:1])
+
+# %%
+orbit_picture(models["plain"], images[:1])
+
+# %% [markdown]
+# ## Content
+# Rows walk along single copies of psi_0, from -2 to 2 standard deviations of the prior about one
+# image.
+
+# %%
+values = torch.linspace(-2, 2, 7)
+with torch.no_grad():
+    z = hard.encode(images[:1]).mode
+walks = torch.stack([latent_traversal(hard, z, "psi0", copy, values) for copy in range(4)])
+grid_figure(walks, [f"psi0[{k}]" for k in range(4)], [f"{v:+.1f}" for v in values.tolist()])
+
+# %% [markdown]
+# Turning one pair of psi_1 alone, and not the rest, moves the parts of the object against each
+# other: this is content too.
+
+# %%
+turns = torch.linspace(-torch.pi / 2, torch.pi / 2, 7)
+walks = torch.stack([latent_traversal(hard, z, "psi1", copy, turns) for copy in range(2)])
+grid_figure(walks, ["psi1[0]", "psi1[1]"], [f"{v.rad2deg():+.0f}°" for v in turns])
