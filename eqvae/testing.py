@@ -22,8 +22,8 @@ from eqvae.symmetry.representations import LatentRepresentation
 class GaussianScenes:
     """Random smooth objects about the image centre, exact under every motion.
 
-    Each object is a cloud of elongated blobs with its centre of mass at the origin and peak 1. It stays
-    within the central 55 % of the image at least down to 1 % of its peak, so small shifts don't
+    Each object is a cloud of elongated blobs with its centre of mass at the origin and peak 1. It
+    stays within the central 55 % of the image down to 1 % of its peak, so that small shifts don't
     touch the border.
 
     Args:
@@ -31,7 +31,7 @@ class GaussianScenes:
         seed: of the random numbers.
         size: pixels a side.
         blobs: Gaussians in each scene.
-        width: standard deviation of the thinnest blob, pixels; below 1 the pixel grid itself aliases.
+        width: standard deviation of the thinnest blob, pixels; below 1 the pixel grid aliases.
         channels: image channels, each with amplitudes of its own.
         dtype: of the images.
 
@@ -146,8 +146,8 @@ def assert_equivariant(
     Args:
         function: f, from (B, ...) to (B, ...).
         x: inputs, (B, ...).
-        motions: rows [reflection, angle, x, y], (4,) each; all elements of a finite group, seeded draws
-            of a continuous one.
+        motions: rows [reflection, angle, x, y], (4,) each; all elements of a finite group, seeded
+            draws of a continuous one.
         act_in: (g, x) -> g x, with g (B, 4).
         act_out: (g, y) -> g y.
         rtol: largest error accepted.
@@ -175,7 +175,7 @@ def assert_equivariant(
 
 
 def quarter_turns(reflections: bool = False) -> Tensor:
-    """The motions every square grid carries out exactly: C_4, or D_4 with `reflections`, (4 or 8, 4)."""
+    """The motions a square grid carries out exactly: C_4, or D_4 with `reflections`, (4 or 8, 4)."""
     angle = torch.arange(4, dtype=torch.float64) * (math.pi / 2)
     turns = motion(angle=angle, dtype=torch.float64)
     if not reflections:

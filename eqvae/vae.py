@@ -60,11 +60,15 @@ class VAE(nn.Module):
         turned = vae.decode(vae.representation.act(motion(angle=0.5), z[:1]))
     """
 
-    def __init__(self, encoder: nn.Module, decoder: nn.Module, prior: nn.Module, likelihood: nn.Module):
+    def __init__(
+        self, encoder: nn.Module, decoder: nn.Module, prior: nn.Module, likelihood: nn.Module
+    ):
         super().__init__()
         spoken = [encoder.representation, decoder.representation, prior.representation]
         if any(r != spoken[0] for r in spoken):
-            raise ValueError(f"encoder, decoder and prior must share one representation; got {spoken}.")
+            raise ValueError(
+                f"encoder, decoder and prior must share one representation; got {spoken}."
+            )
         self.encoder = encoder
         self.decoder = decoder
         self.prior = prior

@@ -28,12 +28,12 @@ from pathlib import Path
 
 import torch
 
+warnings.filterwarnings("ignore", "`py3nj` package not found")  # escnn's, at import
+
 from eqvae.analysis import orbit_picture
 from eqvae.analysis.explorer import TraversalExplorer
 from eqvae.analysis.runs import held_out_images, load_or_train, newest_run
-from eqvae.analysis.traversal import grid_figure, latent_traversal, orbit_grid
-
-warnings.filterwarnings("ignore", "`py3nj` package not found")
+from eqvae.analysis.traversal import grid_picture, latent_traversal, orbit_grid
 
 # %% [markdown]
 # ## The models
@@ -93,26 +93,26 @@ angles = torch.arange(8) * (torch.pi / 4)
 shifts = torch.tensor([[-6.0, 0.0], [0.0, 0.0], [6.0, 3.0]])
 columns = [f"{45 * k}°" for k in range(8)]
 rows = [f"{x:+.0f}, {y:+.0f}" for x, y in shifts.tolist()]
-grid_figure(orbit_grid(hard, images[:1], angles, shifts), rows, columns, "hard: x, y in pixels")
+grid_picture(orbit_grid(hard, images[:1], angles, shifts), rows, columns, "hard: x, y in pixels")
 
 # %% [markdown]
 # The same for the soft and the plain model. A latent that nothing taught to turn does not turn.
 
 # %%
-grid_figure(orbit_grid(models["soft"], images[:1], angles, shifts), rows, columns, "soft")
+grid_picture(orbit_grid(models["soft"], images[:1], angles, shifts), rows, columns, "soft")
 
 # %%
-grid_figure(orbit_grid(models["plain"], images[:1], angles, shifts), rows, columns, "plain")
+grid_picture(orbit_grid(models["plain"], images[:1], angles, shifts), rows, columns, "plain")
 
 # %% [markdown]
 # Three ways to a moved image, for the hard model: move the image; encode and decode the moved
 # image; move the latent. Then the plain model.
 
 # %%
-orbit_picture(hard, images[:1])
+orbit_picture(hard, images[:1], columns=5)
 
 # %%
-orbit_picture(models["plain"], images[:1])
+orbit_picture(models["plain"], images[:1], columns=5)
 
 # %% [markdown]
 # ## Content
@@ -124,7 +124,7 @@ values = torch.linspace(-2, 2, 7)
 with torch.no_grad():
     z = hard.encode(images[:1]).mode
 walks = torch.stack([latent_traversal(hard, z, "psi0", copy, values) for copy in range(4)])
-grid_figure(walks, [f"psi0[{k}]" for k in range(4)], [f"{v:+.1f}" for v in values.tolist()])
+grid_picture(walks, [f"psi0[{k}]" for k in range(4)], [f"{v:+.1f}" for v in values.tolist()])
 
 # %% [markdown]
 # Turning one pair of psi_1 alone, and not the rest, moves the parts of the object against each
@@ -133,4 +133,4 @@ grid_figure(walks, [f"psi0[{k}]" for k in range(4)], [f"{v:+.1f}" for v in value
 # %%
 turns = torch.linspace(-torch.pi / 2, torch.pi / 2, 7)
 walks = torch.stack([latent_traversal(hard, z, "psi1", copy, turns) for copy in range(2)])
-grid_figure(walks, ["psi1[0]", "psi1[1]"], [f"{v.rad2deg():+.0f}°" for v in turns])
+grid_picture(walks, ["psi1[0]", "psi1[1]"], [f"{v.rad2deg():+.0f}°" for v in turns])

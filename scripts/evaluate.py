@@ -14,7 +14,6 @@ Writes metrics.json, config.yaml and pictures/ there.
 
 import json
 import sys
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +24,6 @@ def main() -> None:
     if {"-h", "--help"} & set(sys.argv[1:]) or len(sys.argv) == 1:
         print(__doc__.strip())
         return
-    warnings.filterwarnings("ignore", "`py3nj` package not found")
     from eqvae.cli import one_sentence_errors
 
     with one_sentence_errors():
@@ -57,7 +55,9 @@ def _options(arguments: list[str]) -> tuple[dict[str, Any], list[str]]:
     return options, overrides
 
 
-def _prepare(options: dict[str, Any], overrides: list[str]) -> tuple[Any, Any, dict[str, Any], Path]:
+def _prepare(
+    options: dict[str, Any], overrides: list[str]
+) -> tuple[Any, Any, dict[str, Any], Path]:
     """The model, its data, their configuration and the folder to write to."""
     from eqvae import load_vae
     from eqvae.config import build
@@ -90,7 +90,9 @@ def _data_config(folder: Path, overrides: list[str]) -> dict[str, Any]:
     if any(o.startswith("data=") for o in overrides):
         return compose(overrides)["data"]
     if not stored.is_file():
-        raise ValueError(f"{folder} holds no config.yaml; say which data to use, as in data=mnist5k.")
+        raise ValueError(
+            f"{folder} holds no config.yaml; say which data to use, as in data=mnist5k."
+        )
     config = OmegaConf.load(stored).data
     for override in overrides:
         key, _, value = override.partition("=")

@@ -6,7 +6,6 @@ Usage: python scripts/train.py [PART=CHOICE ...] [KEY=VALUE ...]
 import os
 import shlex
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -15,7 +14,6 @@ from typing import Any
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs"
 SHOWN = ("test/free_energy", "test/elbo", "test/log_likelihood", "test/kl", "train/seconds")
-USER_ERROR = 2  # exit code
 
 _EXAMPLES = """\
 Examples
@@ -60,10 +58,10 @@ def help_text() -> str:
 
 def run(config: Any) -> None:
     """Prepare and train what Hydra composed; every expected failure is one sentence."""
+    from eqvae.cli import complain, one_sentence_errors
+
     try:
-        with _one_sentence_errors():
-            # escnn 1.0.11 says at import that it has no py3nj, which only groups in 3-D would use
-            warnings.filterwarnings("ignore", "`py3nj` package not found")
+        with one_sentence_errors():
             # torch takes seconds to import: `--help` answers without it
             from eqvae.training.interruption import Interrupted
             from eqvae.training.run import prepare, train
@@ -72,15 +70,15 @@ def run(config: Any) -> None:
             with _removed_if_empty(folder):
                 prepared = prepare(plain, folder, resume=resume)
     except KeyboardInterrupt:
-        _complain("interrupted before training started; nothing was lost.")
+        complain("interrupted before training started; nothing was lost.")
         sys.exit(130)
     try:
         metrics = train(prepared)
     except Interrupted as stop:
         if stop.checkpoint is None:
-            _complain("interrupted before the first step; start the run again.")
+            complain("interrupted before the first step; start the run again.")
         else:
-            _complain(f"interrupted; {stop.checkpoint} is written. Continue with")
+            complain(f"interrupted; {stop.checkpoint} is written. Continue with")
             command = f"python scripts/train.py resume={shlex.quote(str(folder))}"
             print(f"  {command}", file=sys.stderr, flush=True)
         sys.exit(128 + stop.signal)
@@ -165,24 +163,6 @@ def _removed_if_empty(folder: Path) -> Iterator[None]:
         with suppress(OSError):
             folder.rmdir()
         raise
-
-
-@contextmanager
-def _one_sentence_errors() -> Iterator[None]:
-    """Mistakes of the user's, found before training: say what is wrong, exit with code 2."""
-    from omegaconf.errors import OmegaConfBaseException
-
-    try:
-        yield
-    except (ValueError, TypeError, OSError, ImportError, OmegaConfBaseException) as error:
-        if os.environ.get("EQVAE_DEBUG"):
-            raise
-        _complain(f"error: {error}")
-        sys.exit(USER_ERROR)
-
-
-def _complain(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ Names are `test/<term>`; equivariance errors are fractions (0.01 is one per cent
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def evaluate(
         seed: of the posterior noise and the scenes.
         progress: show a progress bar.
     """
-    result = Evaluation(metrics=likelihood_metrics(vae, data, seed))
+    result = Evaluation(metrics=likelihood_metrics(vae, data.loader(data.test), seed))
     x = data.test.images[:num_images].to(next(vae.parameters()).device)
     size, channels = x.shape[-1], x.shape[1]
     scenes = GaussianScenes(num_images, seed=seed, size=size, channels=channels)
@@ -109,16 +110,20 @@ def evaluate(
 
 
 @torch.no_grad()
-def likelihood_metrics(vae: VAE, data: ImageDataModule, seed: int = 0) -> dict[str, float]:
-    """ELBO, its parts, squared error and the KL of each irrep block over the whole test split."""
+def likelihood_metrics(
+    vae: VAE, batches: Iterable[dict[str, Tensor]], seed: int = 0
+) -> dict[str, float]:
+    """Means over all images of the ELBO, its parts, squared error and the KL of each irrep block."""
     device = next(vae.parameters()).device
     totals: dict[str, float] = {}
+    count = 0
     torch.manual_seed(seed)
-    for batch in data.loader(data.test):
+    for batch in batches:
         x = batch["image"].to(device)
         for name, value in elbo_terms(x, vae(x), vae.likelihood).items():
             totals[name] = totals.get(name, 0.0) + value.item() * len(x)
-    return {f"test/{name}": total / len(data.test) for name, total in totals.items()}
+        count += len(x)
+    return {f"test/{name}": total / count for name, total in totals.items()}
 
 
 def sweep_figure(sweep: dict[str, list[float]], path: str | Path) -> None:

@@ -7,14 +7,15 @@ For the motion g and the change c that the sliders say, each model shows two ima
 and by how much they differ: by nothing but the pixel grid under a hard symmetry.
 """
 
+import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from PIL import Image
 from torch import Tensor
-from torchvision.io import encode_png
 
 from eqvae.analysis.traversal import changed, content_directions
 from eqvae.symmetry.actions import act_on_image
@@ -190,7 +191,11 @@ class TraversalExplorer:
 def _png(image: Tensor) -> bytes:
     """(C, H, H) in [0, 1] -> PNG, every pixel a square of several."""
     image = image if len(image) in (1, 3) else image.mean(dim=0, keepdim=True)
-    scale = max(1, round(_TILE / image.shape[-1]))
     levels = (image.detach().float().cpu().clamp(0, 1) * 255).round().byte()
-    large = levels.repeat_interleave(scale, dim=1).repeat_interleave(scale, dim=2)
-    return encode_png(large).numpy().tobytes()
+    array = levels.permute(1, 2, 0).squeeze(2).numpy()
+    picture = Image.fromarray(array).resize(
+        [max(1, round(_TILE / side)) * side for side in array.shape[:2]], Image.Resampling.NEAREST
+    )
+    file = io.BytesIO()
+    picture.save(file, format="png")
+    return file.getvalue()

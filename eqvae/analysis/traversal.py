@@ -8,10 +8,12 @@ Turning one pair alone, and not the rest, changes the angle between the parts of
 content too. Both commute with rotations and shifts.
 """
 
+import io
 from collections.abc import Sequence
 
 import torch
 from matplotlib.figure import Figure
+from PIL import Image
 from torch import Tensor
 
 from eqvae.symmetry.motions import cos_sin, motion
@@ -103,10 +105,10 @@ def orbit_grid(vae: VAE, x: Tensor, angles: Tensor, shifts: Tensor) -> Tensor:
     return images.unflatten(0, (len(shifts), len(angles)))
 
 
-def grid_figure(
+def grid_picture(
     images: Tensor, rows: Sequence[str], columns: Sequence[str], title: str = ""
-) -> Figure:
-    """Images (R, K, C, H, H) in rows and columns, with a label at each."""
+) -> Image.Image:
+    """Images (R, K, C, H, H) in rows and columns, with a label at each row and column."""
     count_rows, count_columns, channels, size, _ = images.shape
     tiles = images.detach().float().cpu().clamp(0, 1).permute(0, 3, 1, 4, 2)
     mosaic = tiles.reshape(count_rows * size, count_columns * size, channels).numpy()
@@ -123,4 +125,6 @@ def grid_figure(
     for edge in range(1, count_columns):
         axes.axvline(edge * size - 0.5, color="white", linewidth=1)
     axes.set_title(title)
-    return figure
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=90)
+    return Image.open(file)

@@ -12,7 +12,6 @@ References: Kouzelis et al., EQ-VAE (2025), https://arxiv.org/abs/2502.09509, fo
 with scalar feature maps as latents, here with any representation.
 """
 
-import torch
 from torch import Tensor, nn
 
 from eqvae.distributions import GaussianPosterior

@@ -113,7 +113,9 @@ def elbo_change(vae: VAE, move: Move, motions: Tensor, seed: int = 0) -> tuple[T
     for g in motions[:, None]:
         turn = g.expand(len(x), -1).to(x).clone()
         turn[:, 2:] = 0
-        changes.append((_elbo(vae, move(g), vae.representation.act(turn, noise)) - still).abs().mean())
+        changes.append(
+            (_elbo(vae, move(g), vae.representation.act(turn, noise)) - still).abs().mean()
+        )
     changes = torch.stack(changes)
     return changes, changes / still.abs().mean()
 

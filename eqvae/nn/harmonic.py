@@ -8,7 +8,6 @@ moves t. The decoder is a closed-form function of the plane, so that D(g z) = g 
 the aliasing of the fibre non-linearity; the encoder adds the pixel grid of its input.
 """
 
-
 import torch
 from torch import Tensor, nn
 

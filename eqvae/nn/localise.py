@@ -42,7 +42,7 @@ class Localiser(nn.Module):
         image_size: int,
         channels: int = 1,
         scales: tuple[float, ...] = (1.5, 3.0, 6.0),
-        hidden: int = 8,
+        hidden: int = 4,
     ):
         super().__init__()
         points = pixel_coordinates(image_size, image_size)
@@ -54,14 +54,16 @@ class Localiser(nn.Module):
             for s in scales
         ]
         self.register_buffer("points", coarse, persistent=False)
-        self.register_buffer("blurs", torch.stack(blurs), persistent=False)  # (S, H/2, H)
+        self.register_buffer("blurs", torch.stack(blurs), persistent=False)  # (S, H', H)
         features = (len(scales) - 1) * channels
-        self.weigh = nn.Sequential(nn.Linear(features, hidden), nn.SiLU(), nn.Linear(hidden, features))
+        self.weigh = nn.Sequential(
+            nn.Linear(features, hidden), nn.SiLU(), nn.Linear(hidden, features)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         """Positions (B, 2) of images (B, C, H, H)."""
-        x = x[:, :, None]
-        blurred = self.blurs @ x @ self.blurs.transpose(1, 2)  # (B, C, S, H/2, H/2)
+        across = F.linear(x, self.blurs.flatten(0, 1)).unflatten(3, (len(self.blurs), -1))
+        blurred = torch.einsum("skh,bchsw->bcskw", self.blurs, across)  # (B, C, S, H', H')
         band = (blurred[:, :, :-1] - blurred[:, :, 1:]).flatten(1, 2).movedim(1, -1)
         heat = (band.square() * F.softplus(self.weigh(band))).sum(dim=-1)
         return centroid(heat, self.points)

@@ -1,8 +1,9 @@
 """An ordinary convolutional VAE, the reference: no symmetry is built in.
 
-Strided 3x3 convolutions down, nearest-neighbour upsampling and 3x3 convolutions up (no checkerboard),
-group norm, SiLU. The latent is read and written by one linear map of the flattened features, so nothing
-ties the coordinates to the irreps whose names they bear: E(g x) = g . E(x) must be learned, if at all.
+Strided 3x3 convolutions down, nearest-neighbour upsampling and 3x3 convolutions up (no
+checkerboard), group norm, SiLU. The latent is read and written by one linear map of the flattened
+features, so nothing ties the coordinates to the irreps whose names they bear: E(g x) = g . E(x)
+must be learned, if at all.
 """
 
 import torch

@@ -1,14 +1,13 @@
-"""Which image sizes a network can treat, checked before anything is built.
+"""What a convolutional network can be built for, checked before anything is built.
 
-A grid of n pixels maps to itself under quarter turns about its centre, so every coarser grid must share
-that centre: odd n keeps every second point, (n + 1) / 2 of them, and even n the midpoints of pairs, n / 2.
-Halving k times exactly therefore takes n = 2^k m, or odd sizes all the way, n = 2^k m + 1; one change from
-even to odd (50 -> 25 -> 13) is fine too, each grid being centred.
+Halving keeps a grid's centre: (n + 1) / 2 points of n pixels for odd n, n / 2 for even n. Strided
+convolutions with padding keep it for odd n only; `GaussianResample` does for every n, so that the
+steerable networks are exact at quarter turns for any square image that is large enough.
 """
 
 
 def coarser(size: int) -> int:
-    """Points of the half-resolution grid with the same centre: (n + 1) / 2 for odd n, n / 2 for even."""
+    """Points of the half-resolution grid: (n + 1) / 2 for odd n, n / 2 for even n."""
     return (size + 1) // 2
 
 
@@ -16,34 +15,40 @@ def check_plain_size(image_size: int, channels: int, width: int) -> None:
     """Refuse images that three halvings would leave without structure.
 
     Raises:
-        ValueError: if image_size < 16, channels < 1 or width < 1.
+        ValueError: if image_size < 16, or channels or width is not a whole number >= 1.
     """
     _check_counts(channels=channels, width=width)
-    if image_size < 16:
-        raise ValueError(
-            f"image_size must be at least 16 for a network that halves three times; got {image_size}. "
-            f"Pad the images to 16 or more."
-        )
+    _check_side(image_size, 16, "16 for a network that halves three times")
 
 
 def check_steerable_size(image_size: int, channels: int, kernel_size: int, **counts: int) -> None:
-    """Refuse images and kernels that a steerable network can't treat exactly.
+    """Refuse images and kernels that a steerable network can't treat.
+
+    Args:
+        image_size: side of the image, pixels.
+        channels: of the image.
+        kernel_size: of the convolutions.
+        counts: other settings that must be whole numbers >= 1, by name.
 
     Raises:
-        ValueError: if a kernel is even or too small for its harmonics, or the half-resolution grid is
-            smaller than two kernels.
+        ValueError: if a kernel is even or too small for the features' angular frequencies, the image
+            is below two kernels at half resolution, or a count is not a whole number >= 1.
     """
     _check_counts(channels=channels, **counts)
-    if kernel_size % 2 == 0 or kernel_size < 5:
+    if not isinstance(kernel_size, int) or kernel_size % 2 == 0 or kernel_size < 5:
         raise ValueError(
             f"kernel_size must be odd, to have a centre pixel, and at least 5, to hold the angular "
-            f"frequencies of the features; got {kernel_size}. Use 5 or 7."
+            f"frequencies of the features; got {kernel_size!r}. Use 5 or 7."
         )
     smallest = 4 * kernel_size
-    if image_size < smallest:
+    _check_side(image_size, smallest, f"4 * kernel_size = {smallest} for a steerable network")
+
+
+def _check_side(image_size: int, smallest: int, reason: str) -> None:
+    if not isinstance(image_size, int) or image_size < smallest:
         raise ValueError(
-            f"image_size must be at least 4 * kernel_size = {smallest} for a steerable network at half "
-            f"resolution; got {image_size}. Pad the images to {smallest} or more."
+            f"image_size must be a whole number of at least {reason}; got {image_size!r}. Pad the "
+            f"images to {smallest} or more."
         )
 
 

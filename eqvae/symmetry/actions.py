@@ -64,8 +64,10 @@ def _permute_pixels(g: Tensor, x: Tensor) -> Tensor:
         [g[:, 0], (g[:, 1] / (math.pi / 2)).round() % 4, g[:, 2].round(), g[:, 3].round()], dim=1
     ).long()
     moved = torch.empty_like(x)
+    size = x.shape[-1]
     for kind in kinds.unique(dim=0):
         mirror, quarter, dx, dy = kind.tolist()
+        dx, dy = max(-size, min(dx, size)), max(-size, min(dy, size))  # farther is gone as well
         rows = (kinds == kind).all(dim=1)
         part = x[rows].flip(-2) if mirror else x[rows]
         part = torch.rot90(part, quarter, dims=(-2, -1))

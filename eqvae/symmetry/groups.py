@@ -6,16 +6,21 @@ eqvae that sees a grid moves with the object. This is the only file that touches
 """
 
 import math
+import warnings
 from dataclasses import dataclass
 from functools import cached_property
 
-import escnn.group
-import escnn.group._numerical
 import torch
-from escnn import gspaces
 from torch import Tensor
 
 from eqvae.symmetry.motions import motion
+
+# escnn 1.0.11 says at import that it has no py3nj, which only groups in 3-D would use.
+with warnings.catch_warnings():
+    warnings.filterwarnings("ignore", "`py3nj` package not found")
+    import escnn.group
+    import escnn.group._numerical
+    from escnn import gspaces
 
 # escnn 1.0.11 hands an np.matrix to scikit-learn's randomized_svd, which refuses it, so that with
 # scikit-learn installed every D_N and O(2) kernel fails. None makes escnn fall back to scipy.

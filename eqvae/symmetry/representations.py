@@ -142,6 +142,7 @@ class LatentRepresentation:
             The moved latents, (B, D).
         """
         parts = []
+        g = g.to(device=z.device, dtype=z.dtype)
         mirror = 1 - 2 * g[:, :1]
         for block in self.blocks:
             part = z[:, block.slice]

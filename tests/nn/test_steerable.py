@@ -130,15 +130,39 @@ def test_decoder_follows_shifts_by_whole_pixels():
     )
 
 
-@pytest.mark.parametrize("symmetry", [Symmetry.so2(), Symmetry.o2()], **NAMES)
-def test_encoder_at_other_angles_and_shifts(symmetry):
-    # Pixel grid and non-linearities err by 0.4 % (turns) and 0.2 % (shifts) at 50 px and full width.
-    part, scene = encoder(symmetry, 50), scenes(50)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_encoder_at_other_angles_and_shifts(seed):
+    """What is promised at the start: 1 % for rotations, 0.5 % for shifts, of the default network."""
+    torch.manual_seed(seed)
+    part = SteerableEncoder(50, 1, LatentRepresentation((16, 8, 6, 4))).double()
     generator = torch.Generator().manual_seed(0)
-    turns = symmetry.sample(8, generator=generator).double()
-    shifts = motion(shift=2 * torch.rand(8, 2, generator=generator) - 1, dtype=torch.float64)
-    for moves, bound in ((turns, 0.02), (shifts, 0.01)):
-        assert error_on_scenes(part, scene, moves) < bound
+    turns = Symmetry.so2().sample(6, generator=generator).double()
+    shifts = motion(shift=2 * torch.rand(6, 2, generator=generator) - 1, dtype=torch.float64)
+    assert error_on_scenes(part, scenes(50), turns) < 0.01
+    assert error_on_scenes(part, scenes(50), shifts) < 0.005
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_decoder_at_other_angles_and_shifts(seed):
+    """40 dB for rotations and 60 dB for shifts; the reference is exact for band-limited images."""
+    torch.manual_seed(seed)
+    rho = LatentRepresentation((16, 8, 6, 4))
+    part = SteerableDecoder(50, 1, rho).double()
+    z = torch.randn(4, rho.dim, dtype=torch.float64)
+    z[:, :2] = 0
+    generator = torch.Generator().manual_seed(0)
+    turns = Symmetry.so2().sample(6, generator=generator).double()
+    shifts = motion(shift=4 * torch.rand(6, 2, generator=generator) - 2, dtype=torch.float64)
+    mask = disc_mask(50, 20).double()
+    with torch.no_grad():
+        still = part(z)
+        for moves, bound in ((turns, 40), (shifts, 60)):
+            squares = [
+                (part(rho.act(g, z)) - act_on_image(g, still, "fourier")).square() * mask
+                for g in moves[:, None].expand(-1, 4, -1)
+            ]
+            mean = torch.cat(squares).sum() / (24 * mask.sum())
+            assert 20 * still.max().log10() - 10 * mean.log10() > bound
 
 
 def test_finite_group_errs_between_its_angles():
@@ -200,7 +224,7 @@ def test_resampling_commutes_with_quarter_turns_and_mirrors(sizes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"image_size": 16}, "image_size must be at least 28 .* got 16"),
+        ({"image_size": 16}, r"image_size must be .* at least 4 \* kernel_size = 28 .* got 16"),
         ({"channels": 0}, "channels must be a whole number >= 1; got 0"),
         ({"kernel_size": 4}, "kernel_size must be odd.* got 4"),
         ({"kernel_size": 3}, "at least 5.* got 3"),
@@ -235,7 +259,8 @@ def test_reflections_build_beside_scikit_learn(tmp_path):
         from eqvae.nn.steerable import SteerableEncoder
         from eqvae.symmetry import LatentRepresentation, Symmetry
         for symmetry in (Symmetry.dihedral(4), Symmetry.o2()):
-            SteerableEncoder(32, 1, LatentRepresentation((2, 2)), symmetry, width=16, maps=2, hidden=2)
+            latent = LatentRepresentation((2, 2))
+            SteerableEncoder(32, 1, latent, symmetry, width=16, maps=2)
         print("built")
     """
     run = [sys.executable, "-c", textwrap.dedent(script)]

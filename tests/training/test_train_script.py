@@ -69,6 +69,7 @@ def test_a_mistake_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("runs/*/*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_leaves_a_checkpoint_and_the_command_that_resumes(
     signum: int, tmp_path: Path
@@ -79,7 +80,8 @@ def test_a_signal_leaves_a_checkpoint_and_the_command_that_resumes(
         [*COMMAND, *how], cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True
     )
     deadline = time.monotonic() + 100
-    while not (folder / "checkpoints" / "last.ckpt").exists() and time.monotonic() < deadline:
+    while not (folder / "checkpoints" / "last.ckpt").exists():
+        assert process.poll() is None and time.monotonic() < deadline, process.communicate()[1]
         time.sleep(0.1)
     process.send_signal(signum)
     said = process.communicate(timeout=60)[1]

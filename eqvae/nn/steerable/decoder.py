@@ -1,12 +1,12 @@
-"""The `steerable` decoder: an exact seed at the position, refined by steerable convolutions.
+"""The `steerable` decoder: an exact image at the position, refined by steerable convolutions.
 
-    z = (t, v) -> fibre network -> scalar maps u in disk harmonics about t
-    image = u_0 + gain * trunk(u),   trunk = [steerable convolution, norm, SiLU] x depth, convolution
+    z = (t, v) -> fibre network -> maps u_0 (sharp) and u (smooth), in disk harmonics about t
+    image = u_0 + gain * trunk(u)
+    trunk: [steerable convolution, norm, SiLU] x depth, steerable convolution
 
-The seed is a closed-form function of the plane, equivariant at every angle and position without an
-interpolation, and what is left of the image after u_0 is all that the convolutions can err on. Full
-resolution from the start needs no upsampling filter, and the seed's band limit leaves room for the
-frequencies that the non-linearity makes.
+The maps are closed-form functions of the plane, equivariant at every angle and position, without
+interpolation; only what the convolutions add to u_0 can err. Full resolution from the start needs no
+upsampling filter, and the low band of u leaves room for the frequencies that SiLU makes.
 """
 
 import torch
@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from eqvae.nn.fibre import FibreMLP
-from eqvae.nn.harmonic import channel_order, image_type, without_position
+from eqvae.nn.harmonic import without_position
 from eqvae.nn.sizes import check_steerable_size
 from eqvae.nn.steerable.blocks import (
     SteerableConv,
@@ -23,7 +23,12 @@ from eqvae.nn.steerable.blocks import (
     scalar_fields,
     sign_fields,
 )
-from eqvae.nn.steerable.harmonics import check_steerable, fibre_symmetry, fitted_harmonics
+from eqvae.nn.steerable.harmonics import (
+    Synthesis,
+    check_steerable,
+    fibre_symmetry,
+    fitted_harmonics,
+)
 from eqvae.symmetry.groups import Symmetry
 from eqvae.symmetry.representations import LatentRepresentation
 
@@ -39,9 +44,11 @@ class SteerableDecoder(nn.Module):
         width: channels of the feature fields (rounded to whole fields).
         depth: number of non-linear layers.
         kernel_size: of the convolutions.
-        maps: scalar maps in the seed besides the image itself.
-        degree: of the disk harmonics of the seed.
-        margin: pixels around the image that are computed and cropped, for objects that touch its border.
+        maps: smooth maps that the convolutions start from.
+        degree: of the disk harmonics of u_0.
+        smooth_degree: of the disk harmonics of u; low, because the square of u must fit the grid.
+        margin: pixels around the image that are computed and cropped, for objects that touch its
+            border.
         hidden, frequency, fibre_depth: functions on the circle in the fibre network, their band
             limit, and its number of hidden layers.
 
@@ -57,9 +64,10 @@ class SteerableDecoder(nn.Module):
         symmetry: Symmetry = Symmetry.so2(),
         width: int = 28,
         depth: int = 1,
-        kernel_size: int = 5,
+        kernel_size: int = 7,
         maps: int = 8,
-        degree: int = 16,
+        degree: int = 18,
+        smooth_degree: int = 10,
         margin: int = 2,
         hidden: int = 32,
         frequency: int = 5,
@@ -70,25 +78,23 @@ class SteerableDecoder(nn.Module):
         check_steerable_size(image_size, channels, kernel_size, width=width, depth=depth, maps=maps)
         self.representation = representation
         self.symmetry = symmetry
-        self.channels = channels
-        self.maps = maps + channels
         self.margin = margin
         first = 2 + representation.multiplicities[0]
         self.signs = slice(first, first + representation.sign)
-        self.harmonics = fitted_harmonics(image_size + 2 * margin, degree)
+        size = image_size + 2 * margin
+        sharp, smooth = fitted_harmonics(size, degree), fitted_harmonics(size, smooth_degree)
+        self.seed = Synthesis(sharp, smooth, channels, maps)
         self.mlp = FibreMLP(
             without_position(representation),
-            image_type(self.harmonics, self.maps),
+            self.seed.representation,
             fibre_symmetry(symmetry),
             hidden,
             frequency,
             fibre_depth,
-            out_frequency=self.harmonics.degree,
+            out_frequency=_whole_quarters(sharp.degree, frequency),
         )
-        inverse = channel_order(self.harmonics, self.maps).argsort()
-        self.register_buffer("order", inverse, persistent=False)
         hidden_type = function_fields(symmetry, width)
-        seed_type = scalar_fields(symmetry, self.maps)
+        seed_type = scalar_fields(symmetry, maps)
         if representation.sign:
             seed_type = seed_type + sign_fields(symmetry, representation.sign)
         layers = [block(symmetry, seed_type, hidden_type, kernel_size)]
@@ -101,10 +107,17 @@ class SteerableDecoder(nn.Module):
         """Images (B, C, H, H) of latents (B, D)."""
         signs = self.signs
         v = torch.cat([z[:, 2 : signs.start], z[:, signs.stop :]], dim=1)
-        coefficients = self.mlp(v)[:, self.order].unflatten(1, (self.maps, -1))
-        seed = self.harmonics.synthesise(coefficients, z[:, :2])
+        image, seed = self.seed(self.mlp(v), z[:, :2])
         if signs.stop > signs.start:  # a sign times a scalar map is a map that a mirror negates
-            chosen = torch.arange(signs.stop - signs.start, device=z.device) % self.maps
+            chosen = torch.arange(signs.stop - signs.start, device=z.device) % seed.shape[1]
             seed = torch.cat([seed, z[:, signs, None, None] * seed[:, chosen]], dim=1)
-        image = seed[:, : self.channels] + self.gain * self.trunk(seed)
+        image = image + self.gain * self.trunk(seed)
         return F.pad(image, (-self.margin,) * 4)
+
+
+def _whole_quarters(degree: int, frequency: int) -> int:
+    """The lowest output frequency >= degree that keeps the fibre network exact at quarter turns.
+
+    `FourierSiLU` takes 7 L + L_out samples of the circle; a multiple of 8 maps to itself there.
+    """
+    return frequency + 8 * max(0, -(-(degree - frequency) // 8))

@@ -1,11 +1,11 @@
 """The `steerable` encoder: convolutions at half resolution, read out in disk harmonics.
 
-    x -> Gaussian pooling x' -> [steerable convolution, norm, SiLU] x depth -> convolution -> maps u, h
-    t = centroid of |h|^2,   a = coefficients of (x', u) in disk harmonics about t,   q = fibre network(a)
+    x -> Gaussian pooling x' -> [steerable convolution, norm, SiLU] x depth, convolution -> u, h
+    t = centroid of |h|^2,   a = disk harmonics of (x', u) about t,   q = fibre network(a)
 
-The read-out is the adjoint of the decoder's seed. It turns maps into irreps at the continuous position
-t without an interpolation, where a sum over pixels would only keep each map's mean. Maps that a mirror
-negates give the sign irreps of the latent, by their invariant coefficients.
+The read-out is the adjoint of the decoder's seed. It turns maps into irreps at the continuous
+position t without an interpolation, where a sum over pixels would only keep each map's mean. Maps
+that a mirror negates give the sign irreps of the latent, by their invariant coefficients.
 """
 
 import torch
@@ -42,7 +42,7 @@ class SteerableEncoder(nn.Module):
         symmetry: C_N, D_N, SO(2) or O(2).
         width: channels of the feature fields (rounded to whole fields).
         depth: number of non-linear layers.
-        kernel_size: of all convolutions but the first, which has 7.
+        kernel_size: of the convolutions.
         maps: scalar maps that are read out besides the image itself.
         degree: of the disk harmonics of the read-out.
         sigma: of the Gaussian pooling, pixels.
@@ -50,8 +50,8 @@ class SteerableEncoder(nn.Module):
             limit, and its number of hidden layers.
 
     Raises:
-        ValueError: if the sizes don't fit, the latent has no position, or it holds a frequency that the
-            symmetry can't tell from lower ones.
+        ValueError: if the sizes don't fit, the latent has no position, or it holds a frequency that
+            the symmetry can't tell from lower ones.
     """
 
     def __init__(
@@ -60,9 +60,9 @@ class SteerableEncoder(nn.Module):
         channels: int,
         representation: LatentRepresentation,
         symmetry: Symmetry = Symmetry.so2(),
-        width: int = 48,
+        width: int = 42,
         depth: int = 2,
-        kernel_size: int = 5,
+        kernel_size: int = 7,
         maps: int = 16,
         degree: int = 8,
         sigma: float = 1.5,
@@ -79,7 +79,7 @@ class SteerableEncoder(nn.Module):
         size = coarser(image_size)
         self.pool = GaussianResample(image_size, size, step=2, sigma=sigma)
         hidden_type = function_fields(symmetry, width)
-        layers = [block(symmetry, scalar_fields(symmetry, channels), hidden_type, 7)]
+        layers = [block(symmetry, scalar_fields(symmetry, channels), hidden_type, kernel_size)]
         layers += [block(symmetry, hidden_type, hidden_type, kernel_size) for _ in range(depth - 1)]
         out_type = scalar_fields(symmetry, maps + _HEAT_MAPS)
         if representation.sign:

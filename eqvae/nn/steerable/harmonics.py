@@ -1,7 +1,12 @@
-"""Disk harmonics that fit a grid, and the fibre group that goes with a symmetry."""
+"""Disk harmonics that fit a grid, and what the fibre network gives to them."""
 
 import math
+from itertools import zip_longest
 
+import torch
+from torch import Tensor, nn
+
+from eqvae.nn.harmonic import channel_order, image_type
 from eqvae.nn.harmonics import DiskHarmonics
 from eqvae.symmetry.groups import Symmetry
 from eqvae.symmetry.representations import LatentRepresentation
@@ -20,6 +25,36 @@ def fitted_harmonics(size: int, degree: int, reach: float = 0.6) -> DiskHarmonic
     return DiskHarmonics(size, degree, width=radius / math.sqrt(2 * degree + 2))
 
 
+class Synthesis(nn.Module):
+    """Scalar maps about a position from one vector of irreps, in two qualities.
+
+    Args:
+        sharp: harmonics of the first maps.
+        smooth: harmonics of the others.
+        num_sharp, num_smooth: number of maps.
+    """
+
+    def __init__(
+        self, sharp: DiskHarmonics, smooth: DiskHarmonics, num_sharp: int, num_smooth: int
+    ):
+        super().__init__()
+        self.sharp, self.smooth = sharp, smooth
+        first, second = image_type(sharp, num_sharp), image_type(smooth, num_smooth)
+        self.representation = _sum(first, second)
+        in_first = _owned_by_first(self.representation, first)
+        where = torch.arange(self.representation.dim)
+        order = channel_order(sharp, num_sharp).argsort()
+        self.register_buffer("order_sharp", where[in_first][order], persistent=False)
+        order = channel_order(smooth, num_smooth).argsort()
+        self.register_buffer("order_smooth", where[~in_first][order], persistent=False)
+
+    def forward(self, a: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        """Maps (B, num_sharp, H, H), (B, num_smooth, H, H) from irreps (B, dim) about t (B, 2)."""
+        sharp = a[:, self.order_sharp].unflatten(1, (-1, self.sharp.dim))
+        smooth = a[:, self.order_smooth].unflatten(1, (-1, self.smooth.dim))
+        return self.sharp.synthesise(sharp, t), self.smooth.synthesise(smooth, t)
+
+
 def fibre_symmetry(symmetry: Symmetry) -> Symmetry:
     """The group of the read-out: SO(2) or O(2), which hold every C_N or D_N."""
     return Symmetry(reflections=symmetry.reflections)
@@ -29,11 +64,28 @@ def check_steerable(representation: LatentRepresentation, symmetry: Symmetry) ->
     """Refuse latents that a steerable network can't carry.
 
     Raises:
-        ValueError: if there is no position, or a frequency that the symmetry can't tell from lower ones.
+        ValueError: if there is no position, or a frequency that the symmetry can't tell from lower
+            ones.
     """
     if not representation.position:
         raise ValueError(
-            "representation must carry a position for a steerable network, which reads and writes its "
-            "features there; got position=False. Set latent.position=true."
+            "representation must carry a position for a steerable network, which reads and writes "
+            "its features there; got position=False. Set latent.position=true."
         )
     representation.check(symmetry)
+
+
+def _sum(first: LatentRepresentation, second: LatentRepresentation) -> LatentRepresentation:
+    """The direct sum, the copies of the first before those of the second in every block."""
+    pairs = zip_longest(first.multiplicities, second.multiplicities, fillvalue=0)
+    return LatentRepresentation(tuple(m + n for m, n in pairs), position=False)
+
+
+def _owned_by_first(total: LatentRepresentation, first: LatentRepresentation) -> Tensor:
+    """For every coordinate of `_sum(first, second)` whether it is one of the first's, (dim,)."""
+    owned = torch.zeros(total.dim, dtype=torch.bool)
+    for block in total.blocks:
+        if block.frequency < len(first.multiplicities):
+            size = first.multiplicities[block.frequency] * block.dim
+            owned[block.start : block.start + size] = True
+    return owned

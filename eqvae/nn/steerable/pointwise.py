@@ -2,9 +2,9 @@
 
     y = A^+ silu(A h),      A: coefficients -> samples, several times as many
 
-Samples are made and used a few images at a time, so that they stay in the processor's cache, and are made
-again in the backward pass instead of being kept: three times as fast on a CPU as the two products in a row,
-and no memory beyond input and output.
+Samples are made and used a few images at a time, so that they stay in the processor's cache, and
+are made again in the backward pass instead of being kept: three times as fast on a CPU as the two
+products in a row, and no memory beyond input and output.
 """
 
 from typing import Any

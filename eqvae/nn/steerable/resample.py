@@ -16,8 +16,8 @@ class GaussianResample(nn.Module):
     Args:
         in_size, out_size: sides of the grids.
         step: distance of the points of the output grid, in pixels of the input grid.
-        sigma: standard deviation of G, in pixels of the input grid. Low-pass before a step of 2: 1.0 keeps
-            more detail, 1.5 to 2.0 more equivariance.
+        sigma: standard deviation of G, in pixels of the input grid. Low-pass before a step of 2:
+            1.0 keeps more detail, 1.5 to 2.0 more equivariance.
     """
 
     def __init__(self, in_size: int, out_size: int, step: float, sigma: float):

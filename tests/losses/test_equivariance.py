@@ -1,0 +1,156 @@
+"""Soft symmetry: zero for what moves exactly, positive for what does not, and a way to learn from it."""
+
+from functools import cache
+
+import pytest
+import torch
+from torch import Tensor
+
+from eqvae.distributions import GaussianLikelihood, GaussianPosterior, GaussianPrior
+from eqvae.losses import DecoderPenalty, EncoderPenalty, PosteriorPenalty, RoundTripPenalty
+from eqvae.losses.equivariance import jeffreys
+from eqvae.nn import HarmonicDecoder, HarmonicEncoder, PlainDecoder, PlainEncoder
+from eqvae.symmetry import LatentRepresentation, Symmetry
+from eqvae.testing import GaussianScenes
+from eqvae.vae import VAE
+from tests.cases import LATENTS
+from tests.toys import toy_vae
+
+SIZE = 41
+LATENT = LatentRepresentation((4, 2, 1))
+# Zero means: less than this part of what a plain network has. Images are moved by Fourier
+# interpolation here; the harmonic encoder errs by up to 1e-3 of its latents, squared 1e-6.
+ZERO = {EncoderPenalty: 1e-3, PosteriorPenalty: 1e-3, DecoderPenalty: 1e-3}
+
+
+@pytest.fixture(autouse=True)
+def _double() -> None:
+    torch.set_default_dtype(torch.float64)
+
+
+@cache
+def scenes() -> Tensor:
+    return GaussianScenes(6, seed=0, size=SIZE, dtype=torch.float64).render()
+
+
+def vae(family: str) -> VAE:
+    torch.manual_seed(0)
+    if family == "toy":
+        return toy_vae(SIZE)
+    if family == "harmonic":
+        size = {"degree": 8, "width": 2.5, "hidden": 8, "frequency": 3}
+        encoder = HarmonicEncoder(SIZE, 1, LATENT, Symmetry.so2(), **size)
+        decoder = HarmonicDecoder(SIZE, 1, LATENT, Symmetry.so2(), **size, out_frequency=6)
+    else:
+        encoder = PlainEncoder(SIZE, 1, LATENT, Symmetry.so2(), width=4)
+        decoder = PlainDecoder(SIZE, 1, LATENT, Symmetry.so2(), width=4)
+    return VAE(encoder, decoder, GaussianPrior(LATENT), GaussianLikelihood())
+
+
+def value(kind: type, model: VAE, shift: float = 2.0) -> Tensor:
+    torch.manual_seed(1)
+    return kind(Symmetry.so2(), shift, interpolation="fourier")(model, scenes(), model(scenes()))
+
+
+@pytest.mark.parametrize("kind", ZERO)
+@pytest.mark.parametrize("family", ["toy", "harmonic"])
+def test_what_moves_exactly_pays_nothing(family, kind):
+    plain = value(kind, vae("plain"))
+    assert plain > 0
+    assert 0 <= value(kind, vae(family)) < ZERO[kind] * plain
+
+
+def test_the_round_trip_pays_for_the_reconstruction_too():
+    """|D(g z) - g x|^2 = |D(z) - x|^2 for an exact model: no less than what the mode leaves."""
+    model = vae("toy")
+    model.encoder.factor.data.zero_()
+    with torch.no_grad():
+        # tiny variances, so that z is the mode
+        still = GaussianPosterior(model.representation, model.encode(scenes()).loc, -20 * torch.ones(6, 3))
+        output = model(scenes(), sample=False)
+        error = (output.reconstruction - scenes()).square().flatten(1).sum(dim=1).mean()
+        assert torch.equal(output.z, still.mode)
+        penalty = RoundTripPenalty(Symmetry.so2(), 0.0, "fourier")(model, scenes(), output)
+    torch.testing.assert_close(penalty, error, rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "encoder", "decoder"),
+    [
+        (EncoderPenalty, True, False),
+        (PosteriorPenalty, True, False),
+        (DecoderPenalty, True, True),  # the encoder through the draw z
+        (RoundTripPenalty, True, True),
+    ],
+)
+def test_gradients_reach_the_parts_concerned(kind, encoder, decoder):
+    model = vae("plain")
+    value(kind, model).backward()
+    for part, concerned in ((model.encoder, encoder), (model.decoder, decoder)):
+        for name, parameter in part.named_parameters():
+            # group norm follows every convolution but the last: its bias is all that has no effect
+            reached = parameter.grad is not None and parameter.grad.abs().sum() > 0
+            assert reached == concerned, name
+
+
+@pytest.mark.parametrize("kind", [EncoderPenalty, PosteriorPenalty, DecoderPenalty, RoundTripPenalty])
+def test_descent_makes_a_biased_model_exact(kind):
+    """The toy's bias is the only thing wrong with it, so every penalty must drive it to zero."""
+    model = toy_vae(SIZE, bias=0.7)
+    biases = [model.encoder.bias, model.decoder.bias]
+    before = value(kind, model)
+    optimizer = torch.optim.Adam(biases, lr=0.1)
+    for _ in range(30):
+        optimizer.zero_grad()
+        value(kind, model).backward()
+        optimizer.step()
+    assert value(kind, model) < 0.1 * before or kind is RoundTripPenalty
+    wrong = {DecoderPenalty: [biases[1]], RoundTripPenalty: [sum(biases)]}.get(kind, [biases[0]])
+    assert all(abs(bias) < 0.1 for bias in wrong)
+
+
+def test_shrinking_the_latent_does_not_please_the_encoder_terms():
+    model = vae("plain")
+    full = value(EncoderPenalty, model)
+    head = model.encoder.head
+    head.weight.data[: LATENT.dim] *= 1e-2
+    head.bias.data[: LATENT.dim] *= 1e-2
+    torch.testing.assert_close(value(EncoderPenalty, model, shift=0.0), value_unscaled(shift=0.0), rtol=0.05, atol=0)
+    head.weight.data.zero_()
+    head.bias.data.zero_()
+    assert value(EncoderPenalty, model).isfinite()
+    assert full > 0.1
+
+
+def value_unscaled(shift: float) -> Tensor:
+    return value(EncoderPenalty, vae("plain"), shift)
+
+
+@pytest.mark.parametrize("latent", LATENTS[:2])
+def test_jeffreys_is_the_sum_of_both_divergences(latent):
+    def posterior() -> GaussianPosterior:
+        return GaussianPosterior(latent, torch.randn(5, latent.dim), torch.randn(5, latent.num_copies))
+
+    p, q = posterior(), posterior()
+    a, b = (torch.distributions.Normal(d.loc, d.scale) for d in (p, q))
+    kl = torch.distributions.kl_divergence
+    torch.testing.assert_close(jeffreys(p, q), (kl(a, b) + kl(b, a)).sum(dim=1))
+    assert jeffreys(p, p).abs().max() == 0
+
+
+def test_wider_posteriors_do_not_hide_a_difference_of_means():
+    latent = LATENTS[0]
+    log_scale = torch.zeros(5, latent.num_copies, requires_grad=True)
+    p = GaussianPosterior(latent, torch.randn(5, latent.dim), log_scale)
+    q = GaussianPosterior(latent, torch.randn(5, latent.dim), log_scale)
+    jeffreys(p, q).sum().backward()
+    assert log_scale.grad.abs().max() < 1e-12
+
+
+def test_motions_follow_the_symmetry_and_the_disc():
+    penalty = EncoderPenalty(Symmetry.cyclic(4), shift=3.0)
+    g = penalty.draw(torch.zeros(200, 1, 8, 8))
+    assert g.dtype == torch.float64 and g.shape == (200, 4)
+    assert g[:, 0].abs().max() == 0
+    assert set((g[:, 1] / 1.5707963).round(decimals=4).tolist()) == {0, 1, 2, 3}
+    assert 2 < g[:, 2:].norm(dim=1).max() <= 3.0

@@ -1,0 +1,99 @@
+"""The plain reference: an ordinary VAE that obeys no law, and must be seen not to."""
+
+from functools import partial
+
+import pytest
+import torch
+
+from eqvae.nn.plain import PlainDecoder, PlainEncoder
+from eqvae.symmetry import LatentRepresentation, Symmetry, act_on_image, motion
+from eqvae.testing import GaussianScenes, assert_equivariant, latent_error, quarter_turns
+
+LATENT = LatentRepresentation((16, 8, 6, 4))
+
+
+@pytest.fixture(scope="module")
+def parts() -> tuple[PlainEncoder, PlainDecoder]:
+    torch.manual_seed(0)
+    return PlainEncoder(50, 1, LATENT).double(), PlainDecoder(50, 1, LATENT).double()
+
+
+def test_has_the_size_of_the_published_reference(parts):
+    assert sum(p.numel() for part in parts for p in part.parameters()) == pytest.approx(
+        6e5, rel=0.1
+    )
+
+
+@pytest.mark.parametrize(("size", "channels"), [(16, 1), (28, 3), (33, 1), (50, 1)])
+def test_shapes(size, channels):
+    encoder = PlainEncoder(size, channels, LATENT, width=8)
+    decoder = PlainDecoder(size, channels, LATENT, width=8)
+    posterior = encoder(torch.rand(2, channels, size, size))
+    assert posterior.loc.shape == (2, LATENT.dim)
+    assert posterior.log_scale.shape == (2, LATENT.num_copies)
+    assert decoder(posterior.loc).shape == (2, channels, size, size)
+
+
+def test_encoder_breaks_the_law_even_at_quarter_turns(parts):
+    """The control for every test of a hard family."""
+    x = GaussianScenes(4, size=50, dtype=torch.float64).render()
+    with pytest.raises(AssertionError, match="not equivariant"):
+        assert_equivariant(
+            lambda x: parts[0](x).loc,
+            x,
+            quarter_turns()[1:],
+            act_in=act_on_image,
+            act_out=LATENT.act,
+            rtol=0.1,
+            error=partial(latent_error, LATENT),
+        )
+
+
+def test_decoder_breaks_the_law_even_at_quarter_turns(parts):
+    z = torch.randn(4, LATENT.dim, dtype=torch.float64)
+    with pytest.raises(AssertionError, match="not equivariant"):
+        assert_equivariant(
+            parts[1],
+            z,
+            quarter_turns()[1:],
+            act_in=LATENT.act,
+            act_out=act_on_image,
+            rtol=0.1,
+        )
+
+
+def test_position_starts_within_the_image(parts):
+    x = GaussianScenes(16, size=50, dtype=torch.float64).render(motion(shift=(6.0, -4.0)))
+    assert parts[0](x).loc[:, :2].abs().max() < 25
+
+
+def test_gradient_reaches_every_parameter(parts):
+    encoder, decoder = parts
+    posterior = encoder(GaussianScenes(4, size=50, dtype=torch.float64).render())
+    (decoder(posterior.rsample()).square().sum() + posterior.log_scale.sum()).backward()
+    for part in parts:
+        for name, parameter in part.named_parameters():
+            assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+
+
+def test_saved_weights_give_the_same_output(parts):
+    x = GaussianScenes(2, size=50, dtype=torch.float64).render()
+    other = PlainEncoder(50, 1, LATENT, Symmetry.so2()).double()
+    other.load_state_dict(parts[0].state_dict())
+    assert torch.equal(other.eval()(x).loc, parts[0].train()(x).loc)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"image_size": 12}, "image_size must be .* at least 16 .* got 12"),
+        ({"image_size": 50.0}, "image_size must be a whole number"),
+        ({"channels": 0}, "channels must be a whole number >= 1; got 0"),
+        ({"width": 0}, "width must be a whole number >= 1; got 0"),
+    ],
+)
+@pytest.mark.parametrize("part", [PlainEncoder, PlainDecoder])
+def test_refuses_what_it_cannot_build(part, changes, message):
+    settings = {"image_size": 32, "channels": 1, "representation": LATENT, "width": 8}
+    with pytest.raises(ValueError, match=message):
+        part(**(settings | changes))
