@@ -61,6 +61,7 @@ def _prepare(
     """The model, its data, their configuration and the folder to write to."""
     from eqvae import load_vae
     from eqvae.config import build
+    from eqvae.training.checkpoint import DESCRIPTION, read_checkpoint
 
     checkpoint = Path(options["ckpt"])
     vae = load_vae(checkpoint)
@@ -69,11 +70,13 @@ def _prepare(
     config = {"ckpt": str(checkpoint), "data": _data_config(folder, overrides)}
     data = build(config["data"], path="data")
     data.setup()
-    size = getattr(vae.encoder, "image_size", data.image_shape[-1])
-    if data.image_shape[-1] != size:
+    encoder = read_checkpoint(checkpoint)[DESCRIPTION]["model"]["encoder"]
+    channels, size, _ = data.image_shape
+    wanted = encoder.get("channels", channels), encoder.get("image_size", size)
+    if (channels, size) != wanted:
         raise ValueError(
-            f"data must have images of {size} px, which the model was trained on; got "
-            f"{data.image_shape[-1]} px. Set data.pose.size={size}."
+            f"data must be images as the model was trained on, {wanted[0]} channel(s) of {wanted[1]} px; "
+            f"got {channels} of {size} px. Set data.pose.size={wanted[1]} if the size differs."
         )
     out = Path(options["out"]) if options["out"] else folder / "evaluation"
     (out / "pictures").mkdir(parents=True, exist_ok=True)

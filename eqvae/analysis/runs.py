@@ -1,5 +1,6 @@
 """Find finished runs, and train what is missing: what notebooks start with."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -40,6 +41,11 @@ def load_or_train(folder: str | Path, overrides: Sequence[str] = ()) -> VAE:
         config = stored_config(folder) if begun else compose(overrides)
         train(prepare(config, folder, resume=begun))
     return load_vae(folder)
+
+
+def results_of(folder: str | Path) -> dict[str, float]:
+    """What a finished run measured, by name: its metrics.json."""
+    return json.loads((Path(folder) / "metrics.json").read_text())
 
 
 def held_out_images(folder: str | Path, n: int) -> Tensor:

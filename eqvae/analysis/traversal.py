@@ -66,6 +66,22 @@ def changed(
     return z
 
 
+def by_spread(vae: VAE, x: Tensor, block: str) -> list[int]:
+    """The copies of a block, first the ones that tell images apart the most.
+
+    A copy that the model leaves unused stays at the prior's mean for every image.
+
+    Args:
+        vae: the model.
+        x: images, (B, C, H, H).
+        block: "psi0", "sign", "psi1", ...
+    """
+    (part,) = [b for b in vae.representation.blocks if b.name == block]
+    with torch.no_grad():
+        means = vae.encode(x).mode[:, part.slice].unflatten(1, (part.copies, part.dim))
+    return means.var(dim=0).sum(dim=1).argsort(descending=True).tolist()
+
+
 def latent_traversal(
     vae: VAE, z: Tensor, block: str, copy: int, values: Sequence[float] | Tensor
 ) -> Tensor:

@@ -78,6 +78,7 @@ class FourierSiLU(nn.Module):
         out_frequency = frequency if out_frequency is None else out_frequency
         # harmonics of the output up to (oversampling - 1) L alias to nothing that is kept
         count = max((oversampling - 1) * frequency + out_frequency, 2 * out_frequency + 1)
+        count = 4 * math.ceil(count / 4)  # quarter turns are among the samples, hence exact
         analyse = circle_functions(out_frequency, count).T / count  # orthonormal for count > 2L
         self.register_buffer("to_samples", circle_functions(frequency, count), persistent=False)
         self.register_buffer("to_coefficients", analyse, persistent=False)

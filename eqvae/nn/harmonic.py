@@ -35,7 +35,8 @@ class HarmonicEncoder(nn.Module):
         oversampling: samples of the non-linearity for each unit of frequency.
 
     Raises:
-        ValueError: if the symmetry is finite, the latent has no position, or the basis does not fit.
+        ValueError: if the symmetry is finite, the latent has no position or frequencies above the band
+            limit, or the basis does not fit.
     """
 
     def __init__(
@@ -53,7 +54,7 @@ class HarmonicEncoder(nn.Module):
         oversampling: int = 8,
     ):
         super().__init__()
-        check_harmonic(representation, symmetry)
+        check_harmonic(representation, symmetry, frequency)
         self.representation = representation
         self.symmetry = symmetry
         self.localiser = localiser or Localiser(image_size, channels)
@@ -109,10 +110,10 @@ class HarmonicDecoder(nn.Module):
         frequency: int = 5,
         depth: int = 3,
         out_frequency: int = 14,
-        oversampling: int = 8,
+        oversampling: int = 10,
     ):
         super().__init__()
-        check_harmonic(representation, symmetry)
+        check_harmonic(representation, symmetry, frequency)
         self.representation = representation
         self.symmetry = symmetry
         self.channels = channels
@@ -165,7 +166,9 @@ class LatentSplit(nn.Module):
         return h[:, self.v], log_scale, self.gain * h[:, self.correction]
 
 
-def check_harmonic(representation: LatentRepresentation, symmetry: Symmetry) -> None:
+def check_harmonic(
+    representation: LatentRepresentation, symmetry: Symmetry, frequency: int
+) -> None:
     """Refuse what the harmonic family can't do."""
     if symmetry.is_finite:
         raise ValueError(
@@ -181,6 +184,11 @@ def check_harmonic(representation: LatentRepresentation, symmetry: Symmetry) -> 
         raise ValueError(
             "representation must carry a position for a harmonic network, which centres its basis "
             "there; got position=False. Set latent.position=true."
+        )
+    if representation.max_frequency > frequency:
+        raise ValueError(
+            f"multiplicities holds frequency {representation.max_frequency}, above the network's band "
+            f"limit frequency={frequency}, where it would stay zero. Drop it or raise frequency."
         )
 
 

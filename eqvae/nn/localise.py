@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from eqvae.domains.grid import pixel_coordinates
+from eqvae.domains.grid import disc_mask, pixel_coordinates
 
 
 class CentreOfMass(nn.Module):
@@ -27,8 +27,9 @@ class CentreOfMass(nn.Module):
 class Localiser(nn.Module):
     """Centroid of a learned heat map m(p) >= 0 made of isotropic filters.
 
-    Differences of Gaussian blurs do not see a constant background; an MLP at every pixel weighs their
-    squares, so that m = sum_i d_i(p)^2 w_i(d(p)), w_i > 0, vanishes where nothing is.
+    Differences of Gaussian blurs do not see a constant background, once the mean beyond the inscribed
+    disc is taken off (else the border would show); an MLP at every pixel weighs their squares, so that
+    m = sum_i d_i(p)^2 w_i(d(p)), w_i > 0, vanishes where nothing is.
 
     Args:
         image_size: side of the image, pixels.
@@ -53,7 +54,9 @@ class Localiser(nn.Module):
             torch.exp(-0.5 * ((coarse[0, :, None, 0] - axis) / s).square()) / (s * 2.5066282746)
             for s in scales
         ]
+        outside = (1 - disc_mask(image_size)).to(points)
         self.register_buffer("points", coarse, persistent=False)
+        self.register_buffer("outside", outside / outside.sum(), persistent=False)
         self.register_buffer("blurs", torch.stack(blurs), persistent=False)  # (S, H', H)
         features = (len(scales) - 1) * channels
         self.weigh = nn.Sequential(
@@ -62,6 +65,7 @@ class Localiser(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Positions (B, 2) of images (B, C, H, H)."""
+        x = x - torch.einsum("bchw,hw->bc", x, self.outside)[:, :, None, None]
         across = F.linear(x, self.blurs.flatten(0, 1)).unflatten(3, (len(self.blurs), -1))
         blurred = torch.einsum("skh,bchsw->bcskw", self.blurs, across)  # (B, C, S, H', H')
         band = (blurred[:, :, :-1] - blurred[:, :, 1:]).flatten(1, 2).movedim(1, -1)

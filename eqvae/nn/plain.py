@@ -58,6 +58,7 @@ class PlainEncoder(nn.Module):
         )
         features = width * sizes[-1] ** 2
         self.head = nn.Linear(features, representation.dim + representation.num_copies)
+        self.to(memory_format=torch.channels_last)  # half as fast again on a CPU
 
     def forward(self, x: Tensor) -> GaussianPosterior:
         """q(z|x) for images (B, C, H, H)."""
@@ -108,6 +109,7 @@ class PlainDecoder(nn.Module):
             *_normed(width),
             nn.Conv2d(width, channels, 3, padding=1),
         )
+        self.to(memory_format=torch.channels_last)
 
     def forward(self, z: Tensor) -> Tensor:
         """Images (B, C, H, H) from latents (B, D)."""

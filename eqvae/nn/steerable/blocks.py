@@ -24,7 +24,7 @@ from eqvae.nn.steerable.pointwise import SampledSiLU
 from eqvae.symmetry.groups import Symmetry
 
 FREQUENCY = 3  # band limit of the functions on SO(2) and O(2)
-_CENTRE, _RING = 0.005, 0.6  # widths of the filter's rings, pixels; the central one is a point
+_CENTRE, _RING = 0.6, 0.7  # widths of the filter's rings, pixels: Gaussians, nearly band-limited
 SAMPLES = 24  # of the non-linearity, 8 for each unit of frequency: aliasing about 1e-4
 
 

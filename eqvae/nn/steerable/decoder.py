@@ -67,14 +67,14 @@ class SteerableDecoder(nn.Module):
         kernel_size: int = 7,
         maps: int = 8,
         degree: int = 18,
-        smooth_degree: int = 10,
+        smooth_degree: int = 8,
         margin: int = 2,
         hidden: int = 32,
         frequency: int = 5,
         fibre_depth: int = 2,
     ):
         super().__init__()
-        check_steerable(representation, symmetry)
+        check_steerable(representation, symmetry, frequency)
         check_steerable_size(image_size, channels, kernel_size, width=width, depth=depth, maps=maps)
         self.representation = representation
         self.symmetry = symmetry
@@ -91,7 +91,7 @@ class SteerableDecoder(nn.Module):
             hidden,
             frequency,
             fibre_depth,
-            out_frequency=_whole_quarters(sharp.degree, frequency),
+            out_frequency=sharp.degree,
         )
         hidden_type = function_fields(symmetry, width)
         seed_type = scalar_fields(symmetry, maps)
@@ -113,11 +113,3 @@ class SteerableDecoder(nn.Module):
             seed = torch.cat([seed, z[:, signs, None, None] * seed[:, chosen]], dim=1)
         image = image + self.gain * self.trunk(seed)
         return F.pad(image, (-self.margin,) * 4)
-
-
-def _whole_quarters(degree: int, frequency: int) -> int:
-    """The lowest output frequency >= degree that keeps the fibre network exact at quarter turns.
-
-    `FourierSiLU` takes 7 L + L_out samples of the circle; a multiple of 8 maps to itself there.
-    """
-    return frequency + 8 * max(0, -(-(degree - frequency) // 8))

@@ -45,7 +45,7 @@ class SteerableEncoder(nn.Module):
         kernel_size: of the convolutions.
         maps: scalar maps that are read out besides the image itself.
         degree: of the disk harmonics of the read-out.
-        sigma: of the Gaussian pooling, pixels.
+        sigma: of the Gaussian pooling, pixels; less keeps more detail, more errs less.
         hidden, frequency, fibre_depth: functions on the circle in the fibre network, their band
             limit, and its number of hidden layers.
 
@@ -65,13 +65,13 @@ class SteerableEncoder(nn.Module):
         kernel_size: int = 7,
         maps: int = 16,
         degree: int = 8,
-        sigma: float = 1.5,
+        sigma: float = 2.0,
         hidden: int = 32,
         frequency: int = 5,
         fibre_depth: int = 2,
     ):
         super().__init__()
-        check_steerable(representation, symmetry)
+        check_steerable(representation, symmetry, frequency)
         check_steerable_size(image_size, channels, kernel_size, width=width, depth=depth, maps=maps)
         self.representation = representation
         self.symmetry = symmetry

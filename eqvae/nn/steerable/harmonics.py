@@ -60,19 +60,31 @@ def fibre_symmetry(symmetry: Symmetry) -> Symmetry:
     return Symmetry(reflections=symmetry.reflections)
 
 
-def check_steerable(representation: LatentRepresentation, symmetry: Symmetry) -> None:
+def check_steerable(
+    representation: LatentRepresentation, symmetry: Symmetry, frequency: int
+) -> None:
     """Refuse latents that a steerable network can't carry.
 
     Raises:
-        ValueError: if there is no position, or a frequency that the symmetry can't tell from lower
-            ones.
+        ValueError: if there is no position, no irrep but signs, or a frequency that the symmetry can't
+            tell from lower ones or the fibre network does not reach.
     """
     if not representation.position:
         raise ValueError(
             "representation must carry a position for a steerable network, which reads and writes "
             "its features there; got position=False. Set latent.position=true."
         )
+    if not any(representation.multiplicities):
+        raise ValueError(
+            f"multiplicities must name at least one irrep for a steerable network; got "
+            f"{list(representation.multiplicities)}. Try [16, 8, 4]."
+        )
     representation.check(symmetry)
+    if representation.max_frequency > frequency:
+        raise ValueError(
+            f"multiplicities holds frequency {representation.max_frequency}, above the network's "
+            f"band limit frequency={frequency}, where it would stay zero. Drop it or raise frequency."
+        )
 
 
 def _sum(first: LatentRepresentation, second: LatentRepresentation) -> LatentRepresentation:

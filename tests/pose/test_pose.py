@@ -1,0 +1,106 @@
+"""Pose heads: laws in float64, and the circle's laws against scipy and closed forms."""
+
+import math
+
+import pytest
+import torch
+from scipy.stats import vonmises
+
+from eqvae.pose import DirectionPosterior, read_content, read_pose
+from eqvae.symmetry import LatentRepresentation, Symmetry, motion
+
+REPRESENTATION = LatentRepresentation((3, 2, 1))
+
+
+def latents(n: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(n, REPRESENTATION.dim, generator=generator, dtype=torch.float64)
+
+
+def motions(n: int, seed: int = 1) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return Symmetry.so2().sample(n, shift=5.0, generator=generator).double()
+
+
+def wrapped(angle: torch.Tensor) -> torch.Tensor:
+    return torch.atan2(angle.sin(), angle.cos())
+
+
+def test_the_angle_and_position_move_with_the_latent():
+    z, g = latents(20), motions(20)
+    before, after = (
+        read_pose(REPRESENTATION, z),
+        read_pose(REPRESENTATION, REPRESENTATION.act(g, z)),
+    )
+    turned = wrapped(after.motion[:, 1] - before.motion[:, 1] - g[:, 1])
+    assert turned.abs().max() < 1e-12
+    torch.testing.assert_close(after.motion[:, 2:], REPRESENTATION.act(g, z)[:, :2])
+    torch.testing.assert_close(after.certainty, before.certainty)
+
+
+def test_content_ignores_pose_and_keeps_everything_else():
+    z, g = latents(20), motions(20)
+    content = read_content(REPRESENTATION, z)
+    torch.testing.assert_close(read_content(REPRESENTATION, REPRESENTATION.act(g, z)), content)
+    pose = read_pose(REPRESENTATION, z).motion
+    origin = torch.cat([torch.zeros(20, 2, dtype=z.dtype), content], dim=1)
+    torch.testing.assert_close(REPRESENTATION.act(pose, origin), z)
+    assert (z[:, 2:] - content).abs().max() > 0.1  # control: v itself does turn
+
+
+def test_a_latent_without_vectors_has_no_angle():
+    with pytest.raises(ValueError, match=r"multiplicities\[1\] >= 1"):
+        read_pose(LatentRepresentation((3,)), torch.zeros(1, 5))
+    with pytest.raises(ValueError, match="counted from 0; got 2"):
+        read_pose(REPRESENTATION, latents(1), copy=2)
+
+
+@pytest.mark.parametrize("kappa", [0.3, 1.0, 5.0, 50.0])
+def test_frequency_one_is_the_von_mises_law(kappa):
+    eta = torch.tensor([[[kappa, 0.0]]], dtype=torch.float64)
+    law = DirectionPosterior(eta)
+    theta = torch.tensor([0.7], dtype=torch.float64)
+    expected = vonmises.logpdf(0.7, kappa) + math.log(2 * math.pi)
+    assert law.log_prob(theta).item() == pytest.approx(expected, abs=1e-9)
+    entropy = vonmises(kappa).entropy()
+    assert law.kl_to_uniform().item() == pytest.approx(math.log(2 * math.pi) - entropy, abs=1e-9)
+
+
+def test_no_parameters_give_the_uniform_law():
+    law = DirectionPosterior(torch.zeros(1, 4, 2, dtype=torch.float64))
+    assert law.kl_to_uniform().item() == pytest.approx(0, abs=1e-14)
+
+
+@pytest.mark.parametrize("order", [2, 3, 4])
+def test_a_symmetric_object_gets_equal_modes(order):
+    eta = torch.zeros(1, 4, 2, dtype=torch.float64)
+    eta[0, order - 1, 0] = 8.0
+    law = DirectionPosterior(eta, points=720)
+    period = 720 // order
+    torch.testing.assert_close(law.log_density, law.log_density.roll(period, dims=1))
+    control = law.log_density - law.log_density.roll(period // 2, dims=1)
+    assert control.abs().max() > 10
+
+
+def test_the_law_turns_with_the_object():
+    generator = torch.Generator().manual_seed(2)
+    law = DirectionPosterior(torch.randn(6, 3, 2, generator=generator, dtype=torch.float64))
+    g = motions(6)
+    theta = torch.linspace(0, 6, 6, dtype=torch.float64)
+    torch.testing.assert_close(law.act(g).log_prob(theta + g[:, 1]), law.log_prob(theta))
+    torch.testing.assert_close(law.act(g).kl_to_uniform(), law.kl_to_uniform())
+    mirror = motion(angle=g[:, 1], reflection=1.0, dtype=torch.float64)
+    torch.testing.assert_close(law.act(mirror).log_prob(g[:, 1] - theta), law.log_prob(theta))
+
+
+def test_samples_follow_the_law():
+    n = 20_000
+    eta = torch.tensor([[[1.5, 0.5], [0.0, 2.0]]], dtype=torch.float64)
+    law = DirectionPosterior(eta.expand(n, -1, -1))
+    theta = law.sample(torch.Generator().manual_seed(3))
+    one = DirectionPosterior(eta)
+    density = one.log_density.exp()[0]
+    for ell in (1, 2, 3):
+        expected = (density * torch.cos(ell * one.grid)).mean()
+        # standard error of a mean of values in [-1, 1] is at most 1 / sqrt(n) = 0.007
+        assert (torch.cos(ell * theta).mean() - expected).abs() < 0.03
