@@ -4,11 +4,12 @@
 #   make train ARGS="model=plain"     the same with overrides (make train ARGS=--help lists them)
 #   make test                         run the tests
 #   make notebook                     open the notebooks in a browser
+#   make notebooks                    execute the notebooks again, from their reviewed sources
 #   make lint                         style, as pre-commit checks it
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help install train test notebook lint
+.PHONY: help install train test notebook notebooks lint
 
 # The interpreter that makes the environment: the first of these that runs and is new enough.
 PYTHONS ?= python3.11 python3 python3.12 python3.13
@@ -28,10 +29,16 @@ train: $(INSTALLED)
 	$(RUN) scripts/train.py $(ARGS)
 
 test: $(INSTALLED)
-	$(RUN) -m pytest $(ARGS)
+	$(RUN) -m pytest -n 2 $(ARGS)
 
 notebook: $(VENV)/.jupyterlab
 	$(RUN) -m jupyterlab notebooks/01_latent_traversal.ipynb
+
+notebooks: $(INSTALLED)
+	for source in notebooks/*.py; do \
+	  $(RUN) -m jupytext --to ipynb "$$source" && \
+	  $(RUN) -m jupyter_core.command execute --inplace "$${source%.py}.ipynb" || exit 1; \
+	done
 
 lint: $(INSTALLED)
 	$(VENV)/bin/ruff check .

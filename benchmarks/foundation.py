@@ -19,6 +19,7 @@ import json
 import math
 import os
 import platform
+import resource
 import statistics
 import subprocess
 import sys
@@ -165,6 +166,7 @@ def run_cell(family: str, posing: str, seed: int, epochs: int, folder: Path) -> 
     metrics = train(run)
     vae, data = load_vae(folder / f"{name}-run"), run.datamodule
     numbers = {"epochs": epochs, "seconds": metrics["train/seconds"]}
+    numbers["peak_memory_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     own = likelihood_metrics(vae, data.loader(data.test))
     numbers["free_energy"] = own["test/free_energy"]
     numbers["kl"] = own["test/kl"]
@@ -258,6 +260,7 @@ def collect(measured: dict, quick: dict, single: dict, train_seconds: dict, opti
         put("upright_free_energy", family, over_seeds(family, "upright", "free_energy"))
         put("free_energy", family, over_seeds(family, "rotated_shifted", "free_energy"))
         put("training_seconds", family, over_seeds(family, "rotated_shifted", "seconds"))
+        put("peak_memory_mb", family, over_seeds(family, "rotated_shifted", "peak_memory_mb"))
         put("epochs", family, over_seeds(family, "rotated_shifted", "epochs"))
         for name in measured[family, "rotated_shifted", options.seeds[0]]:
             if name.split("_")[0] in ("encoder", "decoder", "elbo", "floor"):

@@ -15,8 +15,16 @@ import torch
 from torch import Tensor
 
 from eqvae.domains.grid import pixel_coordinates
+from eqvae.metrics.equivariance import latent_error
 from eqvae.symmetry.motions import apply, linear_part, motion
-from eqvae.symmetry.representations import LatentRepresentation
+
+__all__ = [
+    "GaussianScenes",
+    "assert_equivariant",
+    "latent_error",
+    "quarter_turns",
+    "relative_error",
+]
 
 
 class GaussianScenes:
@@ -100,35 +108,6 @@ class GaussianScenes:
 def relative_error(actual: Tensor, expected: Tensor) -> float:
     """|actual - expected| / |expected| in the root mean square over everything; 0 is perfect."""
     return ((actual - expected).norm() / expected.norm()).item()
-
-
-def latent_error(
-    representation: LatentRepresentation,
-    actual: Tensor,
-    expected: Tensor,
-    position_scale: float = 5.0,
-) -> float:
-    """Relative error of latents with the position in units of its prior's standard deviation.
-
-        sqrt( sum |dv|^2 + |dt|^2 / s^2 ) / sqrt( sum |v|^2 ),     sums over the batch.
-
-    The position does not enter the denominator: it is large for a far object, whatever the error.
-
-    Args:
-        representation: the latent space.
-        actual: latents (B, D), as E(g x).
-        expected: latents (B, D), as g . E(x).
-        position_scale: s, pixels.
-
-    Returns:
-        The error; 0 is perfect, and about 1.4 what unrelated latents give.
-    """
-    difference = actual - expected
-    if not representation.position:
-        return (difference.norm() / expected.norm()).item()
-    content = expected[:, 2:] if representation.dim > 2 else expected / position_scale
-    difference = torch.cat([difference[:, :2] / position_scale, difference[:, 2:]], dim=1)
-    return (difference.norm() / content.norm()).item()
 
 
 def assert_equivariant(

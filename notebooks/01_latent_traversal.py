@@ -32,36 +32,51 @@ warnings.filterwarnings("ignore", "`py3nj` package not found")  # escnn's, at im
 
 from eqvae.analysis import orbit_picture
 from eqvae.analysis.explorer import TraversalExplorer
-from eqvae.analysis.runs import held_out_images, load_or_train, newest_run
-from eqvae.analysis.traversal import grid_picture, latent_traversal, orbit_grid
+from eqvae.analysis.runs import held_out_images, load_or_train, newest_run, results_of
+from eqvae.analysis.traversal import by_spread, grid_picture, latent_traversal, orbit_grid
 
 # %% [markdown]
 # ## The models
 # `RUN` is the folder of a trained model. Without one the newest run of `make train` is taken, and
 # if there is none yet, the hard model is trained for one minute. Soft and plain models are trained
-# once, a minute each, and kept in `runs/notebooks`. All must share the latent and the size of the
-# images; if your run has others than the default experiment, add the same choices to `SETTINGS`.
+# here once, for longer, because they need it, and kept in `runs/notebooks`. All must share the
+# latent and the size of the images; if your run has others than the default experiment, add the
+# same choices to `SETTINGS`.
 
 # %%
 RUN = None  # a run folder, such as "../runs/harmonic-mnist5k/2026-01-31_12-00-00"
-SETTINGS = ["trainer.max_epochs=1000", "trainer.max_time=00:00:01:00", "logger=none"]
+MINUTES = {"hard": 1, "soft": 10, "plain": 5}  # of training, for what is not there yet
+SETTINGS = ["trainer.max_epochs=1000", "logger=none"]
 
 RUNS = Path(os.environ.get("EQVAE_RUNS", "../runs"))
 if os.environ.get("EQVAE_FAST"):  # for the tests: seconds, and nothing to be proud of
     SETTINGS = ["experiment=smoke", "logger=none"]
 
 # %%
-own = RUNS / "notebooks" / "traversal"  # where this notebook keeps what it trains
-run = Path(RUN) if RUN else newest_run(RUNS, "harmonic-mnist5k") or own / "hard"
-models = {
-    "hard": load_or_train(run, SETTINGS),
-    "soft": load_or_train(own / "soft", ["model=plain", "objective=elbo_soft", *SETTINGS]),
-    "plain": load_or_train(own / "plain", ["model=plain", *SETTINGS]),
+own = RUNS / "notebooks" / "traversal"
+folders = {
+    "hard": Path(RUN) if RUN else newest_run(RUNS, "harmonic-mnist5k") or own / "hard",
+    "soft": own / "soft",
+    "plain": own / "plain",
 }
-images = held_out_images(run, 8)
+choices = {"hard": [], "soft": ["model=plain", "objective=elbo_soft"], "plain": ["model=plain"]}
+models = {
+    name: load_or_train(
+        folder, [*choices[name], f"trainer.max_time=00:00:{MINUTES[name]:02d}:00", *SETTINGS]
+    )
+    for name, folder in folders.items()
+}
+
+# %%
+for name, folder in folders.items():
+    results = results_of(folder)
+    print(
+        f"{name:5}  free energy {results['test/free_energy']:6.0f} nats after"
+        f" {results['train/epochs']:3.0f} epochs, {results['train/seconds'] / 60:4.1f} min"
+    )
+images = held_out_images(folders["hard"], 64)
 hard = models["hard"]
-print(run)
-print(hard.representation)
+hard.representation
 
 # %% [markdown]
 # ## Sliders
@@ -73,7 +88,7 @@ print(hard.representation)
 # (The sliders need a running kernel; the pictures below do not.)
 
 # %%
-explorer = TraversalExplorer(models, images)
+explorer = TraversalExplorer(models, images[:8])
 explorer.widget()
 
 # %% [markdown]
@@ -117,20 +132,23 @@ orbit_picture(models["plain"], images[:1], columns=5)
 # %% [markdown]
 # ## Content
 # Rows walk along single copies of psi_0, from -2 to 2 standard deviations of the prior about one
-# image.
+# image: the four copies that tell images apart the most.
 
 # %%
+z = hard.encode(images[:1]).mode.detach()
 values = torch.linspace(-2, 2, 7)
-with torch.no_grad():
-    z = hard.encode(images[:1]).mode
-walks = torch.stack([latent_traversal(hard, z, "psi0", copy, values) for copy in range(4)])
-grid_picture(walks, [f"psi0[{k}]" for k in range(4)], [f"{v:+.1f}" for v in values.tolist()])
+copies = by_spread(hard, images, "psi0")[:4]
+walks = torch.stack([latent_traversal(hard, z, "psi0", copy, values) for copy in copies])
+grid_picture(walks, [f"psi0[{copy}]" for copy in copies], [f"{v:+.1f}" for v in values.tolist()])
 
 # %% [markdown]
 # Turning one pair of psi_1 alone, and not the rest, moves the parts of the object against each
 # other: this is content too.
 
 # %%
-turns = torch.linspace(-torch.pi / 2, torch.pi / 2, 7)
-walks = torch.stack([latent_traversal(hard, z, "psi1", copy, turns) for copy in range(2)])
-grid_picture(walks, ["psi1[0]", "psi1[1]"], [f"{v.rad2deg():+.0f}°" for v in turns])
+turns = torch.linspace(-torch.pi, torch.pi, 7)
+copies = by_spread(hard, images, "psi1")[:2]
+walks = torch.stack([latent_traversal(hard, z, "psi1", copy, turns) for copy in copies])
+grid_picture(
+    walks, [f"psi1[{copy}]" for copy in copies], [f"{v:+.0f}°" for v in turns.rad2deg().tolist()]
+)

@@ -49,7 +49,7 @@ def test_make_runs_what_the_readme_says(target):
     command = ["make", "--dry-run", "--assume-old=.venv/.installed", target]
     shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     last = shown.strip().splitlines()[-1].strip()
-    expected = {"train": "python scripts/train.py", "test": "python -m pytest"}[target]
+    expected = {"train": "python scripts/train.py", "test": "python -m pytest -n 2"}[target]
     assert last == f".venv/bin/{expected}"
 
 

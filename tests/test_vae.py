@@ -70,7 +70,9 @@ def test_the_elbo_is_evidence_minus_the_gap(error):
 def test_parts_must_speak_one_representation():
     other = LatentRepresentation((2,), position=False)
     decoder = LinearDecoder()
-    with pytest.raises(ValueError, match="encoder, decoder and prior must share one representation"):
+    with pytest.raises(
+        ValueError, match="encoder, decoder and prior must share one representation"
+    ):
         VAE(LinearEncoder(decoder.weight), decoder, GaussianPrior(other), GaussianLikelihood())
 
 

@@ -1,7 +1,7 @@
 """A VAE in closed form that is equivariant to rounding, to hold losses and metrics against.
 
-    encoder: t = centre of mass, psi0 = log mass, psi1 = third moment <|d|^2 d> about t
-    decoder: D(z)(p) = exp(psi0 - |p - t|^2 / 2 s^2) (1 + psi1 . (p - t) / s)
+encoder: t = centre of mass, psi0 = log mass, psi1 = third moment <|d|^2 d> about t
+decoder: D(z)(p) = exp(psi0 - |p - t|^2 / 2 s^2) (1 + psi1 . (p - t) / s)
 """
 
 import torch

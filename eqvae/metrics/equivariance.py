@@ -22,6 +22,7 @@ from torch import Tensor
 from eqvae.domains.grid import disc_mask, pixel_coordinates
 from eqvae.symmetry.actions import act_on_image
 from eqvae.symmetry.motions import apply, inverse, motion
+from eqvae.symmetry.representations import LatentRepresentation
 from eqvae.vae import VAE
 
 Move = Callable[[Tensor], Tensor]  # motions (1, 4) -> moved images (B, C, H, H)
@@ -38,18 +39,32 @@ def subpixel_shifts(n: int = 16, seed: int = 0) -> Tensor:
     return motion(shift=torch.rand(n, 2, generator=generator) - 0.5)
 
 
-def latent_error(vae: VAE, actual: Tensor, expected: Tensor) -> float:
-    """Relative error of latents, the position in units of its prior's standard deviation s.
+def latent_error(
+    representation: LatentRepresentation,
+    actual: Tensor,
+    expected: Tensor,
+    position_scale: float = 5.0,
+) -> float:
+    """Relative error of latents with the position in units of its prior's standard deviation.
 
-        sqrt(sum |dv|^2 + |dt|^2 / s^2) / sqrt(sum |v|^2),      sums over the batch.
+        sqrt( sum |dv|^2 + |dt|^2 / s^2 ) / sqrt( sum |v|^2 ),     sums over the batch.
 
-    The position is left out of the denominator: it is large for a far object, whatever the error.
-    0 is perfect, about 1.4 is what unrelated latents give.
+    The position does not enter the denominator: it is large for a far object, whatever the error.
+
+    Args:
+        representation: the latent space.
+        actual: latents (B, D), as E(g x).
+        expected: latents (B, D), as g . E(x).
+        position_scale: s, pixels.
+
+    Returns:
+        The error; 0 is perfect, and about 1.4 what unrelated latents give.
     """
-    difference = (actual - expected) / vae.prior.scale
-    content = expected / vae.prior.scale
-    if vae.representation.position:
-        content = content[:, 2:]
+    difference = actual - expected
+    if not representation.position:
+        return (difference.norm() / expected.norm()).item()
+    content = expected[:, 2:] if representation.dim > 2 else expected / position_scale
+    difference = torch.cat([difference[:, :2] / position_scale, difference[:, 2:]], dim=1)
     return (difference.norm() / content.norm()).item()
 
 
@@ -57,10 +72,12 @@ def latent_error(vae: VAE, actual: Tensor, expected: Tensor) -> float:
 def encoder_errors(vae: VAE, move: Move, motions: Tensor) -> Tensor:
     """Relative error of the posterior mode at each motion, shape (len(motions),); lower is better."""
     still = vae.encode(move(motion())).mode
+    scale = vae.prior.scale[0].item()
     errors = []
     for g in motions[:, None]:
         expected = vae.representation.act(g.expand(len(still), -1).to(still), still)
-        errors.append(latent_error(vae, vae.encode(move(g)).mode, expected))
+        moved = vae.encode(move(g)).mode
+        errors.append(latent_error(vae.representation, moved, expected, scale))
     return torch.tensor(errors)
 
 

@@ -38,7 +38,10 @@ def motion(
     shift = torch.as_tensor(shift, dtype=dtype, device=device)
     reflection = torch.as_tensor(reflection, dtype=dtype, device=device)
     columns = torch.broadcast_tensors(
-        reflection.reshape(-1), angle.reshape(-1), shift[..., 0].reshape(-1), shift[..., 1].reshape(-1)
+        reflection.reshape(-1),
+        angle.reshape(-1),
+        shift[..., 0].reshape(-1),
+        shift[..., 1].reshape(-1),
     )
     return torch.stack(columns, dim=1)
 

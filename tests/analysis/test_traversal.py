@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from eqvae.analysis.traversal import (
+    by_spread,
     changed,
     content_directions,
     grid_picture,
@@ -72,6 +73,15 @@ def test_grids_of_a_model(tiny_run):
     torch.testing.assert_close(grid[2, 3], corner[0])
     assert grid.shape == (3, 4, 1, 33, 33)
     assert not torch.equal(walk[0], walk[1])
+
+
+def test_copies_are_ranked_by_how_much_they_vary(tiny_run):
+    vae, x = load_vae(tiny_run), torch.rand(16, 1, 33, 33)
+    block = next(b for b in vae.representation.blocks if b.name == "psi1")
+    with torch.no_grad():
+        pairs = vae.encode(x).mode[:, block.slice].unflatten(1, (block.copies, 2))
+    spread = [pairs[:, copy].var(dim=0).sum().item() for copy in by_spread(vae, x, "psi1")]
+    assert len(spread) == block.copies and spread == sorted(spread, reverse=True)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3])

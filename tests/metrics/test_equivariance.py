@@ -101,11 +101,11 @@ def test_encoder_error_of_a_known_bias():
 def test_latent_error_weighs_the_position_by_its_prior():
     vae = toy_vae(SIZE)
     expected = torch.tensor([[100.0, 0.0, 3.0, 4.0, 0.0]])
-    assert latent_error(vae, expected, expected) == 0
+    assert latent_error(vae.representation, expected, expected) == 0
     off = expected + torch.tensor([[5.0, 0.0, 0.0, 0.0, 0.0]])  # one standard deviation
-    assert latent_error(vae, off, expected) == pytest.approx(1 / 5)
+    assert latent_error(vae.representation, off, expected) == pytest.approx(1 / 5)
     off = expected + torch.tensor([[0.0, 0.0, 0.0, 0.0, 1.0]])
-    assert latent_error(vae, off, expected) == pytest.approx(1 / 5)
+    assert latent_error(vae.representation, off, expected) == pytest.approx(1 / 5)
 
 
 def test_the_floor_is_what_interpolation_costs():

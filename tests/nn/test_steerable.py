@@ -144,7 +144,7 @@ def test_encoder_at_other_angles_and_shifts(seed):
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_decoder_at_other_angles_and_shifts(seed):
-    """40 dB for rotations and 60 dB for shifts; the reference is exact for band-limited images."""
+    """Above 45 dB for rotations, 55 dB for shifts, of the range of images that are still noise."""
     torch.manual_seed(seed)
     rho = LatentRepresentation((16, 8, 6, 4))
     part = SteerableDecoder(50, 1, rho).double()
@@ -156,13 +156,13 @@ def test_decoder_at_other_angles_and_shifts(seed):
     mask = disc_mask(50, 20).double()
     with torch.no_grad():
         still = part(z)
-        for moves, bound in ((turns, 40), (shifts, 60)):
+        for moves, bound in ((turns, 45), (shifts, 55)):
             squares = [
                 (part(rho.act(g, z)) - act_on_image(g, still, "fourier")).square() * mask
                 for g in moves[:, None].expand(-1, 4, -1)
             ]
             mean = torch.cat(squares).sum() / (24 * mask.sum())
-            assert 20 * still.max().log10() - 10 * mean.log10() > bound
+            assert 20 * (still.max() - still.min()).log10() - 10 * mean.log10() > bound
 
 
 def test_finite_group_errs_between_its_angles():
@@ -199,6 +199,15 @@ def test_saved_weights_load_in_either_mode(symmetry, saved_in, loaded_in):
         assert all(torch.equal(output, outputs[0]) for output in outputs)
 
 
+@pytest.mark.parametrize("symmetry", SYMMETRIES, **NAMES)
+def test_a_blank_image_is_nowhere_and_harmless(symmetry):
+    part = encoder(symmetry)
+    posterior = part(torch.zeros(2, 1, 32, 32, dtype=torch.float64))
+    (posterior.loc.sum() + posterior.log_scale.sum()).backward()
+    assert torch.equal(posterior.loc[:, :2], torch.zeros(2, 2, dtype=torch.float64))
+    assert all(p.grad is None or p.grad.isfinite().all() for p in part.parameters())
+
+
 def test_chunks_of_the_nonlinearity_agree_with_one_product():
     layer = FourierSiLU(Symmetry.so2(), 3).double()
     h = torch.randn(40, 21, 30, 30, dtype=torch.float64, requires_grad=True)
@@ -232,6 +241,11 @@ def test_resampling_commutes_with_quarter_turns_and_mirrors(sizes):
         ({"symmetry": Symmetry.cyclic(4)}, "frequency 2, which C4"),
         ({"symmetry": Symmetry.dihedral(2)}, "frequency 1, which D2"),
         ({"representation": LatentRepresentation((4,), position=False)}, "must carry a position"),
+        (
+            {"representation": LatentRepresentation((), sign=1)},
+            "at least one irrep for a steerable",
+        ),
+        ({"frequency": 1}, "frequency 2, above the network's band limit frequency=1"),
     ],
 )
 @pytest.mark.parametrize("part", [SteerableEncoder, SteerableDecoder])

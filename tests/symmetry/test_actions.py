@@ -77,7 +77,9 @@ def test_a_quarter_turn_is_rot90_and_a_mirror_is_flip(size):
 @pytest.mark.parametrize("size", [8, 9])
 def test_grid_motions_compose_exactly(size, interpolation, dtype):
     turns = quarter_turns(reflections=True).to(dtype)
-    shifts = torch.tensor([[1.0, -2.0], [0.0, 0.0], [2.0, 1.0], [-1.0, 0.0]], dtype=dtype).repeat(2, 1)
+    shifts = torch.tensor([[1.0, -2.0], [0.0, 0.0], [2.0, 1.0], [-1.0, 0.0]], dtype=dtype).repeat(
+        2, 1
+    )
     elements = torch.cat([turns[:, :2], shifts], dim=1)
     x = torch.zeros(len(elements), 2, size, size, dtype=dtype)
     x[:, :, 3:-3, 3:-3] = torch.rand_like(x[:, :, 3:-3, 3:-3])  # shifts lose nothing at the border
@@ -169,7 +171,12 @@ def test_gradients_flow_to_images_and_motions(interpolation):
 @pytest.mark.parametrize(
     ("g", "x", "interpolation", "message"),
     [
-        (motion(), torch.zeros(1, 1, 4, 4), "nearest", r"interpolation must be one of \['bicubic', 'f"),
+        (
+            motion(),
+            torch.zeros(1, 1, 4, 4),
+            "nearest",
+            r"interpolation must be one of \['bicubic', 'f",
+        ),
         (motion(), torch.zeros(2, 1, 4, 4), "bicubic", "one motion for each image; got 1 and 2"),
         (motion(), torch.zeros(1, 1, 4, 5), "bicubic", "x must be square to be rotated; got 4x5"),
     ],

@@ -82,7 +82,9 @@ def test_shifts_are_uniform_in_the_disc():
 
 
 def test_samples_repeat_with_the_generator():
-    draws = [Symmetry.o2().sample(5, shift=1.0, generator=torch.Generator().manual_seed(3)) for _ in "ab"]
+    draws = [
+        Symmetry.o2().sample(5, shift=1.0, generator=torch.Generator().manual_seed(3)) for _ in "ab"
+    ]
     assert torch.equal(*draws)
 
 

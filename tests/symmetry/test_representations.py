@@ -30,7 +30,9 @@ def test_rho_is_orthogonal_on_v_and_blind_to_shifts_there(symmetry, latent):
     v = latent.rho(g)[:, first : latent.dim, first : latent.dim]
     torch.testing.assert_close(v @ v.mT, torch.eye(latent.dim - first).double().expand_as(v))
     turn = torch.cat([g[:, :2], torch.zeros_like(g[:, 2:])], dim=1)
-    torch.testing.assert_close(latent.rho(turn)[:, first:, first:], latent.rho(g)[:, first:, first:])
+    torch.testing.assert_close(
+        latent.rho(turn)[:, first:, first:], latent.rho(g)[:, first:, first:]
+    )
 
 
 @EVERY_LATENT

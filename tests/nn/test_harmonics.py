@@ -1,0 +1,139 @@
+"""Disk harmonics: orthonormal, turned by rho, and the same function on and off the pixels."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.special import eval_hermite, gammaln
+
+from eqvae.domains import pixel_coordinates
+from eqvae.nn.harmonics import DiskHarmonics, hermite_functions
+from eqvae.symmetry import LatentRepresentation, Symmetry, inverse, motion
+from eqvae.symmetry.motions import apply
+from eqvae.testing import GaussianScenes, relative_error
+from tests.cases import draw
+
+SIZE, DEGREE, WIDTH = 50, 10, 2.3  # well within the image and its band limit: sums are integrals
+
+
+@pytest.fixture(autouse=True)
+def _double() -> None:
+    torch.set_default_dtype(torch.float64)
+
+
+@pytest.fixture
+def harmonics() -> DiskHarmonics:
+    return DiskHarmonics(SIZE, DEGREE, WIDTH)
+
+
+def test_hermite_functions_are_scipys():
+    u = np.linspace(-8, 8, 41)
+    ours = hermite_functions(torch.from_numpy(u), 30).numpy()
+    for n in range(30):
+        log_norm = -0.5 * (n * math.log(2) + gammaln(n + 1) + 0.5 * math.log(math.pi))
+        expected = eval_hermite(n, u) * np.exp(log_norm - u**2 / 2)
+        np.testing.assert_allclose(ours[n], expected, rtol=1e-9, atol=1e-12)
+
+
+def test_the_basis_is_orthonormal_on_the_pixels(harmonics):
+    """Anywhere the functions fit; they fall to 1e-10 at the border and at the band limit."""
+    for position in ((0.0, 0.0), (0.3, -0.7), (3.0, 2.5)):
+        t = torch.tensor([position]).expand(harmonics.dim, 2)
+        basis = harmonics.synthesise(torch.eye(harmonics.dim)[:, None], t).flatten(1)
+        torch.testing.assert_close(basis @ basis.T, torch.eye(harmonics.dim), atol=1e-8, rtol=0)
+
+
+def test_the_change_of_basis_is_orthogonal_and_complete(harmonics):
+    change = harmonics.basis_change
+    torch.testing.assert_close(change.T @ change, torch.eye(harmonics.dim), atol=1e-12, rtol=0)
+    j, i = torch.meshgrid(torch.arange(DEGREE + 1), torch.arange(DEGREE + 1), indexing="ij")
+    inside = (i + j <= DEGREE).flatten()
+    assert inside.sum() == harmonics.dim
+    assert change[~inside].abs().max() < 1e-12  # nothing but products h_i h_j, i + j <= N
+
+
+def test_coefficients_are_laid_out_as_a_latent(harmonics):
+    latent = LatentRepresentation(harmonics.multiplicities, position=False)
+    assert latent.dim == harmonics.dim == 66
+    assert latent.max_frequency == DEGREE
+
+
+def test_the_first_functions_by_hand(harmonics):
+    """A Gaussian, and the Gaussian times x and y: cos is along x, sin along y, which is up."""
+    points = pixel_coordinates(SIZE, SIZE)
+    x, y = points[..., 0], points[..., 1]
+    gaussian = torch.exp(-(x**2 + y**2) / (2 * WIDTH**2)) / (WIDTH * math.sqrt(math.pi))
+    psi1 = LatentRepresentation(harmonics.multiplicities, position=False).blocks[1].start
+    slope = math.sqrt(2) / WIDTH * gaussian
+    for k, expected in ((0, gaussian), (psi1, slope * x), (psi1 + 1, slope * y)):
+        unit = torch.eye(harmonics.dim)[k].reshape(1, 1, -1)
+        image = harmonics.synthesise(unit, torch.zeros(1, 2))[0, 0]
+        torch.testing.assert_close(image, expected, atol=1e-12, rtol=0)
+
+
+def test_analysis_undoes_synthesis(harmonics):
+    coefficients, t = torch.randn(5, 2, harmonics.dim), 3 * torch.rand(5, 2)
+    images = harmonics.synthesise(coefficients, t)
+    assert images.shape == (5, 2, SIZE, SIZE)
+    torch.testing.assert_close(harmonics.analyse(images, t), coefficients, atol=1e-7, rtol=0)
+
+
+def test_evaluation_at_the_pixels_is_synthesis(harmonics):
+    coefficients, t = torch.randn(5, 2, harmonics.dim), 3 * torch.rand(5, 2)
+    pixels = pixel_coordinates(SIZE, SIZE).reshape(1, -1, 2).expand(5, -1, -1)
+    expected = harmonics.synthesise(coefficients, t).flatten(2)
+    torch.testing.assert_close(harmonics.evaluate(coefficients, t, pixels), expected)
+
+
+def test_motions_act_on_coefficients_by_rho(harmonics):
+    """(g f)(p) = f(g^-1 p), where g also moves the centre."""
+    latent = LatentRepresentation(harmonics.multiplicities, position=False)
+    coefficients, t = torch.randn(8, 1, harmonics.dim), torch.randn(8, 2)
+    g, points = draw(Symmetry.o2(), 8), 5 * torch.randn(8, 20, 2)
+    turned = latent.act(g, coefficients[:, 0])[:, None]
+    moved = harmonics.evaluate(turned, apply(g, t), points)
+    expected = harmonics.evaluate(coefficients, t, apply(inverse(g), points))
+    torch.testing.assert_close(moved, expected)
+
+
+def test_smooth_scenes_are_covered():
+    """The default basis holds the test scenes up to their tails."""
+    scenes = GaussianScenes(4, size=SIZE).render()
+    harmonics, t = DiskHarmonics(SIZE), torch.zeros(4, 2)
+    again = harmonics.synthesise(harmonics.analyse(scenes, t), t)
+    assert relative_error(again, scenes) < 0.02
+    coarse = DiskHarmonics(SIZE, degree=4)  # a control
+    assert relative_error(coarse.synthesise(coarse.analyse(scenes, t), t), scenes) > 0.1
+
+
+@pytest.mark.parametrize(
+    ("size", "degree", "width"),
+    [(28, 22, 2.3), (50, 100, 2.3), (50, 22, 1.0), (50, 22, 9.0)],
+    ids=["small image", "degree", "band", "reach"],
+)
+def test_what_does_not_fit_is_refused(size, degree, width):
+    best = math.sqrt(size / (2 * math.pi))
+    message = rf"degree={degree} and width={width} reach .* Lower degree, or bring .* to {best:.2f}"
+    with pytest.raises(ValueError, match=message):
+        DiskHarmonics(size, degree, width)
+
+
+def test_gradients_flow_to_coefficients_and_positions():
+    harmonics = DiskHarmonics(16, 3, 1.5)
+    coefficients = torch.randn(2, 1, harmonics.dim, requires_grad=True)
+    t = torch.randn(2, 2, requires_grad=True)
+    assert torch.autograd.gradcheck(harmonics.synthesise, (coefficients, t))
+    x = torch.randn(2, 1, 16, 16, requires_grad=True)
+    assert torch.autograd.gradcheck(harmonics.analyse, (x, t))
+
+
+def test_one_motion_of_pixels_is_a_phase():
+    """Analysis of an image turned by torch.rot90 gives coefficients turned by 90 degrees."""
+    harmonics = DiskHarmonics(SIZE)
+    x = torch.rand(3, 1, SIZE, SIZE)
+    latent = LatentRepresentation(harmonics.multiplicities, position=False)
+    g = motion(angle=math.pi / 2).expand(3, 4)
+    still = harmonics.analyse(x, torch.zeros(3, 2))[:, 0]
+    turned = harmonics.analyse(torch.rot90(x, 1, (-2, -1)), torch.zeros(3, 2))[:, 0]
+    torch.testing.assert_close(turned, latent.act(g, still), atol=1e-10, rtol=0)

@@ -1,0 +1,60 @@
+"""The main job on tiny data, as two commands do it: train, evaluate, load, look, continue."""
+
+import importlib.util
+import json
+import math
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import eqvae
+from eqvae.config import CONFIG_DIR
+from eqvae.training.checkpoint import read_checkpoint
+from eqvae.training.run import prepare, stored_config, train
+from tests.training.runs import FAMILIES, NO_PICTURES, tiny_run
+
+
+def evaluate(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """What `python scripts/evaluate.py ckpt=<folder> num_images=2` does and writes."""
+    script = CONFIG_DIR.parent / "scripts" / "evaluate.py"
+    spec = importlib.util.spec_from_file_location("evaluate_script", script)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(sys, "argv", [str(script), f"ckpt={folder}", "num_images=2"])
+    module.main()
+    return json.loads((folder / "evaluation" / "metrics.json").read_text())
+
+
+# escnn 1.0.11 shares the parameter-free parts of its kernels between models, and one is in eval mode
+@pytest.mark.filterwarnings("ignore:Found .* in eval mode")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_train_evaluate_load_continue(family, tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+    trained = train(tiny_run(folder, NO_PICTURES, f"model={family}", "scheduler=constant"))
+    written = json.loads((folder / "metrics.json").read_text())
+    assert written == pytest.approx(trained)
+
+    measured = evaluate(folder, monkeypatch)
+    assert all(math.isfinite(value) for value in measured.values())
+    shared = {name for name in measured if not name.startswith("test/equivariance/")}
+    assert {"test/elbo", "test/free_energy", "test/kl", "test/kl/psi1"} <= shared <= set(written)
+    # the same weights on the same images; only the posterior noise is drawn anew
+    assert measured["test/kl"] == pytest.approx(written["test/kl"], rel=1e-3)
+    assert measured["test/elbo"] == pytest.approx(written["test/elbo"], rel=0.2, abs=100)
+    turns = [measured[f"test/equivariance/{p}/quarter_turn"] for p in ("encoder", "decoder")]
+    assert all(error > 1e-2 for error in turns) if family == "plain" else max(turns) < 1e-5
+
+    vae = eqvae.load_vae(folder)
+    x = eqvae.act_on_image(eqvae.motion(angle=0.5), vae.sample(1))
+    with torch.no_grad():
+        assert vae.transform(eqvae.motion(angle=0.5), x).shape == x.shape == (1, 1, 33, 33)
+
+    reached = read_checkpoint(folder / "checkpoints" / "last.ckpt")["global_step"]
+    config = stored_config(folder)
+    config["trainer"]["max_epochs"] = 2
+    longer = train(prepare(config, folder, resume=True))
+    assert read_checkpoint(folder / "checkpoints" / "last.ckpt")["global_step"] == 2 * reached
+    assert longer["test/elbo"] > trained["test/elbo"]  # four more steps help at this stage
+    assert json.loads((folder / "metrics.json").read_text()) == pytest.approx(longer)

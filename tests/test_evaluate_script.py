@@ -1,0 +1,158 @@
+"""scripts/evaluate.py as a user meets it: help, options, mistakes in one sentence, and what it writes."""
+
+import importlib.util
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from omegaconf import OmegaConf
+
+from eqvae.config import CONFIG_DIR
+
+SCRIPT = CONFIG_DIR.parent / "scripts" / "evaluate.py"
+
+
+@pytest.fixture
+def evaluate(monkeypatch: pytest.MonkeyPatch):
+    """Run the script within this process: importing torch anew takes most of its time."""
+    spec = importlib.util.spec_from_file_location("evaluate_script", SCRIPT)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+
+    def run(*arguments: object) -> None:
+        monkeypatch.setattr(sys, "argv", [str(SCRIPT), *map(str, arguments)])
+        script.main()
+
+    return run
+
+
+def test_help_names_every_option(evaluate, capsys):
+    for arguments in ([], ["--help"], ["-h"]):
+        evaluate(*arguments)
+        said = capsys.readouterr().out
+        for option in ("ckpt=", "data=", "num_images=", "seed=", "out="):
+            assert option in said
+
+
+def test_results_are_written_beside_the_run(evaluate, tiny_run, capsys):
+    trained = (tiny_run / "metrics.json").read_text()
+    evaluate(f"ckpt={tiny_run}", "num_images=2")
+    out = tiny_run / "evaluation"
+    assert {p.relative_to(out).as_posix() for p in out.rglob("*")} == {
+        "metrics.json",
+        "config.yaml",
+        "pictures",
+        *(f"pictures/{n}.png" for n in ("reconstructions", "samples", "orbit", "equivariance")),
+    }
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["test/equivariance/decoder/quarter_turn"] < 1e-5
+    expected = {"test/elbo", "test/kl/psi1", "test/squared_error", "test/equivariance/floor/shift"}
+    assert expected <= set(metrics)
+    assert (tiny_run / "metrics.json").read_text() == trained
+    config = OmegaConf.load(out / "config.yaml")
+    assert config.ckpt == str(tiny_run)
+    assert config.data == OmegaConf.load(tiny_run / "config.yaml").data
+    assert "equivariance/encoder/rotation" in capsys.readouterr().out
+
+
+def test_other_poses_data_and_folders(evaluate, tiny_run, tmp_path):
+    checkpoint = tiny_run / "checkpoints" / "last.ckpt"
+    evaluate(f"ckpt={checkpoint}", "data/pose=upright", "num_images=1", f"out={tmp_path / 'a'}")
+    pose = OmegaConf.load(tmp_path / "a" / "config.yaml").data.pose
+    assert pose._target_ == "eqvae.data.Upright" and pose["size"] == 33  # the run's own size
+    other = ["data=sprites", "data.num_images=60", "data.size=21", "data.radius=[4.0,6.0]"]
+    other += ["data.pose.size=33"]
+    evaluate(f"ckpt={tiny_run}", *other, "num_images=1", f"out={tmp_path / 'b'}")
+    assert OmegaConf.load(tmp_path / "b" / "config.yaml").data.num_images == 60
+    evaluate(f"ckpt={tiny_run}", "data.num_images=60", "num_images=1", f"out={tmp_path / 'c'}")
+    a, b, c = (json.loads((tmp_path / n / "metrics.json").read_text())["test/elbo"] for n in "abc")
+    assert a != b != c
+    assert not (tiny_run / "evaluation").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["ckpt={run}", "nun_images=3"],
+            "'nun_images=3' is not an option: give KEY=VALUE with ckpt",
+        ),
+        (["ckpt={run}", "fast"], "'fast' is not an option"),
+        (["num_images=3"], "ckpt must name a run folder or a checkpoint"),
+        (
+            ["ckpt={run}/nowhere"],
+            "path must be a checkpoint or a run folder; .*nowhere does not exist",
+        ),
+        (["ckpt={run}/pictures"], "holds no .ckpt"),
+        (["ckpt={run}/metrics.json"], "metrics.json can't be read as a checkpoint"),
+        (["ckpt={run}", "num_images=0"], "num_images must be a whole number >= 1; got '0'"),
+        (["ckpt={run}", "num_images=many"], "num_images must be a whole number >= 1; got 'many'"),
+        (["ckpt={run}", "seed=-1"], "seed must be a whole number >= 0; got '-1'"),
+        (
+            ["ckpt={run}", "data.pose.size=41"],
+            "data must be images .* 33 px; got 1 of 41 px. Set data",
+        ),
+        (["ckpt={run}", "data=sprites"], r"data must be images .* 33 px; got 1 of 50 px"),
+        (["ckpt={run}", "data.num_image=41"], "data.num_image is not in the run's data; it has"),
+        (["ckpt={run}", "data.pose.angle=41"], "data.pose.angle is not in the run's data"),
+        (["ckpt={run}", "data=nowhere"], "nowhere"),
+        (["ckpt={run}", "data/pose=sideways"], "sideways"),
+        (["ckpt={run}", "data=npz", "data.path=nowhere.npz"], "nowhere.npz"),
+        (["ckpt={run}", "data.batch_size=many"], "data.batch_size must be int"),
+        (["ckpt={run}", "out={run}/metrics.json"], "metrics.json"),
+    ],
+    ids=lambda value: value[-1] if isinstance(value, list) else "",
+)
+def test_mistakes_are_one_sentence_and_exit_code_2(evaluate, tiny_run, capsys, arguments, message):
+    with pytest.raises(SystemExit) as stop:
+        evaluate(*(argument.format(run=tiny_run) for argument in arguments))
+    assert stop.value.code == 2
+    said = capsys.readouterr().err.strip()
+    assert said.startswith("error: ")
+    assert len(said.splitlines()) == 1 or "data=" in arguments[-1]  # Hydra lists the choices
+    assert re.search(message, said)
+    assert not (tiny_run / "evaluation").exists()
+
+
+def test_a_checkpoint_without_its_folder_needs_data(evaluate, tiny_run, tmp_path, capsys):
+    file = shutil.copy(tiny_run / "checkpoints" / "best.ckpt", tmp_path / "alone.ckpt")
+    with pytest.raises(SystemExit):
+        evaluate(f"ckpt={file}")
+    assert (
+        "holds no config.yaml; say which data to use, as in data=mnist5k" in capsys.readouterr().err
+    )
+
+
+def test_images_with_other_channels_are_refused(evaluate, tiny_run, tmp_path, capsys):
+    rgb = np.random.default_rng(0).random((20, 33, 33, 3), dtype=np.float32)
+    np.savez(tmp_path / "rgb.npz", images=rgb)
+    with pytest.raises(SystemExit):
+        evaluate(f"ckpt={tiny_run}", "data=npz", f"data.path={tmp_path / 'rgb.npz'}")
+    assert "1 channel(s) of 33 px; got 3 of 33 px" in capsys.readouterr().err
+
+
+def test_debugging_shows_the_traceback(evaluate, monkeypatch):
+    monkeypatch.setenv("EQVAE_DEBUG", "1")
+    with pytest.raises(ValueError, match="is not an option"):
+        evaluate("fast")
+
+
+def test_it_runs_as_a_command(tiny_run, tmp_path):
+    environment = os.environ | {"PYTHONPATH": str(CONFIG_DIR.parent), "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), f"ckpt={tiny_run}", "num_images=many"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 2
+    assert done.stderr == "error: num_images must be a whole number >= 1; got 'many'.\n"
+    assert not list(Path(tmp_path).glob("*.json"))
