@@ -94,6 +94,16 @@ def test_every_symmetry_trains_on_colour_and_comes_back(model, symmetry):
 
 
 @pytest.mark.parametrize("model", MODELS)
+def test_models_share_nothing(model):
+    """Moving one model to another type or device leaves the next one where it is."""
+    vae, x = made(model)[0], images()
+    made(model)[0].double()
+    mixed = [b.dtype for b in (*vae.buffers(), *vae.parameters()) if b.is_floating_point()]
+    assert set(mixed) == {torch.float32}
+    assert made(model)[0](x).elbo.isfinite().all()
+
+
+@pytest.mark.parametrize("model", MODELS)
 def test_the_elbo_of_hard_models_does_not_change_under_rotations(model):
     """At quarter turns to rounding; at other angles tests/nn/ bounds what pixels and networks cost."""
     vae, scenes = made(model)[0].eval(), GaussianScenes(4, size=SIZE)

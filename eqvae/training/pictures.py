@@ -51,16 +51,7 @@ class PictureCallback(pl.Callback):
         if batch_idx == 0:
             self._images = batch["image"][: self.num_images]
 
-    def on_test_batch_start(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        batch: Any,
-        batch_idx: int,
-        *_: Any,
-    ) -> None:
-        if batch_idx == 0:
-            self._images = batch["image"][: self.num_images]
+    on_test_batch_start = on_validation_batch_start
 
     def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         due = self.every_n_epochs and (trainer.current_epoch + 1) % self.every_n_epochs == 0

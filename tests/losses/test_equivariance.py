@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from eqvae.distributions import GaussianLikelihood, GaussianPosterior, GaussianPrior
+from eqvae.domains import pixel_coordinates
 from eqvae.losses import DecoderPenalty, EncoderPenalty, PosteriorPenalty, RoundTripPenalty
 from eqvae.losses.equivariance import jeffreys
 from eqvae.nn import HarmonicDecoder, HarmonicEncoder, PlainDecoder, PlainEncoder
@@ -68,6 +69,17 @@ def test_the_round_trip_pays_for_the_reconstruction_too():
         error = (output.reconstruction - scenes()).square().flatten(1).sum(dim=1).mean()
         penalty = RoundTripPenalty(Symmetry.so2(), 1.0, "fourier")(model, scenes(), output)
     torch.testing.assert_close(penalty, error, rtol=1e-3, atol=0)  # tails beyond the disc
+
+
+def test_image_terms_look_at_the_inscribed_disc():
+    """What every rotation keeps; the corners may hold anything."""
+    model, x = toy_vae(SIZE), torch.rand(2, 1, SIZE, SIZE)
+    output = model(x, sample=False)
+    penalty = RoundTripPenalty(Symmetry.trivial(), shift=0.0)
+    points = pixel_coordinates(SIZE, SIZE)
+    inside = points.norm(dim=-1) <= SIZE / 2
+    expected = (output.reconstruction - x).square()[..., inside].sum() / 2
+    torch.testing.assert_close(penalty(model, x, output), expected)
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,7 @@ class SteerableDecoder(nn.Module):
         kernel_size: int = 7,
         maps: int = 8,
         degree: int = 18,
-        smooth_degree: int = 8,
+        smooth_degree: int = 6,
         margin: int = 2,
         hidden: int = 32,
         frequency: int = 5,
