@@ -27,8 +27,6 @@ def evaluate(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     return json.loads((folder / "evaluation" / "metrics.json").read_text())
 
 
-# escnn 1.0.11 shares the parameter-free parts of its kernels between models, and one is in eval mode
-@pytest.mark.filterwarnings("ignore:Found .* in eval mode")
 @pytest.mark.parametrize("family", FAMILIES)
 def test_train_evaluate_load_continue(family, tmp_path, monkeypatch):
     folder = tmp_path / "run"
