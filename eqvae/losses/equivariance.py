@@ -5,8 +5,9 @@
     round trip  |D(g E(x)) - g x|^2              the EQ-VAE form
 
 Each draws one motion for each image, uniform in the symmetry and with shifts in a disc. The encoder
-terms alone would be pleased with a latent that is always zero, so they are scaled by the latent's own
-size, without gradient. Image terms are compared on the inscribed disc, which every rotation keeps.
+terms are relative to the latent's own size, taken without gradient, so that a weight means the same for
+every latent; they still pull a latent towards zero, and it is the ELBO that keeps it from collapsing.
+Image terms are compared on the inscribed disc, which every rotation keeps.
 
 References: Kouzelis et al., EQ-VAE (2025), https://arxiv.org/abs/2502.09509, for the round trip, there
 with scalar feature maps as latents, here with any representation.

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from eqvae.distributions import GaussianPosterior
 from eqvae.nn.fibre import FibreMLP
-from eqvae.nn.harmonics import DiskHarmonics
+from eqvae.nn.harmonics import DiskHarmonics, fitted_harmonics
 from eqvae.nn.localise import Localiser
 from eqvae.symmetry.groups import Symmetry
 from eqvae.symmetry.representations import LatentRepresentation
@@ -28,7 +28,8 @@ class HarmonicEncoder(nn.Module):
         representation: of the latent; needs a position.
         symmetry: SO(2) or O(2).
         localiser: images -> positions (B, 2), default a learned `Localiser`.
-        degree, width: of the `DiskHarmonics`.
+        degree: of the `DiskHarmonics`, lowered on images too small for it.
+        radius: of the disc around the object that they cover, pixels; None for 5/8 of half the image.
         hidden: functions on the group in each hidden layer.
         frequency: their band limit.
         depth: number of hidden layers.
@@ -47,7 +48,7 @@ class HarmonicEncoder(nn.Module):
         symmetry: Symmetry = Symmetry.so2(),
         localiser: nn.Module | None = None,
         degree: int = 22,
-        width: float = 2.3,
+        radius: float | None = None,
         hidden: int = 64,
         frequency: int = 5,
         depth: int = 3,
@@ -58,7 +59,7 @@ class HarmonicEncoder(nn.Module):
         self.representation = representation
         self.symmetry = symmetry
         self.localiser = localiser or Localiser(image_size, channels)
-        self.harmonics = DiskHarmonics(image_size, degree, width)
+        self.harmonics = fitted_harmonics(image_size, degree, radius)
         content = without_position(representation)
         # v, one log-scale for each copy, and a vector that may correct the position
         out = LatentRepresentation(
@@ -93,7 +94,7 @@ class HarmonicDecoder(nn.Module):
     """Images from z = (t, v) as disk harmonics about t: D(g z) = g D(z).
 
     Args:
-        image_size, channels, representation, symmetry, degree, width, hidden, frequency, depth,
+        image_size, channels, representation, symmetry, degree, radius, hidden, frequency, depth,
             oversampling: as for `HarmonicEncoder`.
         out_frequency: highest angular frequency of the images.
     """
@@ -105,7 +106,7 @@ class HarmonicDecoder(nn.Module):
         representation: LatentRepresentation,
         symmetry: Symmetry = Symmetry.so2(),
         degree: int = 22,
-        width: float = 2.3,
+        radius: float | None = None,
         hidden: int = 64,
         frequency: int = 5,
         depth: int = 3,
@@ -117,7 +118,7 @@ class HarmonicDecoder(nn.Module):
         self.representation = representation
         self.symmetry = symmetry
         self.channels = channels
-        self.harmonics = DiskHarmonics(image_size, degree, width)
+        self.harmonics = fitted_harmonics(image_size, degree, radius)
         self.mlp = FibreMLP(
             without_position(representation),
             image_type(self.harmonics, channels),

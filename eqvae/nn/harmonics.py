@@ -126,6 +126,19 @@ class DiskHarmonics(nn.Module):
         return np.stack(columns, axis=-1)
 
 
+def fitted_harmonics(image_size: int, degree: int, radius: float | None = None) -> DiskHarmonics:
+    """Disk harmonics that cover a disc, with a degree that the pixel grid can hold.
+
+    Args:
+        image_size: side of the image, pixels.
+        degree: N, lowered where the band would pass 3 rad/pixel.
+        radius: of the disc, pixels; None for 5/8 of half the image, which leaves room for shifts.
+    """
+    radius = 5 / 8 * image_size / 2 if radius is None else radius
+    degree = max(1, min(degree, int(3.0 * radius / 2 - 1)))
+    return DiskHarmonics(image_size, degree, width=radius / math.sqrt(2 * degree + 2))
+
+
 def hermite_functions(u: Tensor, count: int) -> Tensor:
     """The orthonormal Hermite functions h_0 .. h_{count-1} at u (..., P): (..., count, P).
 

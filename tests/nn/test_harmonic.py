@@ -232,7 +232,7 @@ def test_saved_weights_give_equal_output():
             {"representation": LatentRepresentation((4, 0, 0, 0, 0, 0, 1))},
             "frequency 6, above .* frequency=5",
         ),
-        ({"image_size": 28}, "degree=22 and width=2.3 reach 15.6 px .* holds 14 px"),
+        ({"radius": 30.0}, "degree=22 .* reach 30.0 px .* holds 25 px"),
         ({"depth": 1}, "depth must be >= 2"),
     ],
 )

@@ -74,6 +74,7 @@ class SteerableConv(escnn_nn.R2Conv):
             bias=False,
             rings=[float(radius) for radius in range(kernel_size // 2)],
             sigma=[_CENTRE] + [_RING] * (kernel_size // 2 - 1),
+            recompute=True,  # escnn shares it otherwise: .double() or .cuda() would move every model
         )
         del self.filter
 

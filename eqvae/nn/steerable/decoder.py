@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from eqvae.nn.fibre import FibreMLP
 from eqvae.nn.harmonic import without_position
+from eqvae.nn.harmonics import fitted_harmonics
 from eqvae.nn.sizes import check_steerable_size
 from eqvae.nn.steerable.blocks import (
     SteerableConv,
@@ -27,10 +28,11 @@ from eqvae.nn.steerable.harmonics import (
     Synthesis,
     check_steerable,
     fibre_symmetry,
-    fitted_harmonics,
 )
 from eqvae.symmetry.groups import Symmetry
 from eqvae.symmetry.representations import LatentRepresentation
+
+_REACH = 0.3  # radius that the seeds cover, in sides of the grid
 
 
 class SteerableDecoder(nn.Module):
@@ -82,7 +84,7 @@ class SteerableDecoder(nn.Module):
         first = 2 + representation.multiplicities[0]
         self.signs = slice(first, first + representation.sign)
         size = image_size + 2 * margin
-        sharp, smooth = fitted_harmonics(size, degree), fitted_harmonics(size, smooth_degree)
+        sharp, smooth = (fitted_harmonics(size, n, _REACH * size) for n in (degree, smooth_degree))
         self.seed = Synthesis(sharp, smooth, channels, maps)
         self.mlp = FibreMLP(
             without_position(representation),

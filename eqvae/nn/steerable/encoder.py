@@ -15,6 +15,7 @@ from eqvae.distributions import GaussianPosterior
 from eqvae.domains.grid import pixel_coordinates
 from eqvae.nn.fibre import FibreMLP
 from eqvae.nn.harmonic import LatentSplit, channel_order, image_type
+from eqvae.nn.harmonics import fitted_harmonics
 from eqvae.nn.localise import centroid
 from eqvae.nn.sizes import check_steerable_size, coarser
 from eqvae.nn.steerable.blocks import (
@@ -24,12 +25,13 @@ from eqvae.nn.steerable.blocks import (
     scalar_fields,
     sign_fields,
 )
-from eqvae.nn.steerable.harmonics import check_steerable, fibre_symmetry, fitted_harmonics
+from eqvae.nn.steerable.harmonics import check_steerable, fibre_symmetry
 from eqvae.nn.steerable.resample import GaussianResample
 from eqvae.symmetry.groups import Symmetry
 from eqvae.symmetry.representations import LatentRepresentation
 
 _HEAT_MAPS = 4
+_REACH = 0.3  # radius of the read-out, in sides of the grid
 
 
 class SteerableEncoder(nn.Module):
@@ -86,7 +88,7 @@ class SteerableEncoder(nn.Module):
             out_type = out_type + sign_fields(symmetry, representation.sign)
         self.trunk = nn.Sequential(*layers, SteerableConv(hidden_type, out_type, kernel_size))
         self.register_buffer("points", 2 * pixel_coordinates(size, size), persistent=False)
-        self.harmonics = fitted_harmonics(size, degree)
+        self.harmonics = fitted_harmonics(size, degree, _REACH * size)
         out = _posterior_type(representation)
         self.split = LatentSplit(out, representation)
         self.mlp = FibreMLP(

@@ -1,6 +1,5 @@
 """Disk harmonics that fit a grid, and what the fibre network gives to them."""
 
-import math
 from itertools import zip_longest
 
 import torch
@@ -10,19 +9,6 @@ from eqvae.nn.harmonic import channel_order, image_type
 from eqvae.nn.harmonics import DiskHarmonics
 from eqvae.symmetry.groups import Symmetry
 from eqvae.symmetry.representations import LatentRepresentation
-
-
-def fitted_harmonics(size: int, degree: int, reach: float = 0.6) -> DiskHarmonics:
-    """Disk harmonics that reach over a fraction of the half side of a grid.
-
-    Args:
-        size: side of the grid.
-        degree: N, lowered where the grid is too coarse for it.
-        reach: radius that the basis covers, in half sides.
-    """
-    radius = reach * size / 2
-    degree = min(degree, int(3.0 * radius / 2 - 1))  # keeps the band below 3 rad / pixel
-    return DiskHarmonics(size, degree, width=radius / math.sqrt(2 * degree + 2))
 
 
 class Synthesis(nn.Module):
