@@ -143,6 +143,32 @@ def build(
         raise ValueError(f"{path}: {error}" if path else str(error)) from error
 
 
+def with_defaults(config: Any, *, allow: Sequence[str] = ("eqvae.",), path: str = "") -> Any:
+    """The configuration with every plain default of its constructors written out.
+
+    What is stored this way rebuilds the same object after a default has changed. Defaults that are
+    objects, such as a symmetry, stay with the signature.
+
+    Raises:
+        ValueError: if a target is not allowed or not there.
+    """
+    if isinstance(config, list):
+        return [with_defaults(p, allow=allow, path=_join(path, i)) for i, p in enumerate(config)]
+    if not isinstance(config, dict):
+        return config
+    full = {k: with_defaults(p, allow=allow, path=_join(path, k)) for k, p in config.items()}
+    if TARGET in config:
+        target = resolve(config[TARGET], allow, path)
+        for key, parameter in inspect.signature(target).parameters.items():
+            default = parameter.default
+            if isinstance(default, tuple):
+                default = list(default)
+            plain = isinstance(default, bool | int | float | str | list | types.NoneType)
+            if key not in full and plain:
+                full[key] = default
+    return full
+
+
 def resolve(
     target: Any, allow: Sequence[str], path: str = "", *, constructors_only: bool = False
 ) -> Any:

@@ -5,7 +5,7 @@ import re
 import pytest
 import torch
 
-from eqvae.config import CONFIG_DIR, build, compose, fill_image
+from eqvae.config import CONFIG_DIR, build, compose, fill_image, with_defaults
 from eqvae.symmetry import LatentRepresentation, Symmetry
 
 SYMMETRY = {"_target_": "eqvae.symmetry.Symmetry", "rotations": 8, "reflections": True}
@@ -154,3 +154,16 @@ def test_symmetries_are_what_their_names_say(choice: str) -> None:
     names = {"so2": "SO(2)", "o2": "O(2)"}
     symmetry = build(compose([f"symmetry={choice}"])["symmetry"])
     assert symmetry.name == names.get(choice, choice if choice == "trivial" else choice.upper())
+
+
+def test_defaults_are_written_out_so_that_they_can_change():
+    full = with_defaults(
+        {"prior": {"_target_": "eqvae.distributions.GaussianPrior", "representation": "x"}, "n": 1}
+    )
+    assert full["prior"]["position_scale"] == 5.0 and full["n"] == 1
+    localiser = with_defaults({"_target_": "eqvae.nn.Localiser", "image_size": 20})
+    assert localiser["scales"] == [1.5, 3.0, 6.0]  # plain: a checkpoint holds no tuples
+    again = build(localiser)
+    assert again.weigh[0].in_features == 2
+    given = {"_target_": "eqvae.symmetry.Symmetry", "rotations": 8}
+    assert with_defaults(given) == {**given, "reflections": False}

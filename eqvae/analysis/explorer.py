@@ -41,10 +41,22 @@ class Comparison:
 
     @property
     def difference_percent(self) -> dict[str, float]:
-        """By model |encoded - acted| / |encoded|; 0 is an equivariant model."""
+        """By model |encoded - acted| / |encoded|; 0 is an equivariant model.
+
+        A model that shows the same for every image has 0 too: read it beside `error_percent`.
+        """
         return {
             name: 100 * ((image - self.acted[name]).norm() / image.norm().clamp_min(1e-9)).item()
             for name, image in self.encoded.items()
+        }
+
+    @property
+    def error_percent(self) -> dict[str, float]:
+        """By model |acted - moved| / |moved|, the distance from the truth; about 100 for nothing."""
+        size = self.moved.norm().clamp_min(1e-9)
+        return {
+            name: 100 * ((image - self.moved).norm() / size).item()
+            for name, image in self.acted.items()
         }
 
 
@@ -152,7 +164,8 @@ class TraversalExplorer:
             for name, percent in seen.difference_percent.items():
                 screen[name, 0].value = _png(seen.encoded[name])
                 screen[name, 1].value = _png(seen.acted[name])
-                captions[name].value = f"differ by {percent:.2g} %"
+                wrong = seen.error_percent[name]
+                captions[name].value = f"differ by {percent:.2g} %, wrong by {wrong:.2g} %"
 
         def back(_: Any = None) -> None:
             for control in (*pose.values(), *content.values()):

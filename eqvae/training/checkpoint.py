@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 import eqvae
-from eqvae.config import build
+from eqvae.config import build, with_defaults
 from eqvae.vae import VAE
 
 FORMAT = 1
@@ -25,8 +25,12 @@ PREFIX = "vae."  # of the model's weights among the training module's
 
 
 def describe(model_config: dict[str, Any]) -> dict[str, Any]:
-    """What a checkpoint must hold to rebuild its model: versions and the plain configuration."""
-    return {"eqvae_version": eqvae.__version__, "format": FORMAT, "model": model_config}
+    """What a checkpoint must hold to rebuild its model: versions and the full plain configuration."""
+    return {
+        "eqvae_version": eqvae.__version__,
+        "format": FORMAT,
+        "model": with_defaults(model_config, path="model"),
+    }
 
 
 def weights(module: nn.Module) -> dict[str, Tensor]:

@@ -1,5 +1,7 @@
 """The explorer compares models fairly, and its sliders do what they say."""
 
+from copy import deepcopy
+
 import ipywidgets as widgets
 import pytest
 import torch
@@ -18,6 +20,13 @@ def untrained(*overrides):
 def explorer(tiny_run):
     models = {"hard": load_vae(tiny_run), "plain": untrained("model=plain")}
     return TraversalExplorer(models, held_out_images(tiny_run, 3))
+
+
+def collapsed_copy(vae):
+    """A copy of the model whose decoder shows 0.1 everywhere, whatever the latent."""
+    copy = deepcopy(vae)
+    copy.decode = lambda z: torch.full((len(z), 1, 33, 33), 0.1)
+    return copy
 
 
 def sliders(explorer):
@@ -46,6 +55,14 @@ def test_only_the_hard_model_agrees_with_itself(explorer):
     percent = explorer.compare(index=1, angle=90.0, content={("psi0", 0): 0.5}).difference_percent
     assert percent["hard"] < 1  # the position's soft-argmax sees the grid
     assert percent["plain"] > 10
+
+
+def test_a_constant_model_agrees_with_itself_and_is_wrong(explorer):
+    """Agreement alone proves nothing: the collapsed model is the control."""
+    collapsed = collapsed_copy(explorer.vaes["plain"])
+    seen = TraversalExplorer({"collapsed": collapsed}, explorer.images).compare(angle=90.0)
+    assert seen.difference_percent["collapsed"] == 0
+    assert seen.error_percent["collapsed"] > 50
 
 
 def test_doing_nothing_changes_nothing(explorer):

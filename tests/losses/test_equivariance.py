@@ -39,7 +39,7 @@ def vae(family: str) -> VAE:
     if family == "toy":
         return toy_vae(SIZE)
     if family == "harmonic":
-        size = {"degree": 8, "width": 2.5, "hidden": 8, "frequency": 3}
+        size = {"degree": 8, "radius": 10.6, "hidden": 8, "frequency": 3}
         encoder = HarmonicEncoder(SIZE, 1, LATENT, Symmetry.so2(), **size)
         decoder = HarmonicDecoder(SIZE, 1, LATENT, Symmetry.so2(), **size, out_frequency=6)
     else:
