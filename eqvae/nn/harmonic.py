@@ -60,15 +60,7 @@ class HarmonicEncoder(nn.Module):
         self.symmetry = symmetry
         self.localiser = localiser or Localiser(image_size, channels)
         self.harmonics = fitted_harmonics(image_size, degree, radius)
-        content = without_position(representation)
-        # v, one log-scale for each copy, and a vector that may correct the position
-        out = LatentRepresentation(
-            multiplicities=(
-                content.multiplicities[0] + representation.num_copies,
-                *_at_least_one_vector(content.multiplicities[1:]),
-            ),
-            position=False,
-        )
+        out = posterior_type(representation)
         self.mlp = FibreMLP(
             image_type(self.harmonics, channels),
             out,
@@ -193,6 +185,16 @@ def check_harmonic(
         )
 
 
+def posterior_type(representation: LatentRepresentation) -> LatentRepresentation:
+    """v, a log-scale for each irrep copy (invariant) and a vector that may correct the position."""
+    first, *rest = representation.multiplicities or (0,)
+    vectors, *rest = rest or (0,)
+    return LatentRepresentation(
+        multiplicities=(first + representation.num_copies, vectors + 1, *rest),
+        position=False,
+    )
+
+
 def without_position(representation: LatentRepresentation) -> LatentRepresentation:
     """v alone."""
     return LatentRepresentation(representation.multiplicities, position=False)
@@ -210,9 +212,3 @@ def channel_order(harmonics: DiskHarmonics, channels: int) -> Tensor:
     single = LatentRepresentation(harmonics.multiplicities, position=False)
     index = torch.arange(channels * harmonics.dim).reshape(channels, harmonics.dim)
     return torch.cat([index[:, block.slice].reshape(-1) for block in single.blocks])
-
-
-def _at_least_one_vector(multiplicities: tuple[int, ...]) -> tuple[int, ...]:
-    """One more copy of psi_1."""
-    first, *rest = multiplicities or (0,)
-    return (first + 1, *rest)

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from eqvae.distributions import GaussianPosterior
 from eqvae.domains.grid import pixel_coordinates
 from eqvae.nn.fibre import FibreMLP
-from eqvae.nn.harmonic import LatentSplit, channel_order, image_type
+from eqvae.nn.harmonic import LatentSplit, channel_order, image_type, posterior_type
 from eqvae.nn.harmonics import fitted_harmonics
 from eqvae.nn.localise import centroid
 from eqvae.nn.sizes import check_steerable_size, coarser
@@ -89,7 +89,7 @@ class SteerableEncoder(nn.Module):
         self.trunk = nn.Sequential(*layers, SteerableConv(hidden_type, out_type, kernel_size))
         self.register_buffer("points", 2 * pixel_coordinates(size, size), persistent=False)
         self.harmonics = fitted_harmonics(size, degree, _REACH * size)
-        out = _posterior_type(representation)
+        out = posterior_type(representation)
         self.split = LatentSplit(out, representation)
         self.mlp = FibreMLP(
             image_type(self.harmonics, channels + maps),
@@ -119,13 +119,3 @@ class SteerableEncoder(nn.Module):
             means = self.harmonics.analyse(signs, t / 2)[..., : self.harmonics.multiplicities[0]]
             parts.insert(2, self.signs(means.flatten(1)))
         return GaussianPosterior(self.representation, torch.cat(parts, dim=1), log_scale)
-
-
-def _posterior_type(representation: LatentRepresentation) -> LatentRepresentation:
-    """v, a log-scale for each irrep copy (invariant) and a vector that may correct the position."""
-    first, *rest = representation.multiplicities or (0,)
-    vectors, *rest = rest or (0,)
-    return LatentRepresentation(
-        multiplicities=(first + representation.num_copies, vectors + 1, *rest),
-        position=False,
-    )
