@@ -143,9 +143,11 @@ def mean_interval(
         return None
     generator = np.random.default_rng(seed)
     total, mass = np.empty(resamples), np.empty(resamples)
-    for r in range(resamples):
-        rows = generator.integers(m, size=m)
-        total[r], mass[r] = values[rows].sum(), weights[rows].sum()
+    at_once = max(1, 100_000 // m)  # bounded memory for a million rows
+    for first in range(0, resamples, at_once):
+        part = slice(first, min(first + at_once, resamples))
+        rows = generator.integers(m, size=(part.stop - part.start, m))
+        total[part], mass[part] = values[rows].sum(axis=1), weights[rows].sum(axis=1)
     draws = total[mass > 0] / mass[mass > 0]
     return _interval(values.sum() / weights.sum(), draws)
 
