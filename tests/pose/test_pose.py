@@ -6,7 +6,8 @@ import pytest
 import torch
 from scipy.stats import vonmises
 
-from eqvae.pose import DirectionPosterior, read_content, read_pose
+from eqvae.distributions import GaussianPosterior
+from eqvae.pose import DirectionPosterior, angle_log_density, read_content, read_pose
 from eqvae.symmetry import LatentRepresentation, Symmetry, motion
 
 REPRESENTATION = LatentRepresentation((3, 2, 1))
@@ -53,6 +54,25 @@ def test_a_latent_without_vectors_has_no_angle():
         read_pose(LatentRepresentation((3,)), torch.zeros(1, 5))
     with pytest.raises(ValueError, match="counted from 0; got 2"):
         read_pose(REPRESENTATION, latents(1), copy=2)
+
+
+def test_the_angle_of_a_gaussian_frame_has_the_projected_normal_law():
+    latent = LatentRepresentation((0, 2), position=False)
+    lengths = torch.tensor([0.0, 0.5, 2.0, 8.0, 60.0], dtype=torch.float64)
+    loc = torch.zeros(5, 4, dtype=torch.float64)
+    loc[:, 2], loc[:, 3] = lengths * math.cos(1.0), lengths * math.sin(1.0)
+    q = GaussianPosterior(latent, loc, torch.zeros(5, 2, dtype=torch.float64))
+    density = angle_log_density(q, copy=1, points=3600).exp()
+    torch.testing.assert_close(density.mean(dim=1), torch.ones(5, dtype=torch.float64))
+    torch.testing.assert_close(density[0], torch.ones(3600, dtype=torch.float64))
+    modes = density[1:].argmax(dim=1).double() * (2 * math.pi / 3600)
+    torch.testing.assert_close(modes, torch.full((4,), 1.0).double(), atol=1e-3, rtol=0)
+    draws = loc[2, 2:] + torch.randn(200_000, 2, dtype=torch.float64)
+    angles = torch.atan2(draws[:, 1], draws[:, 0]) % (2 * math.pi)
+    counts = torch.histc(angles, 36, 0, 2 * math.pi) / len(angles) * 36
+    torch.testing.assert_close(counts, density[2].reshape(36, 100).mean(dim=1), atol=0.1, rtol=0.05)
+    assert (counts - 1).abs().max() > 1  # control: it is not uniform
+    assert density.isfinite().all()
 
 
 @pytest.mark.parametrize("kappa", [0.3, 1.0, 5.0, 50.0])
