@@ -1,23 +1,41 @@
-"""Evaluate a trained model: likelihood on the test split, and equivariance at every angle.
+"""Measure trained models on held-out images, with as many suites as the data allow, and write a report.
 
-Usage: python scripts/evaluate.py ckpt=RUN_FOLDER_OR_CHECKPOINT [data=CHOICE] [KEY=VALUE ...]
+Usage: python scripts/evaluate.py ckpt=RUN_FOLDER_OR_CHECKPOINT [ckpt=...] [data=CHOICE] [KEY=VALUE ...]
 
   ckpt=runs/NAME/DATE            the run's best checkpoint, on the run's own test split
+  ckpt=A ckpt=B                  several runs side by side in one report
   ckpt=... data/pose=upright     the same images under another posing
   ckpt=... data=sprites          other data (of the same size)
-  num_images=32                  images in the equivariance sweeps
-  seed=0                         of the posterior noise and the analytic scenes
-  out=FOLDER                     where to write; default: <run folder>/evaluation
+  preset=fast                    fast (under 2 minutes for 10,000 images), full (more samples, under 15), or
+                                 dlib (full, and legacy scores by the public protocol, slow)
+  suites=pose,clustering         only these; default: all
+  seed=0                         of every random draw
+  out=FOLDER                     where to write; default: <run folder>/evaluation, for several runs
+                                 runs/evaluations/<date>_<time>
+  wandb=true                     log the same numbers to the run's W&B run, if it has one (wandb=false: don't)
 
-Writes metrics.json, config.yaml and pictures/ there.
+Writes metrics.json, metrics.csv, config.yaml, pictures/ and report.html, one page that opens offline.
 """
 
-import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-OWN = {"ckpt": None, "out": None, "num_images": "32", "seed": "0"}
+OWN = {"preset": "fast", "suites": None, "seed": "0", "out": None, "wandb": "true"}
+CHOICES = {"preset": ("fast", "full", "dlib"), "wandb": ("true", "false")}
+
+
+@dataclass
+class Subject:
+    """One run to be measured."""
+
+    name: str
+    checkpoint: Path
+    folder: Path
+    vae: Any
+    data: Any
+    data_config: dict[str, Any]
 
 
 def main() -> None:
@@ -27,48 +45,60 @@ def main() -> None:
     from eqvae.cli import one_sentence_errors
 
     with one_sentence_errors():
-        options, overrides = _options(sys.argv[1:])
-        vae, data, config, out = _prepare(options, overrides)
-    metrics = _evaluate(vae, data, config, out, options)
-    _report(metrics, out)
+        checkpoints, options, overrides = _options(sys.argv[1:])
+        subjects = _named([_subject(Path(ckpt), overrides) for ckpt in checkpoints])
+        out = _folder(subjects, options)
+    evaluations = _evaluate(subjects, options, out)
+    _print(evaluations, out)
 
 
-def _options(arguments: list[str]) -> tuple[dict[str, Any], list[str]]:
-    """This script's own options, and what concerns the data."""
-    options, overrides = dict(OWN), []
+def _options(arguments: list[str]) -> tuple[list[str], dict[str, Any], list[str]]:
+    """The checkpoints, this script's own options, and what concerns the data."""
+    from eqvae.analysis.suites import SUITES
+
+    options, checkpoints, overrides = dict(OWN), [], []
     for argument in arguments:
         key, equals, value = argument.partition("=")
-        if key in OWN and equals:
+        if key == "ckpt" and value:
+            checkpoints.append(value)
+        elif key in OWN and equals:
             options[key] = value
         elif equals and (key == "data" or key.startswith(("data.", "data/"))):
             overrides.append(argument)
         else:
             raise ValueError(
-                f"{argument!r} is not an option: give KEY=VALUE with {', '.join(OWN)}, or data keys."
+                f"{argument!r} is not an option: give KEY=VALUE with ckpt, {', '.join(OWN)}, "
+                "or data keys."
             )
-    if options["ckpt"] is None:
+    if not checkpoints:
         raise ValueError("ckpt must name a run folder or a checkpoint: ckpt=runs/NAME/DATE.")
-    for key, least in {"num_images": 1, "seed": 0}.items():
-        if not options[key].isdigit() or int(options[key]) < least:
-            raise ValueError(f"{key} must be a whole number >= {least}; got {options[key]!r}.")
-        options[key] = int(options[key])
-    return options, overrides
+    for key, allowed in CHOICES.items():
+        if options[key] not in allowed:
+            raise ValueError(f"{key} must be one of {', '.join(allowed)}; got {options[key]!r}.")
+    if not options["seed"].isdigit():
+        raise ValueError(f"seed must be a whole number >= 0; got {options['seed']!r}.")
+    options["seed"] = int(options["seed"])
+    wanted = list(SUITES) if options["suites"] is None else options["suites"].split(",")
+    unknown = [name for name in wanted if name not in SUITES]
+    if unknown:
+        raise ValueError(
+            f"suites must be names out of {', '.join(SUITES)}, joined by commas; got {unknown[0]!r}."
+        )
+    options["suites"] = {name: SUITES[name] for name in SUITES if name in wanted}
+    return checkpoints, options, overrides
 
 
-def _prepare(
-    options: dict[str, Any], overrides: list[str]
-) -> tuple[Any, Any, dict[str, Any], Path]:
-    """The model, its data, their configuration and the folder to write to."""
+def _subject(checkpoint: Path, overrides: list[str]) -> Subject:
+    """A model and the data it is to be measured on."""
     from eqvae import load_vae
     from eqvae.config import build
     from eqvae.training.checkpoint import DESCRIPTION, read_checkpoint
 
-    checkpoint = Path(options["ckpt"])
     vae = load_vae(checkpoint)
     folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
     folder = folder.parent if folder.name == "checkpoints" else folder
-    config = {"ckpt": str(checkpoint), "data": _data_config(folder, overrides)}
-    data = build(config["data"], path="data")
+    data_config = _data_config(folder, overrides)
+    data = build(data_config, path="data")
     data.setup()
     encoder = read_checkpoint(checkpoint)[DESCRIPTION]["model"]["encoder"]
     channels, size, _ = data.image_shape
@@ -78,9 +108,16 @@ def _prepare(
             f"data must be images as the model was trained on, {wanted[0]} channel(s) of {wanted[1]} px; "
             f"got {channels} of {size} px. Set data.pose.size={wanted[1]} if the size differs."
         )
-    out = Path(options["out"]) if options["out"] else folder / "evaluation"
-    (out / "pictures").mkdir(parents=True, exist_ok=True)
-    return vae, data, config, out
+    return Subject(folder.resolve().parent.name, checkpoint, folder, vae, data, data_config)
+
+
+def _named(subjects: list[Subject]) -> list[Subject]:
+    """The same, with names that differ."""
+    names = [subject.name for subject in subjects]
+    for i, subject in enumerate(subjects):
+        if names.count(subject.name) > 1:
+            subject.name = f"{names[i]}-{i + 1}"
+    return subjects
 
 
 def _data_config(folder: Path, overrides: list[str]) -> dict[str, Any]:
@@ -109,36 +146,98 @@ def _data_config(folder: Path, overrides: list[str]) -> dict[str, Any]:
     return OmegaConf.to_container(config)
 
 
-def _evaluate(
-    vae: Any, data: Any, config: dict[str, Any], out: Path, options: dict[str, Any]
-) -> dict[str, float]:
+def _folder(subjects: list[Subject], options: dict[str, Any]) -> Path:
+    """The folder to write to, made."""
+    from datetime import datetime
+
     from omegaconf import OmegaConf
 
-    from eqvae.analysis.evaluation import evaluate, sweep_figure
-    from eqvae.analysis.pictures import orbit_picture, reconstruction_picture, sample_picture
+    if options["out"]:
+        out = Path(options["out"])
+    elif len(subjects) == 1:
+        out = subjects[0].folder / "evaluation"
+    else:
+        out = Path("runs") / "evaluations" / datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
+    (out / "pictures").mkdir(parents=True, exist_ok=True)
+    about = {s.name: {"ckpt": str(s.checkpoint), "data": s.data_config} for s in subjects}
+    about = about[subjects[0].name] if len(subjects) == 1 else about
+    settings = {key: options[key] for key in ("preset", "seed")}
+    OmegaConf.save(OmegaConf.create({**about, **settings}), out / "config.yaml")
+    return out
 
-    result = evaluate(vae, data, num_images=options["num_images"], seed=options["seed"])
-    text = json.dumps(dict(sorted(result.metrics.items())), indent=2)
-    (out / "metrics.json").write_text(text + "\n")
-    OmegaConf.save(OmegaConf.create(config), out / "config.yaml")
-    x = data.test.images[:8]
-    reconstruction_picture(vae, x).save(out / "pictures" / "reconstructions.png")
-    sample_picture(vae).save(out / "pictures" / "samples.png")
-    orbit_picture(vae, x[:1]).save(out / "pictures" / "orbit.png")
-    sweep_figure(result.sweep, out / "pictures" / "equivariance.png")
-    return result.metrics
+
+def _evaluate(subjects: list[Subject], options: dict[str, Any], out: Path) -> list[Any]:
+    """Every suite for every run; what is done is on disk after each of them."""
+    from rich.console import Console
+    from rich.progress import track
+
+    from eqvae.analysis.evaluation import evaluate, log_evaluation, write_scores
+    from eqvae.analysis.evidence import Evidence
+    from eqvae.analysis.report import write_report
+
+    console = Console(stderr=True, highlight=False)
+
+    def watch(steps, what: str):
+        hidden = not console.is_terminal
+        yield from track(steps, description=what, console=console, transient=True, disable=hidden)
+
+    done = []
+    for subject in subjects:
+        how = {"preset": options["preset"], "seed": options["seed"], "watch": watch}
+        evidence = Evidence.of(subject.vae, subject.data, **how)
+
+        def save(evaluation: Any) -> None:
+            suite, seconds = list(evaluation.seconds.items())[-1]
+            console.print(f"{evaluation.name}: {suite}, {seconds:.0f} s")
+            write_scores([*done, evaluation], out)  # noqa: B023
+
+        about = _about(subject, evidence, options)
+        evaluation = evaluate(
+            evidence, subject.name, suites=options["suites"], about=about, after=save
+        )
+        evaluation.about["evaluated in"] = f"{sum(evaluation.seconds.values()):.0f} s"
+        done.append(evaluation)
+        if options["wandb"] == "true":
+            log_evaluation(subject.folder, evaluation)
+    write_scores(done, out)
+    title = done[0].name if len(done) == 1 else f"{len(done)} runs side by side"
+    write_report(done, out / "report.html", f"eqvae report: {title}")
+    return done
 
 
-def _report(metrics: dict[str, float], out: Path) -> None:
+def _about(subject: Subject, evidence: Any, options: dict[str, Any]) -> dict[str, str]:
+    count = sum(p.numel() for p in subject.vae.parameters())
+    shape = " x ".join(map(str, evidence.images.shape[1:]))
+    source = subject.data_config["_target_"].rsplit(".", 1)[-1]
+    pose = subject.data_config["pose"]["_target_"].rsplit(".", 1)[-1]
+    return {
+        "checkpoint": str(subject.checkpoint),
+        "encoder": type(subject.vae.encoder).__name__,
+        "parameters": f"{count:,}",
+        "latent": ", ".join(f"{b.copies} {b.name}" for b in subject.vae.representation.blocks),
+        "data": f"{source}, {pose}: {len(evidence.images):,} held-out images of {shape}",
+        "preset": f"{options['preset']}, seed {options['seed']}",
+    }
+
+
+def _print(evaluations: list[Any], out: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from eqvae.analysis.report import HEADLINES, number
+
     table = Table(title=f"evaluation in {out}", title_justify="left")
-    table.add_column("name")
-    table.add_column("value", justify="right")
-    for name, value in metrics.items():
-        table.add_row(name.removeprefix("test/"), f"{value:.4g}")
-    Console(soft_wrap=True).print(table)
+    table.add_column("score")
+    for evaluation in evaluations:
+        table.add_column(evaluation.name, justify="right")
+    for name, label in HEADLINES.items():
+        scores = [e.scores.get(name) for e in evaluations]
+        if any(s is not None and s.value is not None for s in scores):
+            cells = ["" if s is None else f"{number(s.value)} {s.unit}".strip() for s in scores]
+            table.add_row(label, *cells)
+    console = Console(soft_wrap=True)
+    console.print(table)
+    console.print(f"all scores, figures and explanations: {out / 'report.html'}")
 
 
 if __name__ == "__main__":

@@ -1,154 +1,155 @@
-"""Everything `scripts/evaluate.py` measures: likelihood on held-out data, and equivariance.
+"""A trained model measured on held-out images: run the suites, keep every number, write the files.
 
-Names are `test/<term>`; equivariance errors are fractions (0.01 is one per cent), lower is better:
+    evaluation = evaluate(Evidence.of(vae, data), name="harmonic")
+    write_scores([evaluation], "out")             # metrics.json, metrics.csv, pictures/
+    write_report([evaluation], "out/report.html")
 
-    test/equivariance/<part>/<motion>   part: encoder, decoder, round_trip on the test images,
-                                        scenes/encoder on analytic scenes that move exactly;
-                                        floor: what the test's own resampling costs
-                                        motion: rotation (5-degree sweep), shift (sub-pixel), and
-                                        quarter_turn (90, 180, 270 degrees)
+Names are `<suite>/<score>`; Weights & Biases gets them as `test/<suite>/<score>`.
 """
 
-import math
-from collections.abc import Iterable
+import csv
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import torch
-from rich.progress import track
-from torch import Tensor
+from eqvae.analysis.evidence import Evidence
+from eqvae.analysis.suites import SUITES, Findings, Suite
+from eqvae.config import build
+from eqvae.metrics.score import Score
+from eqvae.training.run import stored_config
 
-from eqvae.data import ImageDataModule
-from eqvae.losses.elbo import elbo_terms
-from eqvae.metrics.equivariance import (
-    angle_sweep,
-    decibels,
-    decoder_errors,
-    elbo_change,
-    encoder_errors,
-    resampling_floor,
-    round_trip_errors,
-    subpixel_shifts,
-)
-from eqvae.symmetry.actions import act_on_image
-from eqvae.symmetry.motions import motion
-from eqvae.testing import GaussianScenes
-from eqvae.vae import VAE
+_COLUMNS = (
+    "run", "score", "value", "low", "high", "std", "floor", "ceiling",
+    "n", "unit", "better", "legacy", "reason",
+)  # fmt: skip
 
 
 @dataclass
 class Evaluation:
-    """What was measured.
+    """What was found about one run.
 
     Attributes:
-        metrics: flat, by name.
-        sweep: angles in degrees and, by part, the relative error at each of them.
+        name: of the run.
+        about: what to know of it (model, data, sizes, ...), in the order to be shown.
+        suites: findings by suite.
+        seconds: what each suite took.
     """
 
-    metrics: dict[str, float] = field(default_factory=dict)
-    sweep: dict[str, list[float]] = field(default_factory=dict)
+    name: str
+    about: dict[str, str] = field(default_factory=dict)
+    suites: dict[str, Findings] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def scores(self) -> dict[str, Score]:
+        """All scores by `<suite>/<score>`."""
+        return {
+            f"{suite}/{name}": score
+            for suite, findings in self.suites.items()
+            for name, score in findings.scores.items()
+        }
+
+    @property
+    def values(self) -> dict[str, float]:
+        """The scores that have a value, as plain numbers."""
+        return {name: s.value for name, s in self.scores.items() if s.value is not None}
 
 
-@torch.no_grad()
 def evaluate(
-    vae: VAE, data: ImageDataModule, *, num_images: int = 32, seed: int = 0, progress: bool = True
+    evidence: Evidence,
+    name: str = "run",
+    *,
+    suites: Mapping[str, Suite] = SUITES,
+    about: Mapping[str, str] | None = None,
+    after: Callable[[Evaluation], None] = lambda evaluation: None,
 ) -> Evaluation:
-    """Measure a trained model on the test split.
+    """Run the suites one after the other.
+
+    A suite that its data do not allow (codes that are not finite, say) is reported with the reason, and
+    the others go on.
 
     Args:
-        vae: the model, in eval mode.
-        data: set up; its test split is used.
-        num_images: test images (and scenes) in the equivariance sweeps.
-        seed: of the posterior noise and the scenes.
-        progress: show a progress bar.
+        evidence: the model and the images.
+        name: of the run.
+        suites: by name; the order is that of the report.
+        about: what to know of the run.
+        after: called after every suite, to save what there is.
     """
-    result = Evaluation(metrics=likelihood_metrics(vae, data.loader(data.test), seed))
-    x = data.test.images[:num_images].to(next(vae.parameters()).device)
-    size, channels = x.shape[-1], x.shape[1]
-    scenes = GaussianScenes(num_images, seed=seed, size=size, channels=channels)
-
-    def move_images(g: Tensor) -> Tensor:
-        return act_on_image(g.expand(len(x), -1), x, "fourier")
-
-    def move_scenes(g: Tensor) -> Tensor:
-        return scenes.render(g).to(x)
-
-    z = vae.encode(x).mode
-    if vae.representation.position:
-        z[:, :2] = 0  # in the middle, where the crop of a network's canvas cuts nothing
-
-    quarters = motion(angle=torch.arange(1, 4) * (math.pi / 2))
-    parts = {
-        "encoder": lambda motions: encoder_errors(vae, move_images, motions),
-        "scenes/encoder": lambda motions: encoder_errors(vae, move_scenes, motions),
-        "round_trip": lambda motions: round_trip_errors(vae, move_images, motions),
-        "floor": lambda motions: resampling_floor(x, motions),
-    }
-    sweep, shifts = angle_sweep(), subpixel_shifts(seed=seed)
-    result.sweep["angle"] = torch.rad2deg(sweep[:, 1]).tolist()
-    metrics = result.metrics
-    for name, error in track(
-        parts.items(), description="equivariance", disable=not progress, transient=True
-    ):
-        rotation = error(sweep)
-        result.sweep[name] = rotation.tolist()
-        metrics[f"test/equivariance/{name}/rotation"] = rotation.mean().item()
-        metrics[f"test/equivariance/{name}/shift"] = error(shifts).mean().item()
-        metrics[f"test/equivariance/{name}/quarter_turn"] = error(quarters).mean().item()
-    for kind, motions in {"rotation": sweep, "shift": shifts, "quarter_turn": quarters}.items():
-        relative, squared = decoder_errors(vae, z, motions)
-        metrics[f"test/equivariance/decoder/{kind}"] = relative.mean().item()
-        if kind == "rotation":
-            result.sweep["decoder"] = relative.tolist()
-            metrics["test/equivariance/decoder/eq_r_db"] = decibels(squared)
-        if kind == "shift":
-            metrics["test/equivariance/decoder/eq_t_db"] = decibels(squared)
-        nats, fraction = elbo_change(vae, move_scenes, motions, seed)
-        metrics[f"test/equivariance/scenes/elbo_change_nats/{kind}"] = nats.mean().item()
-        metrics[f"test/equivariance/scenes/elbo_change/{kind}"] = fraction.mean().item()
-    return result
+    evaluation = Evaluation(name, dict(about or {}))
+    for suite, measure in suites.items():
+        begin = time.monotonic()
+        try:
+            found = measure(evidence)
+        except ValueError as error:  # metrics refuse bad data in one sentence: report it
+            found = Findings({"suite": Score.null(str(error))})
+        evaluation.suites[suite] = found
+        evaluation.seconds[suite] = time.monotonic() - begin
+        after(evaluation)
+    return evaluation
 
 
-@torch.no_grad()
-def likelihood_metrics(
-    vae: VAE, batches: Iterable[dict[str, Tensor]], seed: int = 0
-) -> dict[str, float]:
-    """Means over all images of the ELBO, its parts, squared error and the KL of each irrep block."""
-    device = next(vae.parameters()).device
-    totals: dict[str, float] = {}
-    count = 0
-    torch.manual_seed(seed)
-    for batch in batches:
-        x = batch["image"].to(device)
-        for name, value in elbo_terms(x, vae(x), vae.likelihood).items():
-            totals[name] = totals.get(name, 0.0) + value.item() * len(x)
-        count += len(x)
-    return {f"test/{name}": total / count for name, total in totals.items()}
+def write_scores(evaluations: Sequence[Evaluation], out: str | Path) -> None:
+    """Write metrics.csv for all runs; for each run metrics.json and pictures/, in a folder of its own if
+    there are several.
+    """
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / "metrics.csv").open("w", newline="") as file:
+        table = csv.DictWriter(file, _COLUMNS)
+        table.writeheader()
+        for evaluation in evaluations:
+            table.writerows(_row(evaluation.name, *item) for item in evaluation.scores.items())
+    for evaluation in evaluations:
+        folder = out if len(evaluations) == 1 else out / evaluation.name
+        (folder / "pictures").mkdir(parents=True, exist_ok=True)
+        scores = {name: score.as_dict() for name, score in evaluation.scores.items()}
+        (folder / "metrics.json").write_text(json.dumps(scores, indent=2) + "\n")
+        for suite, found in evaluation.suites.items():
+            for caption, figure in found.figures.items():
+                save_figure(figure, folder / "pictures" / f"{suite}_{_file_name(caption)}.png")
 
 
-def sweep_figure(sweep: dict[str, list[float]], path: str | Path) -> None:
-    """Plot relative error in per cent against the angle, on a logarithmic scale, as PNG."""
-    import matplotlib
+def log_evaluation(folder: str | Path, evaluation: Evaluation) -> bool:
+    """Add the numbers to the summary of a run's own W&B run, as `test/<suite>/<score>`.
 
-    matplotlib.use("agg", force=False)
-    import matplotlib.pyplot as plt
+    Args:
+        folder: the run folder.
+        evaluation: of that run.
 
-    labels = {
-        "encoder": "encoder, test images",
-        "scenes/encoder": "encoder, analytic scenes",
-        "decoder": "decoder",
-        "round_trip": "round trip, test images",
-        "floor": "resampling floor of the test",
-    }
-    figure, axes = plt.subplots(figsize=(8, 4.2), layout="constrained")
-    for name, label in labels.items():
-        style = {"color": "0.6", "linestyle": "--"} if name == "floor" else {}
-        percent = [max(100 * e, 1e-6) for e in sweep[name]]
-        axes.semilogy(sweep["angle"], percent, label=label, **style)
-    axes.set(xlabel="rotation (degrees)", ylabel="relative error (%)", xlim=(0, 360))
-    axes.set_xticks(range(0, 361, 45))
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False, fontsize=9, loc="center left", bbox_to_anchor=(1.0, 0.5))
-    axes.set_title("Equivariance error of the trained model")
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    Returns:
+        Whether there is a W&B run.
+    """
+    folder = Path(folder)
+    if not (folder / "wandb" / "run_id").is_file() or not (folder / "config.yaml").is_file():
+        return False
+    config = stored_config(folder)
+    logger = build(
+        config["logger"], path="logger", folder=folder.resolve(), name=config.get("name")
+    )
+    if logger is None:
+        return False
+    values = {f"test/{name}": value for name, value in evaluation.values.items()}
+    logger.experiment.summary.update(values)
+    logger.experiment.finish()
+    return True
+
+
+def save_figure(figure, path: Path) -> None:
+    """Save a matplotlib figure or a PIL image as PNG."""
+    if hasattr(figure, "savefig"):
+        figure.savefig(path, dpi=110)
+    else:
+        figure.save(path)
+
+
+def _row(run: str, name: str, score: Score) -> dict:
+    low, high = score.interval or (None, None)
+    known = {"run": run, "score": name, "low": low, "high": high, **score.as_dict()}
+    return {column: known[column] for column in _COLUMNS}
+
+
+def _file_name(caption: str) -> str:
+    kept = "".join(c if c.isalnum() else "_" for c in caption.lower())
+    return "_".join(part for part in kept.split("_") if part)

@@ -100,6 +100,11 @@ class Evidence:
         return self.preset == "fast"
 
     @property
+    def effort(self) -> Literal["fast", "full"]:
+        """The preset of what has no public protocol."""
+        return "fast" if self.fast else "full"
+
+    @property
     def representation(self) -> LatentRepresentation:
         return self.vae.representation
 

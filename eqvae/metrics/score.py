@@ -39,7 +39,7 @@ class Score:
         unit: "degrees", "px", "nats", ... ; empty for a pure number.
         page: heading in docs/metrics.md that explains the score.
         legacy: kept for comparison with the literature; reads a perfect SE(2) code as imperfect.
-        reason: why the value is None.
+        reason: why the value is None, or what a value means that is a failure.
 
     Raises:
         ValueError: if the value is not finite, or None without a reason.
@@ -124,7 +124,7 @@ def mean_interval(
     resamples: int = 1000,
     seed: int = 0,
 ) -> Interval | None:
-    """95 % interval of sum(values) / sum(weights); quick, as rows are summed by source only once.
+    """95 % interval of sum(values) / sum(weights), by the bootstrap of its linear part in the rows.
 
     Args:
         values: one number for each row, (n,).
@@ -141,15 +141,17 @@ def mean_interval(
     m = len(values)
     if m < 2:
         return None
+    # linear in the rows: a resample with a small denominator would blow the ratio itself up
+    centre = values.sum() / weights.sum()
+    shares = (values - centre * weights) / weights.sum()
     generator = np.random.default_rng(seed)
-    total, mass = np.empty(resamples), np.empty(resamples)
+    draws = np.empty(resamples)
     at_once = max(1, 100_000 // m)  # bounded memory for a million rows
     for first in range(0, resamples, at_once):
         part = slice(first, min(first + at_once, resamples))
         rows = generator.integers(m, size=(part.stop - part.start, m))
-        total[part], mass[part] = values[rows].sum(axis=1), weights[rows].sum(axis=1)
-    draws = total[mass > 0] / mass[mass > 0]
-    return _interval(values.sum() / weights.sum(), draws)
+        draws[part] = centre + shares[rows].sum(axis=1)
+    return _interval(centre, draws)
 
 
 def _resampled_rows(n: int, groups: ArrayLike | None, resamples: int, seed: int):

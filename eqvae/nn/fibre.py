@@ -24,7 +24,35 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from eqvae.symmetry.groups import Symmetry
+from eqvae.symmetry.motions import cos_sin
 from eqvae.symmetry.representations import LatentRepresentation
+
+
+class FibreAction:
+    """How features move: (re_l, im_l) turns by l times the angle, a mirror negates im_l, shifts do nothing.
+
+    What the layer table of `eqvae.metrics` needs to measure every layer by itself.
+    """
+
+    def __call__(self, g: Tensor, h: Tensor) -> Tensor:
+        """g h for motions (B, 4) and coefficients (2L + 1, C, B)."""
+        order = torch.arange(1, (len(h) - 1) // 2 + 1, dtype=h.dtype, device=h.device)
+        cos, sin = cos_sin(order[:, None] * g[:, 1].to(h))  # (L, B)
+        re, im = h[1::2], (1 - 2 * g[:, 0].to(h)) * h[2::2]
+        turned = torch.stack(
+            [cos[:, None] * re - sin[:, None] * im, sin[:, None] * re + cos[:, None] * im], 1
+        )
+        return torch.cat([h[:1], turned.flatten(0, 1)])
+
+    def velocity(self, h: Tensor, generator: str) -> Tensor:
+        """d/dt exp(t X) h at t = 0: l (-im_l, re_l) for the rotation, zero for shifts."""
+        if generator != "rotation":
+            return torch.zeros_like(h)
+        order = torch.arange(1, (len(h) - 1) // 2 + 1, dtype=h.dtype, device=h.device)[
+            :, None, None
+        ]
+        turned = torch.stack([-order * h[2::2], order * h[1::2]], 1)
+        return torch.cat([torch.zeros_like(h[:1]), turned.flatten(0, 1)])
 
 
 class FibreLinear(nn.Module):

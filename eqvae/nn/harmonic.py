@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from eqvae.distributions import GaussianPosterior
-from eqvae.nn.fibre import FibreMLP
+from eqvae.nn.fibre import FibreAction, FibreLinear, FibreMLP, FibreNorm, FourierSiLU
 from eqvae.nn.harmonics import DiskHarmonics, fitted_harmonics
 from eqvae.nn.localise import Localiser
 from eqvae.symmetry.groups import Symmetry
@@ -72,6 +72,12 @@ class HarmonicEncoder(nn.Module):
         )
         self.split = LatentSplit(out, representation)
         self.register_buffer("order", channel_order(self.harmonics, channels), persistent=False)
+
+    @property
+    def layer_actions(self) -> dict[str, FibreAction]:
+        """How the output of each fibre layer moves, by its name: for the layer table of an audit."""
+        layers = (FibreLinear, FibreNorm, FourierSiLU)
+        return {n: FibreAction() for n, m in self.named_modules() if isinstance(m, layers)}
 
     def forward(self, x: Tensor) -> GaussianPosterior:
         """The posterior of images (B, C, H, H)."""

@@ -7,8 +7,9 @@ direction (it is symmetric, or the model found none); |u| says how far to trust 
 
 The angle of a Gaussian u ~ N(loc, s^2 I) has the projected normal law (`angle_log_density`).
 
-References: Mardia, Jupp, Directional statistics (2000), section 3.5.6, for the projected normal; Kaba et al., Equivariance with learned canonicalization functions
-(2023), https://arxiv.org/abs/2211.06489, section 3, for frames.
+References: Mardia, Jupp, Directional statistics (2000), section 3.5.6, for the projected normal; Kaba et al.,
+Equivariance with learned canonicalization functions (2023), https://arxiv.org/abs/2211.06489, section 3,
+for frames.
 """
 
 import math

@@ -19,7 +19,17 @@ from eqvae.metrics import (
     round_trip_errors,
     subpixel_shifts,
 )
-from eqvae.symmetry import Symmetry, motion
+from eqvae.metrics.equivariance import (
+    band_limited,
+    compare,
+    decibel_score,
+    disc_norms,
+    equivariance_errors,
+    keep,
+    mean_squares,
+    resampling_errors,
+)
+from eqvae.symmetry import Symmetry, act_on_image, motion
 from eqvae.testing import GaussianScenes, quarter_turns
 from tests.toys import LATENT, toy_vae
 
@@ -139,3 +149,73 @@ def test_decibels_in_closed_form():
 
 def test_the_toy_speaks_for_its_representation():
     assert toy_vae(SIZE).representation == LATENT
+
+
+def noise_move(g: Tensor) -> Tensor:
+    x = torch.rand(6, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    return act_on_image(g.expand(len(x), -1), x)
+
+
+def test_any_function_can_be_measured():
+    """Quarter turns and mirrors of white noise are exact, so errors are the function's alone."""
+    turns = quarter_turns(reflections=True)[1:]
+    pooled = equivariance_errors(
+        lambda x: torch.nn.functional.avg_pool2d(x, 2), noise_move, act_on_image, turns
+    )
+    assert pooled.relative.max() < 1e-12
+    mean = equivariance_errors(lambda x: x.mean((2, 3)), noise_move, keep, turns)
+    assert mean.relative.max() < 1e-12
+    subsampled = equivariance_errors(lambda x: x[..., ::2, ::2], noise_move, act_on_image, turns)
+    assert subsampled.relative.max() > 0.3  # the control: one mirror keeps the even pixels
+
+
+def test_scores_have_an_interval_over_images_and_the_floor_of_unrelated_ones():
+    torch.manual_seed(0)
+    expected = torch.randn(5, 200, 12)
+    motions = motion(angle=torch.arange(1.0, 6.0))
+    score = compare(motions, expected + 0.1 * torch.randn(5, 200, 12), expected).score()
+    assert score.value == pytest.approx(0.1, rel=0.03)
+    assert score.floor == pytest.approx(math.sqrt(2), rel=0.02)
+    assert (score.ceiling, score.n, score.better) == (0.0, 200, "lower")
+    assert score.interval[0] < score.value < score.interval[1] < 0.11
+    random = compare(motions, torch.randn(5, 200, 12), expected).score()
+    assert random.value == pytest.approx(random.floor, rel=0.02)  # no better than chance
+    single = compare(motions, expected[:, :1], expected[:, :1]).score()
+    assert single.value == 0 and single.floor is None and single.interval is None
+
+
+def test_what_has_no_relative_error_says_so():
+    zeros, g = torch.zeros(1, 4, 3), motion(angle=1.0)
+    assert "zero" in compare(g, zeros, zeros).score().reason
+    assert "not finite" in compare(g, zeros * math.nan, zeros + 1).score().reason
+
+
+def test_a_sweep_after_a_mirror_holds_the_mirror():
+    sweep = angle_sweep(90.0, reflection=True)
+    assert sweep[:, 0].tolist() == [1, 1, 1, 1]
+    assert torch.rad2deg(sweep[:, 1]).tolist() == pytest.approx([0, 90, 180, 270])
+
+
+def test_band_limited_images_cost_little_to_resample():
+    rough = torch.rand(3, 1, SIZE, SIZE)
+    before, after = (
+        resampling_floor(x, angle_sweep(40.0)).max() for x in (rough, band_limited(rough))
+    )
+    assert after < 0.02 and after < 0.1 * before
+    smooth = GaussianScenes(2, size=SIZE).render()
+    difference = (band_limited(smooth) - smooth).norm() / smooth.norm()
+    assert difference < 1e-2  # what is smooth already stays
+    turned = band_limited(torch.rot90(rough, 1, (-2, -1)))
+    torch.testing.assert_close(turned, torch.rot90(band_limited(rough), 1, (-2, -1)))
+
+
+def test_decibels_of_a_decoder_have_floor_and_interval():
+    images = GaussianScenes(8, size=SIZE).render()
+    turns = angle_sweep(60.0)
+    off = [images + 0.01 for _ in turns]
+    errors = compare(turns, off, [images] * len(turns), disc_norms)
+    assert mean_squares(errors, images.shape) == pytest.approx(1e-4)
+    score = decibel_score(errors, images.shape, resampling_errors(images, turns))
+    assert score.value == pytest.approx(40)
+    assert score.floor < 30 and score.ceiling > 60 and score.unit == "dB"
+    assert score.interval == pytest.approx((40, 40))

@@ -59,6 +59,12 @@ def test_ratio_of_sums_and_weights():
     assert low == pytest.approx(2) and high == pytest.approx(2)
 
 
+def test_a_ratio_with_some_empty_denominators_keeps_its_value_inside():
+    weights = np.array([1.0, *[1e-6] * 15])
+    low, high = mean_interval(np.array([1e-4, *[1e-5] * 15]), weights)
+    assert low <= 2.5e-4 <= high < 0.01
+
+
 def test_a_biased_statistic_is_centred():
     # the number of distinct rows drops by 1/e under resampling; the interval must not
     low, high = bootstrap(lambda rows: len(np.unique(rows)) / 200, 200)

@@ -10,6 +10,7 @@ from escnn import gspaces
 from torch import Tensor
 
 from eqvae.nn.fibre import (
+    FibreAction,
     FibreLinear,
     FibreMLP,
     FibreNorm,
@@ -17,7 +18,7 @@ from eqvae.nn.fibre import (
     circle_functions,
     fibre_order,
 )
-from eqvae.symmetry import LatentRepresentation, Symmetry, motion
+from eqvae.symmetry import LatentRepresentation, Symmetry, compose, inverse, motion
 from eqvae.testing import relative_error
 from tests.cases import BY_NAME, draw
 
@@ -226,3 +227,20 @@ def test_gradient_reaches_every_parameter():
 def test_depth_is_checked():
     with pytest.raises(ValueError, match="depth must be >= 2 hidden layers; got 1"):
         FibreMLP(functions(1), functions(1), Symmetry.so2(), hidden=2, frequency=3, depth=1)
+
+
+def test_features_move_as_functions_on_the_circle():
+    generator = torch.Generator().manual_seed(0)
+    h = torch.randn(7, 2, 5, generator=generator, dtype=torch.float64)
+    a = Symmetry.o2().sample(5, generator=generator).double()
+    b = Symmetry.o2().sample(5, generator=generator).double()
+    act = FibreAction()
+    torch.testing.assert_close(act(a, act(b, h)), act(compose(a, b), h))
+    turn = torch.tensor([[0.0, 1e-6, 0.0, 0.0]], dtype=torch.float64).expand(5, -1)
+    slope = (act(turn, h) - act(inverse(turn), h)) / 2e-6
+    torch.testing.assert_close(act.velocity(h, "rotation"), slope, atol=1e-8, rtol=1e-8)
+    assert act.velocity(h, "shift_x").abs().max() == 0
+    points = circle_functions(3, 8).double()  # a quarter turn moves the function by two samples
+    quarter = torch.tensor([[0.0, math.pi / 2, 0.0, 0.0]], dtype=torch.float64).expand(5, -1)
+    turned = torch.einsum("nf,fcb->ncb", points, act(quarter, h))
+    torch.testing.assert_close(turned, torch.einsum("nf,fcb->ncb", points, h).roll(2, dims=0))

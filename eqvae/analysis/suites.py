@@ -1,0 +1,375 @@
+"""The suites of an evaluation: which scores the data allow, from one shared `Evidence`.
+
+    suite              needs                       answers
+    likelihood         nothing                     how well does the model explain held-out images?
+    generation         nothing                     do reconstructions and samples look like the data?
+    equivariance       nothing                     does the law f(g x) = g f(x) hold, and where does it break?
+    pose               an angle in the latent;     how far off is the pose, and does it know?
+                       true poses for errors
+    content            nothing; true poses for     does content ignore pose?
+                       the leak
+    clustering         labels                      do classes fall out of the content?
+    disentanglement    two known factors           does each irrep block carry its own factor?
+
+A suite is a function `Evidence -> Findings`; write your own with the same signature for `evaluate`.
+What the data do not allow becomes a score without a value and with a reason.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.mixture import GaussianMixture
+from torch import Tensor
+
+from eqvae.analysis import figures
+from eqvae.analysis.evidence import BATCH, Evidence
+from eqvae.analysis.pictures import orbit_picture, reconstruction_picture, sample_picture
+from eqvae.metrics.audit import SymmetryAudit
+from eqvae.metrics.calibration import angle_calibration, position_calibration
+from eqvae.metrics.clustering import cluster
+from eqvae.metrics.clustering import clustering as clustering_over_seeds
+from eqvae.metrics.content import cluster_change, content_invariance, pose_leak
+from eqvae.metrics.disentanglement import disentanglement as disentanglement_scores
+from eqvae.metrics.gauge import apply_gauge, fit_gauge, gauge_residuals
+from eqvae.metrics.generation import distance_by_orientation, generation_scores
+from eqvae.metrics.importance import BoundEstimate, estimate_bound, importance_weighted_bound
+from eqvae.metrics.likelihood import active_units, bits_per_dim, elbo_terms
+from eqvae.metrics.lsbd import d_lsbd
+from eqvae.metrics.pose import pose_errors
+from eqvae.metrics.pose_consistency import pose_consistency
+from eqvae.metrics.probes import effective_rank, probe_accuracy
+from eqvae.metrics.reconstruction import reconstruction_scores
+from eqvae.metrics.score import Score
+from eqvae.metrics.symmetry_order import symmetry_order_accuracy
+from eqvae.pose.frame import angle_log_density
+from eqvae.symmetry.actions import act_on_image
+from eqvae.symmetry.motions import motion
+from eqvae.testing import GaussianScenes
+
+
+@dataclass
+class Findings:
+    """What a suite found.
+
+    Attributes:
+        scores: by name within the suite.
+        figures: matplotlib figures or PIL images, by caption.
+    """
+
+    scores: dict[str, Score] = field(default_factory=dict)
+    figures: dict[str, Any] = field(default_factory=dict)
+
+
+Suite = Callable[[Evidence], Findings]
+
+
+@torch.no_grad()
+def likelihood(evidence: Evidence) -> Findings:
+    """ELBO and KL by block, an importance-weighted bound, bits per dimension, active units."""
+    code, groups, seed = evidence.encoding, evidence.groups, evidence.seed
+    scores = elbo_terms(code.log_likelihood, code.kl, groups=groups, seed=seed)
+    latent = evidence.representation
+    units = code.posterior.loc / evidence.vae.prior.scale.cpu()  # the position too in prior units
+    active = active_units(units, latent.copy_index, groups=groups, seed=seed)
+    n, draws = (64, 500) if evidence.fast else (200, 5000)
+    bound = _bound(evidence, n, draws)
+    scores |= importance_weighted_bound(bound, groups=_first(groups, n), seed=seed)
+    dims = evidence.images[0].numel()
+    scores |= bits_per_dim(bound.bounds[draws], dims, groups=_first(groups, n), seed=seed)
+    blocks = {name.removeprefix("kl/"): s for name, s in scores.items() if name.startswith("kl/")}
+    return Findings(scores | active, {"KL by irrep block": figures.kl_figure(blocks)})
+
+
+@torch.no_grad()
+def generation(evidence: Evidence) -> Findings:
+    """Reconstructions against images, samples against data, and both at every orientation."""
+    vae, seed = evidence.vae, evidence.seed
+    n = min(len(evidence.images), 2000 if evidence.fast else 10_000)
+    real, groups = evidence.images[:n], _first(evidence.groups, n)
+    kept = evidence.encoding.reconstruction.clamp(0, 1)
+    scores = reconstruction_scores(
+        evidence.images[: len(kept)], kept, groups=_first(evidence.groups, len(kept)), seed=seed
+    )
+    z = vae.prior.sample(n, torch.Generator().manual_seed(seed))
+    scores |= generation_scores(real, _decoded(evidence, z), groups=groups, seed=seed)
+    few = min(n, 500 if evidence.fast else 2000)
+
+    def turned(angle: float) -> Tensor:
+        g = motion(angle=angle).expand(few, -1)
+        return act_on_image(g, real[:few], "bicubic").clamp(0, 1)
+
+    def drawn(angle: float) -> Tensor:
+        g = motion(angle=angle).expand(few, -1)
+        return _decoded(evidence, evidence.representation.act(g, z[:few]))
+
+    scores |= distance_by_orientation(turned, drawn, groups=_first(groups, few), seed=seed)
+    shown = {
+        "Reconstructions": reconstruction_picture(vae, evidence.images[:8].to(evidence.device)),
+        "Samples from the prior": sample_picture(vae, seed=seed),
+    }
+    return Findings(scores, shown)
+
+
+def equivariance(evidence: Evidence) -> Findings:
+    """The symmetry audit: errors at every angle and of every layer."""
+    n = min(len(evidence.images), 16 if evidence.fast else 32)
+    x = evidence.images[:n].to(evidence.device)
+    scenes = GaussianScenes(n, seed=evidence.seed, size=x.shape[-1], channels=x.shape[1])
+    preset = "fast" if evidence.fast else "full"
+    audit = SymmetryAudit.of(evidence.vae)
+    found = audit.run(x, scenes=scenes, preset=preset, seed=evidence.seed)
+    shown = {
+        "Equivariance error at every angle": found.polar_figure(),
+        "Orbit of one image": orbit_picture(evidence.vae, x[:1]),
+    }
+    if found.layers:
+        shown["Equivariance error of the layers"] = found.layer_figure()
+    return Findings(found.scores | found.layer_scores, shown)
+
+
+def pose(evidence: Evidence) -> Findings:
+    """Pose of moved images against the moved pose; with true poses its error and calibration."""
+    if not evidence.has_frame:
+        return Findings({"error": Score.null("the latent holds no psi_1 to read an angle from")})
+    moved, seed, groups = evidence.moved, evidence.seed, evidence.groups
+    labels, orders = evidence.labels, evidence.orders
+    proper = moved.motions[:, 0] == 0  # a frame vector has no handedness to tell mirrors by
+    scores = pose_consistency(
+        evidence.pose[: moved.n],
+        torch.stack([evidence.pose_of(z) for z in moved.z[proper]]),
+        moved.motions[proper],
+        orders=orders,
+        classes=_first(labels, moved.n),
+        groups=_first(groups, moved.n),
+        seed=seed,
+    )
+    scores = {f"consistency/{name}": score for name, score in scores.items()}
+    if evidence.poses is None:
+        unknown = "the true poses are not known"
+        return Findings(scores | {"error": Score.null(unknown), "calibration": Score.null(unknown)})
+    how = {"classes": labels, "orders": orders, "groups": groups, "seed": seed}
+    # the gauge is fitted on one half of the images (or sources) and everything is scored on the other
+    fit = _half(evidence)
+    errors = pose_errors(evidence.pose, evidence.poses, fit=fit, **how)
+    scores |= {f"error/{name}": score for name, score in errors.items()}
+    truth, angles, scored = _scored_truth(evidence, fit)
+    log_density = angle_log_density(evidence.encoding.posterior, evidence.frame)[scored]
+    here = {"groups": _rows(groups, scored), "seed": seed}
+    calibrated = angle_calibration(
+        log_density, truth[:, 1], orders=orders, classes=_rows(labels, scored), **here
+    )
+    scores |= {f"calibration/angle/{name}": score for name, score in calibrated.items()}
+    points = {
+        f"angle {level} %": (level / 100, calibrated[f"coverage_{level}"]) for level in (50, 90, 95)
+    }
+    if evidence.representation.position:
+        q = evidence.encoding.posterior
+        placed = position_calibration(q.loc[scored, :2], q.scale[scored, :2], truth[:, 2:], **here)
+        scores |= {f"calibration/position/{name}": score for name, score in placed.items()}
+        points |= {f"position {v} %": (v / 100, placed[f"coverage_{v}"]) for v in (50, 90, 95)}
+    if isinstance(orders, dict):
+        true_orders = torch.tensor([orders[int(label)] for label in labels])
+        density = angle_log_density(evidence.encoding.posterior, evidence.frame)
+        found = symmetry_order_accuracy(density, true_orders, groups=groups, seed=seed)
+        scores |= {f"symmetry_order/{name}": score for name, score in found.items()}
+    shown = {"Credible sets of the pose": figures.coverage_figure(points)}
+    if len(angles):
+        floor = errors["angle_mean"].floor or 90.0
+        shown["Pose against the truth"] = figures.angle_error_figure(angles, floor)
+    return Findings(scores, shown)
+
+
+def content(evidence: Evidence) -> Findings:
+    """Whether content stays the same when the object moves, and what of the pose it gives away."""
+    moved, seed, groups = evidence.moved, evidence.seed, evidence.groups
+    still, first = evidence.content, _first(groups, moved.n)
+    after = np.stack([evidence.content_of(z).numpy() for z in moved.z])
+    scores = content_invariance(
+        still[: moved.n], after, motions=moved.kinds, groups=first, seed=seed
+    )
+    components = 10 if evidence.labels is None else len(np.unique(evidence.labels))
+    if len(still) >= 10 * components:
+        mixture = GaussianMixture(components, reg_covar=1e-4, random_state=seed).fit(still)
+        clusters = np.stack([mixture.predict(c) for c in after])
+        change = cluster_change(
+            mixture.predict(still[: moved.n]),
+            clusters,
+            motions=moved.kinds,
+            groups=first,
+            seed=seed,
+        )
+    else:
+        reason = f"{len(still)} images are fewer than 10 for each of {components} clusters"
+        change = {"cluster_change": Score.null(reason)}
+    scores |= change | effective_rank(still, groups=groups, seed=seed)
+    shown = {"Content": figures.content_map(still, evidence.labels, seed)}
+    if evidence.poses is None:
+        scores["leak"] = Score.null("the true poses are not known")
+    else:
+        leak = pose_leak(still, evidence.poses, groups=groups, preset=evidence.effort, seed=seed)
+        scores |= {f"leak/{name}": score for name, score in leak.items()}
+        shown["Pose predicted from content"] = figures.leak_figure(leak)
+    if evidence.labels is not None and len(np.unique(evidence.labels)) > 1:
+        found = probe_accuracy(
+            still, evidence.labels, groups=groups, preset=evidence.effort, seed=seed
+        )
+        scores |= {f"probe/{name}": score for name, score in found.items()}
+    else:
+        scores["probe"] = Score.null("the data have no labels")
+    return Findings(scores, shown)
+
+
+def clustering(evidence: Evidence) -> Findings:
+    """Classes found by clustering the content, mean and spread over seeds of the clusterer."""
+    if evidence.labels is None or len(np.unique(evidence.labels)) < 2:
+        return Findings({"accuracy": Score.null("the data have no labels of two classes")})
+    labels, seed = evidence.labels.numpy(), evidence.seed
+    scores = clustering_over_seeds(
+        evidence.content, labels, groups=evidence.groups, preset=evidence.effort, seed=seed
+    )
+    clusters = cluster(evidence.content, len(np.unique(labels)), seed=seed)
+    return Findings(scores, {"Classes and clusters": figures.confusion_figure(clusters, labels)})
+
+
+def disentanglement(evidence: Evidence) -> Findings:
+    """Whether each irrep block carries its own factor; and, on orbits, how linear the action is."""
+    scores = {f"d_lsbd/{name}": score for name, score in _linearity(evidence).items()}
+    factors, rows = _factors(evidence)
+    if len(factors) < 2:
+        reason = f"needs two known factors that vary; the data know {len(factors)}"
+        return Findings(scores | {"infomec": Score.null(reason)})
+    blocks = {b.name: range(b.slice.start, b.slice.stop) for b in evidence.representation.blocks}
+    scores |= disentanglement_scores(
+        evidence.encoding.posterior.loc[rows],
+        factors,
+        blocks=blocks,
+        preset=evidence.preset,
+        groups=_rows(evidence.groups, rows),
+        seed=evidence.seed,
+    )
+    return Findings(scores)
+
+
+SUITES: dict[str, Suite] = {
+    suite.__name__: suite
+    for suite in (
+        likelihood,
+        generation,
+        equivariance,
+        pose,
+        content,
+        clustering,
+        disentanglement,
+    )
+}
+
+
+def _bound(evidence: Evidence, n: int, draws: int) -> BoundEstimate:
+    """Importance-weighted bounds on log p(x) of the first n images, the posterior as proposal."""
+    vae, at_once = evidence.vae, max(1, 1000 // n)
+    x = evidence.images[:n].to(evidence.device)
+    q = vae.encode(x)
+    n = len(x)
+    generator = torch.Generator(evidence.device).manual_seed(evidence.seed)
+    steps = iter(evidence.watch(range(-(-draws // at_once)), "importance-weighted bound"))
+
+    def log_weights(k: int) -> Tensor:
+        many = replace(q, loc=q.loc.repeat(k, 1), log_scale=q.log_scale.repeat(k, 1))
+        z = many.rsample(generator)
+        log_p = vae.likelihood.log_prob(x.repeat(k, 1, 1, 1), vae.decoder(z))
+        next(steps, None)
+        return (log_p + vae.prior.log_prob(z) - many.log_prob(z)).reshape(k, n).cpu()
+
+    return estimate_bound(log_weights, draws, chunk=at_once)
+
+
+def _linearity(evidence: Evidence) -> dict[str, Score]:
+    """D_LSBD on orbits: each image turned to 16 angles and shifted, so no true pose is needed."""
+    n, turns = min(len(evidence.images), 60 if evidence.fast else 200), 16
+    generator = torch.Generator().manual_seed(evidence.seed)
+    shifts = torch.rand(turns, 2, generator=generator) * 4 - 2
+    motions = motion(angle=torch.arange(turns) * (2 * math.pi / turns), shift=shifts)
+    z = evidence.encode_moved(motions, n, "orbits")
+    blocks = {
+        block.name: range(block.slice.start, block.slice.stop)
+        for block in evidence.representation.blocks
+        if block.frequency > 0
+    }
+    if not blocks:
+        return {"d_lsbd": Score.null("no block of the latent turns or shifts with the object")}
+    positions = motions[:, None, 2:].expand(turns, n, 2).reshape(-1, 2)
+    return d_lsbd(
+        z.reshape(turns * n, -1),
+        motions[:, 1].repeat_interleave(n),
+        blocks=blocks,
+        frequencies={
+            b.name: b.frequency
+            for b in evidence.representation.blocks
+            if b.name in blocks and b.name != "position"
+        },
+        positions=positions if "position" in blocks else None,
+        objects=torch.arange(n).repeat(turns),
+        seed=evidence.seed,
+    )
+
+
+def _factors(evidence: Evidence) -> tuple[dict[str, Tensor], Tensor]:
+    """Known factors that vary, and the rows for which all of them mean something."""
+    rows, factors = torch.ones(len(evidence.images), dtype=torch.bool), {}
+    if isinstance(evidence.orders, dict) and evidence.poses is not None:
+        asymmetric = torch.tensor([evidence.orders[int(c)] == 1 for c in evidence.labels])
+        # the angle of an object that looks the same in several poses is no factor
+        several = len(evidence.labels[asymmetric].unique()) > 1
+        rows = asymmetric if several else rows
+        turning = bool(several)
+    else:
+        turning = True
+    if evidence.labels is not None and len(evidence.labels[rows].unique()) > 1:
+        factors["class"] = evidence.labels[rows]
+    if evidence.poses is not None:
+        poses = evidence.poses[rows]
+        if turning and poses[:, 1].std() > 0:
+            factors["angle"] = torch.stack([poses[:, 1].cos(), poses[:, 1].sin()], dim=1)
+        if poses[:, 2:].std() > 0:
+            factors["position"] = poses[:, 2:]
+    return factors, rows
+
+
+def _half(evidence: Evidence) -> np.ndarray:
+    """One half of the images, or of their sources, by seed."""
+    n = len(evidence.images)
+    source = (
+        np.arange(n)
+        if evidence.groups is None
+        else np.unique(evidence.groups, return_inverse=True)[1]
+    )
+    chosen = np.random.default_rng(evidence.seed).permutation(source.max() + 1)
+    return (chosen < (source.max() + 1) / 2)[source]
+
+
+def _scored_truth(evidence: Evidence, fit: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """True poses in the model's frame and angle errors in degrees, of the rows that fitted no gauge."""
+    labels = np.zeros(len(fit), int) if evidence.labels is None else evidence.labels.numpy()
+    rows = np.flatnonzero(~fit & np.isin(labels, labels[fit]))
+    gauges = fit_gauge(evidence.pose[fit], evidence.poses[fit], labels[fit], evidence.orders)
+    truth = apply_gauge(evidence.poses[rows], gauges, labels[rows])
+    angle, _ = gauge_residuals(evidence.pose[rows], evidence.poses[rows], gauges, labels[rows])
+    return truth, np.degrees(np.abs(angle[np.isfinite(angle)])), rows
+
+
+def _decoded(evidence: Evidence, z: Tensor) -> Tensor:
+    """Images of latents, in [0, 1]."""
+    parts = z.to(evidence.device).split(BATCH)
+    return torch.cat([evidence.vae.decode(part).cpu() for part in parts]).clamp(0, 1)
+
+
+def _first(values: Any, n: int) -> Any:
+    return None if values is None else values[:n]
+
+
+def _rows(values: Any, rows: Any) -> Any:
+    return None if values is None else values[rows]
