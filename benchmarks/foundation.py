@@ -216,7 +216,7 @@ def equivariance(vae, data) -> dict[str, float]:
     """Errors in per cent, decibels and nats of a trained model."""
     import torch
 
-    from eqvae.metrics.equivariance import (
+    from eqvae.metrics.equivariance.errors import (
         angle_sweep,
         decibels,
         decoder_errors,

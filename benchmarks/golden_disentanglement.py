@@ -1,19 +1,19 @@
 """Scores of MIG, SAP, modularity and DCI that public implementations gave, and what ours give.
 
-The codes are those of `eqvae.metrics.reference_codes`. The random basis of the stated `mix` values is not
-recorded, and the scores of a random mix depend on it a lot (standard deviation 0.06 of MIG over draws), so
-those rows have wide tolerances.
+The codes are `eqvae.metrics.reference_codes`. The random basis of the stated `mix` values is not recorded, so
+the scores of a random mix depend on it a lot (standard deviation 0.06 of MIG over draws), so those rows have
+wide tolerances.
 """
 
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 
-from eqvae.metrics.dci import dci, disentanglement_completeness, tree_importance
-from eqvae.metrics.information import histogram_bins, table_information
-from eqvae.metrics.mig import mig
-from eqvae.metrics.modularity import modularity
-from eqvae.metrics.reference_codes import reference_codes
-from eqvae.metrics.sap import sap
+from eqvae.metrics.disentanglement.dci import dci, disentanglement_completeness, tree_importance
+from eqvae.metrics.disentanglement.information import histogram_bins, table_information
+from eqvae.metrics.disentanglement.mig import mig
+from eqvae.metrics.disentanglement.modularity import modularity
+from eqvae.metrics.disentanglement.reference_codes import reference_codes
+from eqvae.metrics.disentanglement.sap import sap
 
 Check = tuple[str, float, float, float]
 

@@ -5,11 +5,11 @@ A stated value from random codes comes with the spread that its unknown random n
 
 import numpy as np
 
-from eqvae.metrics.irs import interventional_robustness
-from eqvae.metrics.lsbd import d_lsbd
-from eqvae.metrics.lsbd_reference import d_lsbd_reference
-from eqvae.metrics.reference_codes import reference_codes
-from eqvae.metrics.votes import beta_vae_score, factor_vae_score
+from eqvae.metrics.disentanglement.irs import interventional_robustness
+from eqvae.metrics.disentanglement.lsbd import d_lsbd
+from eqvae.metrics.disentanglement.lsbd_reference import d_lsbd_reference
+from eqvae.metrics.disentanglement.reference_codes import reference_codes
+from eqvae.metrics.disentanglement.votes import beta_vae_score, factor_vae_score
 
 Check = tuple[str, float, float, float]  # name, measured, stated, tolerance
 

@@ -1,4 +1,4 @@
-"""Train the feature network "posed" of eqvae.metrics.features: one command, one core, under 4 minutes.
+"""Train the feature network "posed" of eqvae.metrics.generation: one command, one core, under 4 minutes.
 
     python benchmarks/train_features.py
 
@@ -8,8 +8,8 @@ the rectified features predicts class, (cos k angle, sin k angle) for an object 
 object size, noise and blur. The heads are thrown away. Held out: 1,000 digits and
 1,000 sprites of other seeds, undamaged.
 
-Writes eqvae/metrics/weights/posed.pt and prints its checksum, which goes into features.py. Training on
-other hardware gives other last digits, and other scores: a new file is a new network and needs a new name.
+Writes eqvae/metrics/generation/weights/posed.pt and prints its checksum, for features.py. Training
+on other hardware gives other last digits, and other scores: a new file is a new network and needs a new name.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from eqvae.data.images import ImageSet
 from eqvae.data.sources import MNIST5k, Sprites
-from eqvae.metrics.features import WEIGHTS, FeatureNetwork
+from eqvae.metrics.generation.features import WEIGHTS, FeatureNetwork
 from eqvae.symmetry.actions import act_on_image
 from eqvae.symmetry.motions import motion
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from eqvae.domains.grid import pixel_coordinates
-from eqvae.metrics.equivariance import latent_error
+from eqvae.metrics.equivariance.errors import latent_error
 from eqvae.symmetry.motions import apply, linear_part, motion
 
 __all__ = [

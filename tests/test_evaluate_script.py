@@ -36,44 +36,89 @@ def test_help_names_every_option(evaluate, capsys):
     for arguments in ([], ["--help"], ["-h"]):
         evaluate(*arguments)
         said = capsys.readouterr().out
-        for option in ("ckpt=", "data=", "num_images=", "seed=", "out="):
+        for option in ("ckpt=", "data=", "preset=", "suites=", "seed=", "out=", "wandb="):
             assert option in said
+
+
+QUICK = "suites=likelihood,clustering"
 
 
 def test_results_are_written_beside_the_run(evaluate, tiny_run, capsys):
     trained = (tiny_run / "metrics.json").read_text()
-    evaluate(f"ckpt={tiny_run}", "num_images=2")
+    evaluate(f"ckpt={tiny_run}", "suites=likelihood,pose,clustering")
     out = tiny_run / "evaluation"
-    assert {p.relative_to(out).as_posix() for p in out.rglob("*")} == {
-        "metrics.json",
-        "config.yaml",
-        "pictures",
-        *(f"pictures/{n}.png" for n in ("reconstructions", "samples", "orbit", "equivariance")),
+    assert {p.name for p in out.iterdir()} == {
+        *("metrics.json", "metrics.csv", "config.yaml", "pictures", "report.html")
     }
-    metrics = json.loads((out / "metrics.json").read_text())
-    assert metrics["test/equivariance/decoder/quarter_turn"] < 1e-5
-    expected = {"test/elbo", "test/kl/psi1", "test/squared_error", "test/equivariance/floor/shift"}
-    assert expected <= set(metrics)
+    scores = json.loads((out / "metrics.json").read_text())
+    expected = {"likelihood/elbo", "likelihood/kl/psi1", "pose/consistency/shift_median"}
+    assert expected <= set(scores)
+    assert {"value", "floor", "ceiling", "interval", "n", "better"} <= set(
+        scores["likelihood/elbo"]
+    )
+    assert (out / "pictures" / "likelihood_kl_by_irrep_block.png").is_file()
     assert (tiny_run / "metrics.json").read_text() == trained
     config = OmegaConf.load(out / "config.yaml")
-    assert config.ckpt == str(tiny_run)
+    assert config.ckpt == str(tiny_run) and config.preset == "fast"
     assert config.data == OmegaConf.load(tiny_run / "config.yaml").data
-    assert "equivariance/encoder/rotation" in capsys.readouterr().out
+    said = capsys.readouterr()
+    assert "ELBO" in said.out and "report.html" in said.out
+    assert "smoke: pose, " in said.err
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert "eqvae report: smoke" in page and 'id="likelihood"' in page
+
+
+def test_several_runs_share_one_report(evaluate, tiny_run, tmp_path):
+    last = tiny_run / "checkpoints" / "last.ckpt"
+    evaluate(f"ckpt={tiny_run}", f"ckpt={last}", QUICK, f"out={tmp_path / 'both'}")
+    for name in ("smoke-1", "smoke-2"):
+        assert (tmp_path / "both" / name / "metrics.json").is_file()
+    page = (tmp_path / "both" / "report.html").read_text(encoding="utf-8")
+    assert "2 runs side by side" in page and "<th>smoke-2</th>" in page
+    table = (tmp_path / "both" / "metrics.csv").read_text().splitlines()
+    assert sum(line.startswith("smoke-2,likelihood/elbo,") for line in table) == 1
 
 
 def test_other_poses_data_and_folders(evaluate, tiny_run, tmp_path):
     checkpoint = tiny_run / "checkpoints" / "last.ckpt"
-    evaluate(f"ckpt={checkpoint}", "data/pose=upright", "num_images=1", f"out={tmp_path / 'a'}")
+    evaluate(f"ckpt={checkpoint}", "data/pose=upright", QUICK, f"out={tmp_path / 'a'}")
     pose = OmegaConf.load(tmp_path / "a" / "config.yaml").data.pose
     assert pose._target_ == "eqvae.data.Upright" and pose["size"] == 33  # the run's own size
     other = ["data=sprites", "data.num_images=60", "data.size=21", "data.radius=[4.0,6.0]"]
     other += ["data.pose.size=33"]
-    evaluate(f"ckpt={tiny_run}", *other, "num_images=1", f"out={tmp_path / 'b'}")
+    evaluate(f"ckpt={tiny_run}", *other, QUICK, f"out={tmp_path / 'b'}")
     assert OmegaConf.load(tmp_path / "b" / "config.yaml").data.num_images == 60
-    evaluate(f"ckpt={tiny_run}", "data.num_images=60", "num_images=1", f"out={tmp_path / 'c'}")
-    a, b, c = (json.loads((tmp_path / n / "metrics.json").read_text())["test/elbo"] for n in "abc")
+    evaluate(f"ckpt={tiny_run}", "data.num_images=60", QUICK, f"out={tmp_path / 'c'}")
+    read = [json.loads((tmp_path / n / "metrics.json").read_text()) for n in "abc"]
+    a, b, c = (scores["likelihood/elbo"]["value"] for scores in read)
     assert a != b != c
     assert not (tiny_run / "evaluation").exists()
+
+
+def test_numbers_go_to_the_runs_own_weights_and_biases_run(evaluate, tiny_run, monkeypatch):
+    import wandb
+
+    (tiny_run / "wandb").mkdir(exist_ok=True)
+    (tiny_run / "wandb" / "run_id").write_text("abcd1234")
+    config = OmegaConf.load(tiny_run / "config.yaml")
+    config.logger.mode = "offline"
+    OmegaConf.save(config, tiny_run / "config.yaml")
+    summaries, init = {}, wandb.init
+
+    def recorded(**how):
+        run = init(**how)
+        finish = run.finish
+        run.finish = lambda: summaries.update({run.id: dict(run.summary)}) or finish()
+        return run
+
+    monkeypatch.setattr(wandb, "init", recorded)
+    evaluate(f"ckpt={tiny_run}", "suites=clustering", "wandb=false")
+    assert not summaries
+    evaluate(f"ckpt={tiny_run}", "suites=clustering")
+    assert list(summaries) == ["abcd1234"]
+    logged = summaries["abcd1234"]["test/clustering/gaussian_mixture/accuracy"]
+    stored = json.loads((tiny_run / "evaluation" / "metrics.json").read_text())
+    assert logged == stored["clustering/gaussian_mixture/accuracy"]["value"]
 
 
 @pytest.mark.parametrize(
@@ -84,15 +129,16 @@ def test_other_poses_data_and_folders(evaluate, tiny_run, tmp_path):
             "'nun_images=3' is not an option: give KEY=VALUE with ckpt",
         ),
         (["ckpt={run}", "fast"], "'fast' is not an option"),
-        (["num_images=3"], "ckpt must name a run folder or a checkpoint"),
+        (["seed=3"], "ckpt must name a run folder or a checkpoint"),
         (
             ["ckpt={run}/nowhere"],
             "path must be a checkpoint or a run folder; .*nowhere does not exist",
         ),
         (["ckpt={run}/pictures"], "holds no .ckpt"),
         (["ckpt={run}/metrics.json"], "metrics.json can't be read as a checkpoint"),
-        (["ckpt={run}", "num_images=0"], "num_images must be a whole number >= 1; got '0'"),
-        (["ckpt={run}", "num_images=many"], "num_images must be a whole number >= 1; got 'many'"),
+        (["ckpt={run}", "preset=slow"], "preset must be one of fast, full, dlib; got 'slow'"),
+        (["ckpt={run}", "suites=pose,speed"], "suites must be names out of .*; got 'speed'"),
+        (["ckpt={run}", "wandb=maybe"], "wandb must be one of true, false; got 'maybe'"),
         (["ckpt={run}", "seed=-1"], "seed must be a whole number >= 0; got '-1'"),
         (
             ["ckpt={run}", "data.pose.size=41"],
@@ -146,7 +192,7 @@ def test_debugging_shows_the_traceback(evaluate, monkeypatch):
 def test_it_runs_as_a_command(tiny_run, tmp_path):
     environment = os.environ | {"PYTHONPATH": str(CONFIG_DIR.parent), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, str(SCRIPT), f"ckpt={tiny_run}", "num_images=many"],
+        [sys.executable, str(SCRIPT), f"ckpt={tiny_run}", "preset=slow"],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
@@ -154,5 +200,5 @@ def test_it_runs_as_a_command(tiny_run, tmp_path):
         timeout=120,
     )
     assert done.returncode == 2
-    assert done.stderr == "error: num_images must be a whole number >= 1; got 'many'.\n"
+    assert done.stderr == "error: preset must be one of fast, full, dlib; got 'slow'.\n"
     assert not list(Path(tmp_path).glob("*.json"))

@@ -74,7 +74,7 @@ def leak_figure(scores: Mapping[str, Score]) -> Figure:
     axes.set_yticks(rows, [name.replace("/", ", ") for name in names])
     axes.invert_yaxis()
     axes.set(xlabel="held-out R\u00b2 (0: nothing leaks)", title="Pose predicted from content")
-    axes.set_xlim(min(-0.05, *values, *floors), max(1.0, *values))
+    axes.set_xlim(min([-0.05, *values, *floors]), max([1.0, *values]))
     axes.legend(frameon=False)
     return figure
 

@@ -28,23 +28,26 @@ from torch import Tensor
 from eqvae.analysis import figures
 from eqvae.analysis.evidence import BATCH, Evidence
 from eqvae.analysis.pictures import orbit_picture, reconstruction_picture, sample_picture
-from eqvae.metrics.audit import SymmetryAudit
-from eqvae.metrics.calibration import angle_calibration, position_calibration
-from eqvae.metrics.clustering import cluster
-from eqvae.metrics.clustering import clustering as clustering_over_seeds
-from eqvae.metrics.content import cluster_change, content_invariance, pose_leak
-from eqvae.metrics.disentanglement import disentanglement as disentanglement_scores
-from eqvae.metrics.gauge import apply_gauge, fit_gauge, gauge_residuals
-from eqvae.metrics.generation import distance_by_orientation, generation_scores
-from eqvae.metrics.importance import BoundEstimate, estimate_bound, importance_weighted_bound
-from eqvae.metrics.likelihood import active_units, bits_per_dim, elbo_terms
-from eqvae.metrics.lsbd import d_lsbd
-from eqvae.metrics.pose import pose_errors
-from eqvae.metrics.pose_consistency import pose_consistency
-from eqvae.metrics.probes import effective_rank, probe_accuracy
-from eqvae.metrics.reconstruction import reconstruction_scores
+from eqvae.metrics.clustering import cluster, content_clustering
+from eqvae.metrics.content.invariance import cluster_change, content_invariance, pose_leak
+from eqvae.metrics.content.probes import effective_rank, probe_accuracy
+from eqvae.metrics.disentanglement.lsbd import d_lsbd
+from eqvae.metrics.disentanglement.suite import disentanglement_scores
+from eqvae.metrics.equivariance.audit import SymmetryAudit
+from eqvae.metrics.generation.reconstruction import reconstruction_scores
+from eqvae.metrics.generation.samples import distance_by_orientation, generation_scores
+from eqvae.metrics.likelihood.elbo import active_units, bits_per_dim, elbo_terms
+from eqvae.metrics.likelihood.importance import (
+    BoundEstimate,
+    estimate_bound,
+    importance_weighted_bound,
+)
+from eqvae.metrics.pose.calibration import angle_calibration, position_calibration
+from eqvae.metrics.pose.consistency import pose_consistency
+from eqvae.metrics.pose.error import gauge_split, pose_errors
+from eqvae.metrics.pose.gauge import apply_gauge, fit_gauge, gauge_residuals
+from eqvae.metrics.pose.symmetry_order import symmetry_order_accuracy
 from eqvae.metrics.score import Score
-from eqvae.metrics.symmetry_order import symmetry_order_accuracy
 from eqvae.pose.frame import angle_log_density
 from eqvae.symmetry.actions import act_on_image
 from eqvae.symmetry.motions import motion
@@ -152,11 +155,12 @@ def pose(evidence: Evidence) -> Findings:
         unknown = "the true poses are not known"
         return Findings(scores | {"error": Score.null(unknown), "calibration": Score.null(unknown)})
     how = {"classes": labels, "orders": orders, "groups": groups, "seed": seed}
-    # the gauge is fitted on one half of the images (or sources) and everything is scored on the other
-    fit = _half(evidence)
-    errors = pose_errors(evidence.pose, evidence.poses, fit=fit, **how)
+    errors = pose_errors(evidence.pose, evidence.poses, **how)
     scores |= {f"error/{name}": score for name, score in errors.items()}
-    truth, angles, scored = _scored_truth(evidence, fit)
+    truth, angles, scored = _scored_truth(evidence)
+    if len(scored) == 0:
+        reason = "no class has two images, one to fit the gauge and one to score"
+        return Findings(scores | {"calibration": Score.null(reason)})
     log_density = angle_log_density(evidence.encoding.posterior, evidence.frame)[scored]
     here = {"groups": _rows(groups, scored), "seed": seed}
     calibrated = angle_calibration(
@@ -228,7 +232,7 @@ def clustering(evidence: Evidence) -> Findings:
     if evidence.labels is None or len(np.unique(evidence.labels)) < 2:
         return Findings({"accuracy": Score.null("the data have no labels of two classes")})
     labels, seed = evidence.labels.numpy(), evidence.seed
-    scores = clustering_over_seeds(
+    scores = content_clustering(
         evidence.content, labels, groups=evidence.groups, preset=evidence.effort, seed=seed
     )
     clusters = cluster(evidence.content, len(np.unique(labels)), seed=seed)
@@ -339,25 +343,19 @@ def _factors(evidence: Evidence) -> tuple[dict[str, Tensor], Tensor]:
     return factors, rows
 
 
-def _half(evidence: Evidence) -> np.ndarray:
-    """One half of the images, or of their sources, by seed."""
-    n = len(evidence.images)
-    source = (
-        np.arange(n)
-        if evidence.groups is None
-        else np.unique(evidence.groups, return_inverse=True)[1]
-    )
-    chosen = np.random.default_rng(evidence.seed).permutation(source.max() + 1)
-    return (chosen < (source.max() + 1) / 2)[source]
-
-
-def _scored_truth(evidence: Evidence, fit: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """True poses in the model's frame and angle errors in degrees, of the rows that fitted no gauge."""
-    labels = np.zeros(len(fit), int) if evidence.labels is None else evidence.labels.numpy()
-    rows = np.flatnonzero(~fit & np.isin(labels, labels[fit]))
-    gauges = fit_gauge(evidence.pose[fit], evidence.poses[fit], labels[fit], evidence.orders)
-    truth = apply_gauge(evidence.poses[rows], gauges, labels[rows])
-    angle, _ = gauge_residuals(evidence.pose[rows], evidence.poses[rows], gauges, labels[rows])
+def _scored_truth(evidence: Evidence) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """True poses in the model's frame, angle errors in degrees, and which rows: those that fit no gauge."""
+    n, orders = len(evidence.images), evidence.orders
+    labels = np.zeros(n, int) if evidence.labels is None else evidence.labels.numpy()
+    groups = np.arange(n) if evidence.groups is None else evidence.groups.numpy()
+    fit, rest = gauge_split(labels, groups, seed=evidence.seed)
+    rows = np.flatnonzero(rest)
+    if len(rows) == 0:
+        return np.empty((0, 4)), np.empty(0), rows
+    pose, poses = evidence.pose, evidence.poses
+    gauges = fit_gauge(pose[fit], poses[fit], labels[fit], orders)
+    angle, _ = gauge_residuals(pose[rows], poses[rows], gauges, labels[rows])
+    truth = apply_gauge(poses[rows], gauges, labels[rows])
     return truth, np.degrees(np.abs(angle[np.isfinite(angle)])), rows
 
 

@@ -179,7 +179,7 @@ def cluster(
         return mixture.fit_predict(codes)
 
 
-def clustering(
+def content_clustering(
     content: ArrayLike,
     labels: ArrayLike,
     num_clusters: int | None = None,

@@ -10,8 +10,8 @@ from eqvae.metrics.clustering import (
     METHODS,
     HungarianAccuracy,
     cluster,
-    clustering,
     clustering_scores,
+    content_clustering,
     matched_accuracy,
     purity,
 )
@@ -151,7 +151,7 @@ def test_clustering_averages_over_seeds_and_never_takes_the_best():
     generator = np.random.default_rng(3)
     labels = generator.integers(6, size=300)
     content = 1.2 * generator.normal(size=(6, 3))[labels] + 0.5 * generator.normal(size=(300, 3))
-    scores = clustering(content, labels, methods=("kmeans",), num_seeds=5)
+    scores = content_clustering(content, labels, methods=("kmeans",), num_seeds=5)
     single = [
         clustering_scores(cluster(content, 6, "kmeans", seed=s), labels, preset="fast")["ari"].value
         for s in range(5)
@@ -161,14 +161,14 @@ def test_clustering_averages_over_seeds_and_never_takes_the_best():
     assert score.std == pytest.approx(np.std(single, ddof=1)) and score.std > 0
     low, high = score.interval
     assert low < score.value < high and score.n == 300
-    again = clustering(content, labels, methods=("kmeans",), num_seeds=5)
+    again = content_clustering(content, labels, methods=("kmeans",), num_seeds=5)
     assert again == scores
 
 
 def test_content_without_classes_reads_the_floor(blobs):
     content, labels = blobs
     shuffled = np.random.default_rng(0).permutation(labels)
-    for name, score in clustering(content, shuffled, num_seeds=2).items():
+    for name, score in content_clustering(content, shuffled, num_seeds=2).items():
         assert abs(score.value - score.floor) < 0.1, name
 
 
@@ -187,13 +187,13 @@ def test_torchmetrics_class_gives_the_same_number(noisy):
 
 def test_what_the_data_do_not_allow_is_null_with_its_reason(blobs):
     content, labels = blobs
-    few = clustering(content[:4], np.array([0, 1, 0, 1]), num_clusters=5)
+    few = content_clustering(content[:4], np.array([0, 1, 0, 1]), num_clusters=5)
     assert "4 samples are fewer than 5 clusters" in few["kmeans/ari"].reason
-    constant = clustering(np.ones((30, 3)), np.arange(30) % 2)
+    constant = content_clustering(np.ones((30, 3)), np.arange(30) % 2)
     assert all("constant" in score.reason for score in constant.values())
-    repeated = clustering(np.repeat(np.eye(2), 15, axis=0), np.arange(30) % 3)
+    repeated = content_clustering(np.repeat(np.eye(2), 15, axis=0), np.arange(30) % 3)
     assert "2 distinct rows" in repeated["gaussian_mixture/nmi"].reason
-    one = clustering(content, np.zeros(240, int), num_clusters=3, methods=("kmeans",))
+    one = content_clustering(content, np.zeros(240, int), num_clusters=3, methods=("kmeans",))
     assert {score.reason for score in one.values()} == {"there is only one class"}
     with pytest.raises(ValueError, match="fewer than 5 clusters. Ask for fewer"):
         cluster(content[:4], 5)
@@ -202,11 +202,11 @@ def test_what_the_data_do_not_allow_is_null_with_its_reason(blobs):
 def test_mistakes_are_errors(blobs):
     content, labels = blobs
     with pytest.raises(ValueError, match="content must be finite; 1 of 960"):
-        clustering(np.where(np.arange(960).reshape(240, 4) == 8, np.nan, content), labels)
+        content_clustering(np.where(np.arange(960).reshape(240, 4) == 8, np.nan, content), labels)
     with pytest.raises(ValueError, match="content 240, labels 239"):
-        clustering(content, labels[1:])
+        content_clustering(content, labels[1:])
     with pytest.raises(ValueError, match="labels must be known; 240 of 240 are negative"):
-        clustering(content, labels - 5)
+        content_clustering(content, labels - 5)
     with pytest.raises(ValueError, match="method must be one of .*; got 'ward'"):
         cluster(content, 3, "ward")
     with pytest.raises(ValueError, match="preset must be one of fast, full; got 'dlib'"):

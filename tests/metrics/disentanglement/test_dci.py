@@ -1,0 +1,74 @@
+"""DCI: exact values of the formula, the dead code, and blocks in any basis."""
+
+import numpy as np
+import pytest
+from sklearn.ensemble import RandomForestClassifier
+
+from eqvae.metrics.disentanglement.dci import block_dci, dci, disentanglement_completeness
+from eqvae.metrics.disentanglement.reference_codes import reference_codes
+
+DIAGONAL = np.diag([5.0, 1, 2, 3, 4])
+LESS = 1 - np.log(2) / np.log(10)
+
+
+@pytest.mark.parametrize(
+    ("importance", "expected"),
+    [
+        (DIAGONAL, (1, 1)),
+        (np.hstack([DIAGONAL, DIAGONAL]), (LESS, 1)),  # one code, two factors
+        (np.vstack([DIAGONAL, DIAGONAL]), (1, LESS)),
+        (np.zeros((10, 10)), (0, 0)),
+        ([[1, 0], [0, 1], [0, 0]], (1, 1)),
+        ([[0, 0], [1, 0], [0, 1]], (1, 1)),  # the public mistake: a loop that ends at a dead code
+    ],
+)
+def test_formula(importance, expected) -> None:
+    assert disentanglement_completeness(importance) == pytest.approx(expected, abs=1e-12)
+
+
+def test_trees_find_the_axes() -> None:
+    reference = reference_codes("axis", n=900)
+    factors = {name: reference.factors[name] for name in ("shape", "scale")}
+    scores = dci(reference.codes, factors, train=600, test=300)  # boosted trees, as published
+    assert [float(score) for score in scores.values()] == pytest.approx([1, 1, 1], abs=0.01)
+    assert scores["disentanglement"].floor < 0.3 and scores["informativeness"].floor < 0.5
+
+
+def test_refits_give_an_interval() -> None:
+    reference = reference_codes("axis", n=600)
+    factors = {name: reference.factors[name] for name in ("shape", "scale")}
+    score = dci(reference.codes, factors, trees=RandomForestClassifier(5), refits=3)
+    low, high = score["disentanglement"].interval
+    assert low <= float(score["disentanglement"]) <= high
+
+
+def measured(name: str, scramble: bool = False) -> list[float]:
+    reference = reference_codes(name, n=1000)
+    codes = reference.codes.copy()
+    if scramble:
+        generator = np.random.default_rng(0)
+        for columns in reference.blocks.values():
+            codes[:, columns] = codes[:, columns] @ generator.normal(size=(len(columns),) * 2)
+    scores = block_dci(codes, reference.block_factors, blocks=reference.blocks)
+    return [float(score) for score in scores.values()]
+
+
+@pytest.mark.parametrize("name", ["se2", "se2_xy45", "se2_harmonic"])
+def test_perfect_blocks_in_any_basis(name: str) -> None:
+    perfect = measured(name)
+    assert perfect == pytest.approx([1, 1, 1], abs=0.03)
+    assert measured(name, scramble=True) == pytest.approx(perfect, abs=1e-6)
+
+
+def test_a_mix_across_blocks_drops_and_noise_is_nothing() -> None:
+    d, c, _ = measured("mix")
+    assert d < 0.25 and c < 0.25
+    d, c, i = measured("noise")
+    assert (d, c) == (0, 0) and i < 0.2
+
+
+def test_null() -> None:
+    labels = {"v": np.arange(60) % 2}
+    assert block_dci(np.ones((60, 2)), labels)["completeness"].reason == "all codes are constant"
+    few = dci(np.eye(8), {"v": np.arange(8)})["disentanglement"]
+    assert few.reason == "8 samples are too few to fit and test on"
