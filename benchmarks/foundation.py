@@ -151,11 +151,28 @@ def throughput(threads: int, batch_size: int = 128, size: int = 50) -> dict:
     return rates
 
 
+def likelihood_metrics(vae, batches, seed: int = 0) -> dict[str, float]:
+    """Means over all images of the ELBO's terms, one posterior draw each."""
+    import torch
+
+    from eqvae.losses.elbo import elbo_terms
+
+    totals: dict[str, float] = {}
+    count = 0
+    torch.manual_seed(seed)
+    with torch.no_grad():
+        for batch in batches:
+            x = batch["image"]
+            for name, value in elbo_terms(x, vae(x), vae.likelihood).items():
+                totals[name] = totals.get(name, 0.0) + value.item() * len(x)
+            count += len(x)
+    return {f"test/{name}": total / count for name, total in totals.items()}
+
+
 def run_cell(family: str, posing: str, seed: int, epochs: int, folder: Path) -> None:
     """Train and score one cell; write its numbers as JSON."""
     import torch
 
-    from eqvae.analysis.evaluation import likelihood_metrics
     from eqvae.config import build, compose
     from eqvae.training.checkpoint import load_vae
     from eqvae.training.run import prepare, train

@@ -235,7 +235,7 @@ def clustering(evidence: Evidence) -> Findings:
     scores = content_clustering(
         evidence.content, labels, groups=evidence.groups, preset=evidence.effort, seed=seed
     )
-    clusters = cluster(evidence.content, len(np.unique(labels)), seed=seed)
+    clusters = cluster(evidence.content, len(np.unique(labels)), seed=seed, mixture_rows=5000)
     return Findings(scores, {"Classes and clusters": figures.confusion_figure(clusters, labels)})
 
 

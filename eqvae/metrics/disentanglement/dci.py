@@ -209,10 +209,7 @@ def block_dci(
     shuffled = truth[np.random.default_rng(seed).permutation(n)]
     owner = np.repeat(np.arange(len(targets)), [t.shape[1] for t in targets.values()])
     is_class = [known[name].dtype.kind == "i" for name in targets]
-    parts = _additive_fit(
-        points, np.concatenate([truth, shuffled], axis=1), truth.shape[1], fit, held
-    )
-    real, null = np.split(parts, 2, axis=2)
+    real, null = _additive_fits(points, [truth, shuffled], fit, held)
 
     chance = 3 * _importance(null, shuffled[held], owner).max() + 0.005
 
@@ -252,23 +249,33 @@ def _target(values: np.ndarray) -> np.ndarray:
     return whiten(values)
 
 
-def _additive_fit(
-    points: list[np.ndarray], outputs: np.ndarray, real: int, fit: np.ndarray, held: np.ndarray
-) -> np.ndarray:
-    """Parts f_b(z_b) of the held-out predictions, (M, B, outputs); the ridge suits the first `real`."""
+def _additive_fits(
+    points: list[np.ndarray], outputs: list[np.ndarray], fit: np.ndarray, held: np.ndarray
+) -> list[np.ndarray]:
+    """Parts f_b(z_b) of the held-out predictions, (M, B, outputs), each output set with its own best ridge.
+
+    Shuffled outputs fitted with the ridge of predictable ones would be fitted to the last noise, and their
+    importance, the cut, would lie above that of everything real.
+    """
     kernels = [_gaussian_kernel(z[fit], z[held]) for z in points]
     gram = sum(kernel[: len(fit)] for kernel in kernels)
-    mean = outputs[fit].mean(axis=0)
-    centred = outputs[fit] - mean
     inner = len(fit) * 4 // 5
+    means = [values[fit].mean(axis=0) for values in outputs]
+    centred = [values[fit] - mean for values, mean in zip(outputs, means, strict=True)]
+    columns = np.cumsum([values.shape[1] for values in outputs])[:-1]
+    together = np.concatenate(centred, axis=1)
     errors = []
     for ridge in RIDGES:
-        weights = _ridge(gram[:inner, :inner], centred[:inner, :real], ridge)
-        errors.append(np.square(gram[inner:, :inner] @ weights - centred[inner:, :real]).sum())
-    weights = _ridge(gram, centred, RIDGES[int(np.argmin(errors))])
-    parts = np.stack([kernel[len(fit) :] @ weights for kernel in kernels], axis=1)
-    parts[:, 0] += mean  # a constant does not change any importance
-    return parts
+        weights = _ridge(gram[:inner, :inner], together[:inner], ridge)
+        squared = np.square(gram[inner:, :inner] @ weights - together[inner:])
+        errors.append([part.sum() for part in np.split(squared, columns, axis=1)])
+    fits = []
+    for best, values, mean in zip(np.argmin(errors, axis=0), centred, means, strict=True):
+        weights = _ridge(gram, values, RIDGES[best])
+        parts = np.stack([kernel[len(fit) :] @ weights for kernel in kernels], axis=1)
+        parts[:, 0] += mean  # a constant does not change any importance
+        fits.append(parts)
+    return fits
 
 
 def _gaussian_kernel(train: np.ndarray, test: np.ndarray) -> np.ndarray:

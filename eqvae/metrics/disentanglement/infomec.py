@@ -75,7 +75,7 @@ def infomec(
         return Score(
             of(known.normalised()[active]),
             n=n,
-            floor=float(np.mean([of(null) for null in known.shuffled])),
+            floor=0.0,  # blocks that know all factors equally well; unrelated codes have no active block
             ceiling=1.0,
             interval=bootstrap(
                 lambda rows: of(known.normalised(rows)[active]),

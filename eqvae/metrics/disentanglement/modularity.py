@@ -104,7 +104,7 @@ def block_modularity(
         information: what `block_information` made of the same codes, to share its cost.
 
     Returns:
-        modularity; its floor is that of all blocks with shuffled factors.
+        modularity; 0 if every active block knows all factors equally well.
     """
     known = information or block_information(codes, factors, blocks=blocks, seed=seed)
     if len(known.factors) < 2:
@@ -118,7 +118,7 @@ def block_modularity(
         "modularity": Score(
             modularities(known.normalised()[active]).mean(),
             n=len(known.rows),
-            floor=float(np.mean([modularities(null).mean() for null in known.shuffled])),
+            floor=0.0,  # unrelated codes have no active block, and so no score
             ceiling=1.0,
             interval=bootstrap(
                 lambda rows: modularities(known.normalised(rows)[active]).mean(),
@@ -137,6 +137,7 @@ def explicitness(
     factors: Factors,
     *,
     blocks: Blocks | None = None,
+    bins: int = 20,
     train: int = 2000,
     test: int = 1000,
     groups: ArrayLike | None = None,
@@ -148,6 +149,7 @@ def explicitness(
         codes: (N, D); every block is whitened first.
         factors: see `class_factors` for how they become classes.
         blocks: columns by block; None makes every column a block.
+        bins: of continuous factors.
         train: rows to fit on.
         test: rows to score on.
         groups: source of each row; a source is never on both sides of the split.
@@ -158,9 +160,8 @@ def explicitness(
     parts = [whiten(codes[:, c]) for c in as_blocks(blocks, codes.shape[1]).values()]
     points = np.concatenate(parts, axis=1)
     fit, held = split_rows(len(codes), train, test, groups, seed)
-    labels = {
-        k: v for k, v in class_factors(factors, len(codes)).items() if v[fit].min() < v[fit].max()
-    }
+    classes = class_factors(factors, len(codes), bins)
+    labels = {k: v for k, v in classes.items() if v[fit].min() < v[fit].max()}
     if points.shape[1] == 0 or not labels or len(held) < 10:
         reason = "all codes are constant" if points.shape[1] == 0 else "too few samples or classes"
         return {"explicitness": Score.null(reason, **known)}

@@ -42,12 +42,14 @@ class _Effort:
     trees: int  # 0: gradient boosting, the public protocol
     refits: int
     votes: int
+    resamples: int  # of the intervals of histogram scores
+    bins: int  # of continuous factors, where a probe must predict them as classes
 
 
 EFFORTS = {
-    "fast": _Effort(1600, 2, 1500, 1000, 2000, 1000, 20, 3, 2000),
-    "full": _Effort(5000, 5, 4000, 4000, 10_000, 4000, 100, 5, 10_000),
-    "dlib": _Effort(5000, 5, 4000, 10_000, 10_000, 10_000, 0, 0, 10_000),
+    "fast": _Effort(1600, 2, 1500, 1000, 2000, 1000, 20, 3, 2000, 40, 10),
+    "full": _Effort(5000, 5, 4000, 4000, 10_000, 4000, 100, 5, 10_000, 100, 20),
+    "dlib": _Effort(5000, 5, 4000, 10_000, 10_000, 10_000, 0, 0, 10_000, 100, 20),
 }
 
 
@@ -89,7 +91,7 @@ def disentanglement_scores(
     measures = _legacy_measures(codes, factors, common, effort)
     if blocks is None:
         measures["legacy/explicitness"] = lambda: explicitness(
-            codes, factors, train=effort.probe_train, **common
+            codes, factors, train=effort.probe_train, bins=effort.bins, **common
         )
     else:
         as_blocks(blocks, codes.shape[1])
@@ -123,26 +125,29 @@ def _block_measures(codes, factors, blocks, common, effort) -> dict[str, Callabl
             codes, factors, blocks=blocks, train=effort.kernel_train, **common
         ),
         "sap": lambda: block_sap(codes, factors, blocks=blocks, **common),
-        "explicitness": lambda: explicitness(codes, factors, blocks=blocks, **rows, **common),
+        "explicitness": lambda: explicitness(
+            codes, factors, blocks=blocks, bins=effort.bins, **rows, **common
+        ),
         **_vote_measures(codes, factors, blocks, common["seed"], effort),
     }
 
 
 def _legacy_measures(codes, factors, common, effort) -> dict[str, Callable]:
     classes = class_factors(factors, len(codes))
+    coarse = class_factors(factors, len(codes), effort.bins)
     forest = RandomForestClassifier(effort.trees) if effort.trees else None
     rows = dict(train=effort.probe_train)
     measures = {
-        "mig": lambda: mig(codes, factors, **common),
-        "modularity": lambda: modularity(codes, factors, **common),
+        "mig": lambda: mig(codes, factors, resamples=effort.resamples, **common),
+        "modularity": lambda: modularity(codes, factors, resamples=effort.resamples, **common),
         "sap": lambda: sap(codes, factors, train=effort.machine_train, **common),
         "dci": lambda: dci(
             codes, factors, trees=forest, train=effort.tree_train, refits=effort.refits, **common
         ),
         "infomec": lambda: infomec(
             codes,
-            classes,
-            information=_information(codes, classes, None, common, effort),
+            coarse,
+            information=_information(codes, coarse, None, common, effort),
             **rows,
             **common,
         ),

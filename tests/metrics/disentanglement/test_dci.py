@@ -72,3 +72,17 @@ def test_null() -> None:
     assert block_dci(np.ones((60, 2)), labels)["completeness"].reason == "all codes are constant"
     few = dci(np.eye(8), {"v": np.arange(8)})["disentanglement"]
     assert few.reason == "8 samples are too few to fit and test on"
+
+
+def test_what_several_blocks_know_is_not_lost():
+    """The cut against noise once lay above every real importance when much was predictable."""
+    reference = reference_codes("se2", n=500)
+    generator = np.random.default_rng(0)
+    again = reference.codes[:, :1].copy()
+    reference.codes[:, 0] += 0.3 * generator.normal(size=500)
+    again += 0.3 * generator.normal(size=(500, 1))
+    codes = np.concatenate([reference.codes, again, generator.normal(size=(500, 12))], axis=1)
+    blocks = {**reference.blocks, "again": [6], "noise": range(7, 19)}
+    scores = block_dci(codes, reference.block_factors, blocks=blocks)
+    assert scores["disentanglement"].value > 0.95
+    assert 0.6 < scores["completeness"].value < 0.99  # shape is in two blocks
