@@ -20,7 +20,7 @@ from eqvae.metrics.score import Score
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
 HEADLINES = {
     "likelihood/elbo": "ELBO",
-    "equivariance/encoder/scenes/rotation": "encoder error under rotation",
+    "equivariance/scenes/encoder/rotation": "encoder error under rotation",
     "equivariance/decoder/rotation": "decoder error under rotation",
     "pose/error/angle_median": "pose error, median",
     "pose/consistency/angle_median": "pose consistency, median",
@@ -41,6 +41,10 @@ class Row:
     @property
     def known(self) -> list[Score]:
         return [s for s in self.scores if s is not None]
+
+    @property
+    def layer(self) -> bool:
+        return self.name.startswith("layers/")
 
     @property
     def legacy(self) -> bool:
@@ -102,7 +106,7 @@ def render(evaluations: Sequence[Evaluation], title: str = "Evaluation") -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "bar": bar, "picture": picture}
+    environment.filters |= {"number": number, "bar": bar, "picture": picture, "wide": wide}
     suites = list(dict.fromkeys(name for e in evaluations for name in e.suites))
     pages = explanations()
     used = {s.page for e in evaluations for s in e.scores.values()}
@@ -157,6 +161,15 @@ def picture(figure: Any) -> str:
     else:
         figure.save(buffer, format="PNG")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def wide(figure: Any) -> bool:
+    """Whether a figure needs the whole width of the page to be read."""
+    if hasattr(figure, "get_size_inches"):
+        width, height = figure.get_size_inches()
+    else:
+        width, height = figure.size
+    return width > 900 and width > 1.2 * height if width > 50 else width > 1.9 * height
 
 
 @cache

@@ -127,11 +127,12 @@ def equivariance(evidence: Evidence) -> Findings:
     found = audit.run(x, scenes=scenes, preset=preset, seed=evidence.seed)
     shown = {
         "Equivariance error at every angle": found.polar_figure(),
-        "Orbit of one image": orbit_picture(evidence.vae, x[:1]),
+        "Orbit of one image": orbit_picture(evidence.vae, evidence.images[_asymmetric(evidence)]),
     }
     if found.layers:
         shown["Equivariance error of the layers"] = found.layer_figure()
-    return Findings(found.scores | found.layer_scores, shown)
+    ordered = dict(sorted(found.scores.items(), key=lambda item: item[0].count("/")))
+    return Findings(ordered | found.layer_scores, shown)
 
 
 def pose(evidence: Evidence) -> Findings:
@@ -182,7 +183,7 @@ def pose(evidence: Evidence) -> Findings:
         scores |= {f"symmetry_order/{name}": score for name, score in found.items()}
     shown = {"Credible sets of the pose": figures.coverage_figure(points)}
     if len(angles):
-        floor = errors["angle_mean"].floor or 90.0
+        floor = errors["angle_median"].floor or 90.0
         shown["Pose against the truth"] = figures.angle_error_figure(angles, floor)
     return Findings(scores, shown)
 
@@ -357,6 +358,15 @@ def _scored_truth(evidence: Evidence) -> tuple[np.ndarray, np.ndarray, np.ndarra
     angle, _ = gauge_residuals(pose[rows], poses[rows], gauges, labels[rows])
     truth = apply_gauge(poses[rows], gauges, labels[rows])
     return truth, np.degrees(np.abs(angle[np.isfinite(angle)])), rows
+
+
+def _asymmetric(evidence: Evidence) -> slice:
+    """The first image whose orbit can be seen, as a slice of one."""
+    first = 0
+    if isinstance(evidence.orders, dict):
+        orders = [evidence.orders[int(c)] for c in evidence.labels]
+        first = orders.index(1) if 1 in orders else 0
+    return slice(first, first + 1)
 
 
 def _decoded(evidence: Evidence, z: Tensor) -> Tensor:

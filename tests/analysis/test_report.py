@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from eqvae.analysis.evaluation import Evaluation
-from eqvae.analysis.report import Row, bar, explanations, number, render, slug, write_report
+from eqvae.analysis.report import Row, bar, explanations, number, render, slug, wide, write_report
 from eqvae.analysis.suites import Findings
 from eqvae.metrics.score import Score
 
@@ -133,6 +133,13 @@ def test_legacy_scores_are_folded_away():
     text = render([run("one", mig=Score(0.5, legacy=True), error=ERROR)])
     assert "Legacy scores, for comparison with the literature (1)" in text
     assert "<details>" not in render([run("one", error=ERROR)])
+
+
+def test_layers_are_folded_away_and_wide_figures_take_the_width():
+    page = render([Evaluation("one", suites={"e": Findings({"layers/a/shift": ERROR})})])
+    assert "Layer by layer (1)" in page
+    assert wide(Image.new("L", (1000, 500))) and not wide(Image.new("L", (500, 500)))
+    assert wide(Figure(figsize=(9, 3))) and not wide(Figure(figsize=(6, 3.7)))
 
 
 def test_the_page_is_written_and_needs_a_run(tmp_path):
