@@ -174,6 +174,7 @@ def _evaluate(subjects: list[Subject], options: dict[str, Any], out: Path) -> li
     from eqvae.analysis.evaluation import evaluate, log_evaluation, write_scores
     from eqvae.analysis.evidence import Evidence
     from eqvae.analysis.report import write_report
+    from eqvae.analysis.suites import agreement
 
     console = Console(stderr=True, highlight=False)
 
@@ -181,7 +182,7 @@ def _evaluate(subjects: list[Subject], options: dict[str, Any], out: Path) -> li
         hidden = not console.is_terminal
         yield from track(steps, description=what, console=console, transient=True, disable=hidden)
 
-    done = []
+    done, all_evidence = [], []
     for subject in subjects:
         how = {"preset": options["preset"], "seed": options["seed"], "watch": watch}
         evidence = Evidence.of(subject.vae, subject.data, **how)
@@ -197,8 +198,12 @@ def _evaluate(subjects: list[Subject], options: dict[str, Any], out: Path) -> li
         )
         evaluation.about["evaluated in"] = f"{sum(evaluation.seconds.values()):.0f} s"
         done.append(evaluation)
+        all_evidence.append(evidence)
         if options["wandb"] == "true":
             log_evaluation(subject.folder, evaluation)
+    agreed = agreement(all_evidence)
+    for evaluation in done if agreed else ():
+        evaluation.suites["agreement"] = agreed
     write_scores(done, out)
     title = done[0].name if len(done) == 1 else f"{len(done)} runs side by side"
     write_report(done, out / "report.html", f"eqvae report: {title}")

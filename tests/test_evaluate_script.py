@@ -77,6 +77,7 @@ def test_several_runs_share_one_report(evaluate, tiny_run, tmp_path):
     assert "2 runs side by side" in page and "<th>smoke-2</th>" in page
     table = (tmp_path / "both" / "metrics.csv").read_text().splitlines()
     assert sum(line.startswith("smoke-2,likelihood/elbo,") for line in table) == 1
+    assert any(line.startswith("smoke-1,agreement/agreement,") for line in table)
 
 
 def test_other_poses_data_and_folders(evaluate, tiny_run, tmp_path):

@@ -11,12 +11,15 @@
     clustering         labels                      do classes fall out of the content?
     disentanglement    two known factors           does each irrep block carry its own factor?
 
+    agreement          several runs on the same    do they find the same blocks?
+                       images
+
 A suite is a function `Evidence -> Findings`; write your own with the same signature for `evaluate`.
 What the data do not allow becomes a score without a value and with a reason.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -31,6 +34,7 @@ from eqvae.analysis.pictures import orbit_picture, reconstruction_picture, sampl
 from eqvae.metrics.clustering import cluster, content_clustering
 from eqvae.metrics.content.invariance import cluster_change, content_invariance, pose_leak
 from eqvae.metrics.content.probes import effective_rank, probe_accuracy
+from eqvae.metrics.disentanglement.agreement import seed_agreement
 from eqvae.metrics.disentanglement.lsbd import d_lsbd
 from eqvae.metrics.disentanglement.suite import disentanglement_scores
 from eqvae.metrics.equivariance.audit import SymmetryAudit
@@ -257,6 +261,26 @@ def disentanglement(evidence: Evidence) -> Findings:
         seed=evidence.seed,
     )
     return Findings(scores)
+
+
+def agreement(all_evidence: Sequence[Evidence]) -> Findings | None:
+    """Whether several models find the same blocks; None unless all of them saw the same images.
+
+    Meant for runs that differ in their seed alone.
+    """
+    first = all_evidence[0]
+    if len(all_evidence) < 2 or not all(
+        torch.equal(evidence.images, first.images) for evidence in all_evidence[1:]
+    ):
+        return None
+    codes = [
+        (
+            evidence.encoding.posterior.loc,
+            {b.name: range(b.slice.start, b.slice.stop) for b in evidence.representation.blocks},
+        )
+        for evidence in all_evidence
+    ]
+    return Findings(seed_agreement(codes, groups=first.groups, seed=first.seed))
 
 
 SUITES: dict[str, Suite] = {
