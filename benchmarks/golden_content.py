@@ -10,7 +10,7 @@ import torch
 from sklearn import metrics as sk
 from torchmetrics import clustering as tm
 
-from eqvae.metrics.clustering import HungarianAccuracy, clustering_scores, contingency
+from eqvae.metrics.clustering.partitions import HungarianAccuracy, clustering_scores, contingency
 from eqvae.metrics.content.probes import effective_rank
 
 

@@ -123,7 +123,9 @@ def confusion_figure(clusters: np.ndarray, labels: np.ndarray) -> Figure:
     axes.set_yticks(range(len(table)), [str(v) for v in np.unique(labels)])
     axes.set_xticks([])
     axes.set(
-        xlabel="clusters, matched", ylabel="class", title="Classes found by clustering content (%)"
+        xlabel="clusters, matched",
+        ylabel="class",
+        title="Classes in one clustering of the content (%)",
     )
     axes.spines[:].set_visible(False)
     return figure

@@ -139,11 +139,15 @@ def number(value: float | None) -> str:
 
 
 def bar(score: Score) -> dict[str, float] | None:
-    """Where the value and its interval lie between chance (0) and perfect (100); None if not known."""
+    """Where the value and its interval lie between chance (0) and perfect (100).
+
+    None if that is not known, or if the interval is as wide as the whole scale.
+    """
     if score.value is None or score.floor is None or score.ceiling is None:
         return None
     span = score.ceiling - score.floor
-    if abs(span) < 1e-12:
+    width = score.interval[1] - score.interval[0] if score.interval else 0.0
+    if abs(span) <= max(width, 1e-12):
         return None
 
     def place(value: float) -> float:

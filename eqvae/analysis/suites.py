@@ -31,8 +31,9 @@ from torch import Tensor
 from eqvae.analysis import figures
 from eqvae.analysis.evidence import BATCH, Evidence
 from eqvae.analysis.pictures import orbit_picture, reconstruction_picture, sample_picture
-from eqvae.metrics.clustering import cluster, content_clustering
-from eqvae.metrics.content.invariance import cluster_change, content_invariance, pose_leak
+from eqvae.metrics.clustering.clusterers import cluster, content_clustering
+from eqvae.metrics.content.invariance import cluster_change, content_invariance
+from eqvae.metrics.content.leak import pose_leak
 from eqvae.metrics.content.probes import effective_rank, probe_accuracy
 from eqvae.metrics.disentanglement.agreement import seed_agreement
 from eqvae.metrics.disentanglement.lsbd import d_lsbd

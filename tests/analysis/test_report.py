@@ -125,7 +125,8 @@ def test_bars_run_from_chance_to_perfect_whatever_the_direction():
     assert bar(ACCURACY)["value"] == pytest.approx(100 * 0.7 / 0.9)
     assert bar(ERROR)["value"] == pytest.approx(100 * 88 / 90)
     assert bar(Score(-1.0, floor=0.0, ceiling=1.0))["value"] == 0  # below chance: at the end
-    for score in (Score(1.0), Score.null("none"), Score(1.0, floor=1.0, ceiling=1.0)):
+    vague = Score(0.05, floor=0.01, ceiling=0.0, interval=(0.03, 0.07))
+    for score in (Score(1.0), Score.null("none"), Score(1.0, floor=1.0, ceiling=1.0), vague):
         assert bar(score) is None
 
 

@@ -7,14 +7,13 @@ from sklearn import metrics as sk
 from torchmetrics import clustering as tm
 
 from eqvae.metrics.clustering import (
-    METHODS,
     HungarianAccuracy,
     cluster,
     clustering_scores,
     content_clustering,
-    matched_accuracy,
-    purity,
 )
+from eqvae.metrics.clustering.clusterers import METHODS
+from eqvae.metrics.clustering.partitions import matched_accuracy, purity
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from eqvae.metrics.clustering import varying
+from eqvae.metrics.clustering.clusterers import varying
 from eqvae.metrics.inputs import as_classes, as_codes, check_lengths
 from eqvae.metrics.score import Score, bootstrap, mean_interval
 

@@ -1,4 +1,4 @@
-"""Agreement of clusters with classes, for given clusters or for clusters found in a content code.
+"""Agreement of clusters with classes.
 
 Everything follows from the contingency table n_ck, the number of samples in cluster c and class k, with
 N their sum, p = n_ck / N and H entropies in nats:
@@ -16,8 +16,7 @@ References: Kuhn, The Hungarian method (1955); Hubert, Arabie, Comparing partiti
 Bailey, Information theoretic measures for clusterings comparison (JMLR 2010).
 """
 
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -25,20 +24,14 @@ import torch
 from numpy.typing import ArrayLike
 from scipy.optimize import linear_sum_assignment
 from scipy.special import entr
-from sklearn.cluster import AgglomerativeClustering, KMeans
-from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics.cluster import expected_mutual_information
-from sklearn.mixture import GaussianMixture
-from sklearn.neighbors import NearestCentroid
-from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torchmetrics import Metric
 
-from eqvae.metrics.inputs import as_classes, as_codes, check_lengths
+from eqvae.metrics.inputs import as_classes, check_lengths
 from eqvae.metrics.score import Score, bootstrap
 
 PAGE = "clustering"
-METHODS = ("gaussian_mixture", "kmeans", "agglomerative")
 
 
 class Effort(NamedTuple):
@@ -143,119 +136,7 @@ def clustering_scores(
     """
     check_lengths(predicted=predicted, labels=labels, groups=groups)
     predicted = as_classes(predicted, "predicted")
-    return _scores(predicted[None], as_classes(labels), groups, preset, seed)
-
-
-def cluster(
-    content: ArrayLike,
-    num_clusters: int,
-    method: Literal["gaussian_mixture", "kmeans", "agglomerative"] = "gaussian_mixture",
-    *,
-    seed: int = 0,
-    ward_rows: int = 5_000,
-    mixture_rows: int = 100_000,
-) -> np.ndarray:
-    """Cluster of each sample, from one start of one clusterer.
-
-    Constant dimensions are dropped and the rest divided by one number, the root mean variance. Dimensions
-    are not standardised one by one: that would raise the noise of a collapsed dimension to the height of
-    the signal.
-
-    - "gaussian_mixture": full covariances plus 1e-4 on the diagonal, started from k-means, fitted on at
-      most `mixture_rows` random rows.
-    - "kmeans": one k-means++ start.
-    - "agglomerative": Ward linkage on at most `ward_rows` random rows (its memory grows as their square);
-      the other rows get the cluster with the nearest mean.
-
-    Args:
-        content: (N, D).
-        num_clusters: from 1 to the number of distinct rows.
-        method: clusterer.
-        seed: of the start and of the rows that a method sees.
-        ward_rows, mixture_rows: see above.
-
-    Returns:
-        Clusters 0, ..., num_clusters - 1, (N,).
-
-    Raises:
-        ValueError: if the content is not finite, the method unknown or there are too few distinct rows.
-    """
-    content = as_codes(content, "content")
-    _check_methods((method,))
-    if num_clusters < 1:
-        raise ValueError(f"num_clusters must be at least 1; got {num_clusters}.")
-    if reason := _impossible(content, num_clusters):
-        raise ValueError(f"content cannot be clustered: {reason}. Ask for fewer clusters.")
-    codes = content[:, varying(content)]
-    codes = (codes - codes.mean(axis=0)) / np.sqrt(codes.var(axis=0).mean())
-    if method == "agglomerative":
-        return _ward(codes, num_clusters, seed, ward_rows)
-    if method == "kmeans":
-        return KMeans(num_clusters, n_init=1, random_state=seed).fit_predict(codes)
-    # with more threads the many small products of a mixture take four times as long
-    with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
-        # a run stopped at max_iter is one more clustering to average over
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        mixture = GaussianMixture(num_clusters, reg_covar=1e-4, max_iter=200, random_state=seed)
-        rows = np.random.default_rng(seed).permutation(len(codes))[:mixture_rows]
-        return mixture.fit(codes[np.sort(rows)]).predict(codes)
-
-
-def content_clustering(
-    content: ArrayLike,
-    labels: ArrayLike,
-    num_clusters: int | None = None,
-    *,
-    methods: Sequence[str] = METHODS,
-    num_seeds: int = 10,
-    groups: ArrayLike | None = None,
-    preset: Literal["fast", "full"] = "fast",
-    seed: int = 0,
-) -> dict[str, Score]:
-    """How well clusters found in the content agree with the classes, over seeds of the clusterer.
-
-    Args:
-        content: (N, D).
-        labels: class of each sample, whole numbers (N,). They are used for scoring alone.
-        num_clusters: the number of classes if None.
-        methods: clusterers, see `cluster`.
-        num_seeds: starts of each clusterer.
-        groups: source of each sample, (N,), for the intervals.
-        preset: Ward's method sees 2,000 rows in "fast" and 5,000 in "full", which also takes more
-            resamples and shuffles.
-        seed: the starts have seeds seed, seed + 1, ...
-
-    Returns:
-        `{method}/{measure}`: the mean over seeds, never the best, with the standard deviation over seeds
-        in `std` and an interval over samples. Higher is better. Null if the content is constant, has
-        fewer distinct rows than clusters, or there is only one class.
-
-    Raises:
-        ValueError: if the content is not finite, lengths differ, or a label is negative.
-    """
-    check_lengths(content=content, labels=labels, groups=groups)
-    content, labels = as_codes(content, "content"), as_classes(labels)
-    _check_methods(methods)
-    effort = _preset(preset)
-    if num_seeds < 1:
-        raise ValueError(f"num_seeds must be at least 1; got {num_seeds}.")
-    num_clusters = labels.max() + 1 if num_clusters is None else num_clusters
-    reason = _impossible(content, num_clusters)
-    rows = {"ward_rows": effort.ward_rows, "mixture_rows": effort.mixture_rows}
-    scores = {}
-    for method in methods:
-        if reason:
-            found = {name: Score.null(reason, n=len(labels), page=PAGE) for name in MEASURES}
-        else:
-            # Ward's method has no random start: on all rows, every seed gives the same clusters
-            fixed = method == "agglomerative" and len(content) <= effort.ward_rows
-            runs = [
-                cluster(content, num_clusters, method, seed=seed + s, **rows)
-                for s in range(1 if fixed else num_seeds)
-            ]
-            found = _scores(np.stack(runs), labels, groups, preset, seed, num_clusters)
-        scores |= {f"{method}/{name}": score for name, score in found.items()}
-    return scores
+    return scores_of_runs(predicted[None], as_classes(labels), groups, preset, seed)
 
 
 class HungarianAccuracy(Metric):
@@ -312,9 +193,9 @@ def contingency(predicted: np.ndarray, labels: np.ndarray, shape: tuple[int, int
     return cells.reshape(shape)
 
 
-def _scores(runs, labels, groups, preset, seed, num_clusters=None) -> dict[str, Score]:
+def scores_of_runs(runs, labels, groups, preset, seed, num_clusters=None) -> dict[str, Score]:
     """Scores of runs of clusters (S, N): means over runs, intervals over rows, floors over shuffles."""
-    _, _, resamples, shuffles = _preset(preset)
+    _, _, resamples, shuffles = effort_of(preset)
     n, shape = len(labels), (int(runs.max()) + 1, int(labels.max()) + 1)
     if shape[1] < 2:
         return {name: Score.null("there is only one class", n=n, page=PAGE) for name in MEASURES}
@@ -355,6 +236,13 @@ def _scores(runs, labels, groups, preset, seed, num_clusters=None) -> dict[str, 
     return scores
 
 
+def effort_of(preset: str) -> Effort:
+    """What a preset spends; an unknown one is refused."""
+    if preset not in PRESETS:
+        raise ValueError(f"preset must be one of {', '.join(PRESETS)}; got {preset!r}.")
+    return PRESETS[preset]
+
+
 def _information(table: np.ndarray) -> tuple[float, float]:
     """I(c; k) and the mean of H(c) and H(k), nats."""
     p = table / table.sum()
@@ -366,44 +254,3 @@ def _information(table: np.ndarray) -> tuple[float, float]:
 def _pairs(count: np.ndarray) -> np.ndarray:
     count = np.asarray(count, dtype=float)
     return count * (count - 1) / 2
-
-
-def _ward(codes: np.ndarray, num_clusters: int, seed: int, ward_rows: int) -> np.ndarray:
-    rows = np.arange(len(codes))
-    if len(rows) > ward_rows:
-        rows = np.random.default_rng(seed).choice(rows, ward_rows, replace=False)
-    found = AgglomerativeClustering(num_clusters).fit_predict(codes[rows])
-    if len(rows) == len(codes) or num_clusters == 1:
-        return found if len(rows) == len(codes) else np.zeros(len(codes), dtype=int)
-    assigned = NearestCentroid().fit(codes[rows], found).predict(codes)
-    assigned[rows] = found
-    return assigned
-
-
-def varying(content: np.ndarray) -> np.ndarray:
-    """Dimensions that are more than rounding."""
-    return np.ptp(content, axis=0) > 1e-12 * np.maximum(1, np.abs(content).max(axis=0))
-
-
-def _impossible(content: np.ndarray, num_clusters: int) -> str:
-    """Why this content cannot have so many clusters; empty if it can."""
-    if len(content) < num_clusters:
-        return f"{len(content)} samples are fewer than {num_clusters} clusters"
-    if not varying(content).any():
-        return "all dimensions of the content are constant"
-    distinct = len(np.unique(content, axis=0))
-    if distinct < num_clusters:
-        return f"{distinct} distinct rows are fewer than {num_clusters} clusters"
-    return ""
-
-
-def _check_methods(methods: Sequence[str]) -> None:
-    for method in methods:
-        if method not in METHODS:
-            raise ValueError(f"method must be one of {', '.join(METHODS)}; got {method!r}.")
-
-
-def _preset(preset: str) -> Effort:
-    if preset not in PRESETS:
-        raise ValueError(f"preset must be one of {', '.join(PRESETS)}; got {preset!r}.")
-    return PRESETS[preset]
