@@ -171,10 +171,15 @@ def _evaluate(subjects: list[Subject], options: dict[str, Any], out: Path) -> li
     from rich.console import Console
     from rich.progress import track
 
-    from eqvae.analysis.evaluation import evaluate, log_evaluation, write_scores
+    from eqvae.analysis.evaluation import (
+        Evaluation,
+        compare,
+        evaluate,
+        log_evaluation,
+        write_scores,
+    )
     from eqvae.analysis.evidence import Evidence
     from eqvae.analysis.report import write_report
-    from eqvae.analysis.suites import agreement
 
     console = Console(stderr=True, highlight=False)
 
@@ -183,30 +188,32 @@ def _evaluate(subjects: list[Subject], options: dict[str, Any], out: Path) -> li
         yield from track(steps, description=what, console=console, transient=True, disable=hidden)
 
     done, all_evidence = [], []
-    for subject in subjects:
-        how = {"preset": options["preset"], "seed": options["seed"], "watch": watch}
-        evidence = Evidence.of(subject.vae, subject.data, **how)
+    try:
+        for subject in subjects:
+            how = {"preset": options["preset"], "seed": options["seed"], "watch": watch}
+            evidence = Evidence.of(subject.vae, subject.data, **how)
+            done.append(Evaluation(subject.name, _about(subject, evidence, options)))
+            all_evidence.append(evidence)
 
-        def save(evaluation: Any) -> None:
-            suite, seconds = list(evaluation.seconds.items())[-1]
-            console.print(f"{evaluation.name}: {suite}, {seconds:.0f} s")
-            write_scores([*done, evaluation], out)  # noqa: B023
+            def save(evaluation: Any) -> None:
+                suite, seconds = list(evaluation.seconds.items())[-1]
+                console.print(f"{evaluation.name}: {suite}, {seconds:.0f} s")
+                write_scores(done, out, pictures=False)
 
-        about = _about(subject, evidence, options)
-        evaluation = evaluate(
-            evidence, subject.name, suites=options["suites"], about=about, after=save
-        )
-        evaluation.about["evaluated in"] = f"{sum(evaluation.seconds.values()):.0f} s"
-        done.append(evaluation)
-        all_evidence.append(evidence)
-        if options["wandb"] == "true":
-            log_evaluation(subject.folder, evaluation)
-    agreed = agreement(all_evidence)
-    for evaluation in done if agreed else ():
-        evaluation.suites["agreement"] = agreed
-    write_scores(done, out)
-    title = done[0].name if len(done) == 1 else f"{len(done)} runs side by side"
-    write_report(done, out / "report.html", f"eqvae report: {title}")
+            evaluate(evidence, done[-1], suites=options["suites"], after=save)
+            done[-1].about["evaluated in"] = f"{sum(done[-1].seconds.values()):.0f} s"
+        if len(subjects) > 1 and "disentanglement" in options["suites"]:
+            compare(all_evidence, done)
+    finally:  # nothing that is measured is lost
+        write_scores(done, out)
+        title = done[0].name if len(done) == 1 else f"{len(done)} runs side by side"
+        write_report(done, out / "report.html", f"eqvae report: {title}")
+    if options["wandb"] == "true":
+        for subject, evaluation in zip(subjects, done, strict=True):
+            try:
+                log_evaluation(subject.folder, evaluation)
+            except Exception as error:  # the files are written; W&B has many ways to fail
+                console.print(f"not logged to W&B, {subject.name}: {error}")
     return done
 
 

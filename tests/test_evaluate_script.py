@@ -70,7 +70,8 @@ def test_results_are_written_beside_the_run(evaluate, tiny_run, capsys):
 
 def test_several_runs_share_one_report(evaluate, tiny_run, tmp_path):
     last = tiny_run / "checkpoints" / "last.ckpt"
-    evaluate(f"ckpt={tiny_run}", f"ckpt={last}", QUICK, f"out={tmp_path / 'both'}")
+    suites = "suites=likelihood,disentanglement"
+    evaluate(f"ckpt={tiny_run}", f"ckpt={last}", suites, f"out={tmp_path / 'both'}")
     for name in ("smoke-1", "smoke-2"):
         assert (tmp_path / "both" / name / "metrics.json").is_file()
     page = (tmp_path / "both" / "report.html").read_text(encoding="utf-8")

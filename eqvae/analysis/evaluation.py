@@ -1,6 +1,6 @@
 """A trained model measured on held-out images: run the suites, keep every number, write the files.
 
-    evaluation = evaluate(Evidence.of(vae, data), name="harmonic")
+    evaluation = evaluate(Evidence.of(vae, data), "harmonic")
     write_scores([evaluation], "out")             # metrics.json, metrics.csv, pictures/
     write_report([evaluation], "out/report.html")
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from eqvae.analysis.evidence import Evidence
-from eqvae.analysis.suites import SUITES, Findings, Suite
+from eqvae.analysis.suites import SUITES, Findings, Suite, agreement
 from eqvae.config import build
 from eqvae.metrics.score import Score
 from eqvae.training.run import stored_config
@@ -59,10 +59,9 @@ class Evaluation:
 
 def evaluate(
     evidence: Evidence,
-    name: str = "run",
+    into: Evaluation | str = "run",
     *,
     suites: Mapping[str, Suite] = SUITES,
-    about: Mapping[str, str] | None = None,
     after: Callable[[Evaluation], None] = lambda evaluation: None,
 ) -> Evaluation:
     """Run the suites one after the other.
@@ -72,27 +71,44 @@ def evaluate(
 
     Args:
         evidence: the model and the images.
-        name: of the run.
+        into: the evaluation to fill, or the name of a new one.
         suites: by name; the order is that of the report.
-        about: what to know of the run.
         after: called after every suite, to save what there is.
     """
-    evaluation = Evaluation(name, dict(about or {}))
+    evaluation = Evaluation(into) if isinstance(into, str) else into
     for suite, measure in suites.items():
         begin = time.monotonic()
-        try:
-            found = measure(evidence)
-        except ValueError as error:  # metrics refuse bad data in one sentence: report it
-            found = Findings({"suite": Score.null(str(error))})
-        evaluation.suites[suite] = found
+        evaluation.suites[suite] = _measured(lambda: measure(evidence))  # noqa: B023
         evaluation.seconds[suite] = time.monotonic() - begin
         after(evaluation)
     return evaluation
 
 
-def write_scores(evaluations: Sequence[Evaluation], out: str | Path) -> None:
+def compare(all_evidence: Sequence[Evidence], evaluations: Sequence[Evaluation]) -> None:
+    """Add the agreement of several runs to each of them, if they saw the same images."""
+    found = _measured(lambda: agreement(all_evidence))
+    for evaluation in evaluations if found.scores else ():
+        evaluation.suites["agreement"] = found
+
+
+def _measured(measure: Callable[[], Findings]) -> Findings:
+    """What a suite finds, or why it can't."""
+    try:
+        return measure()
+    except ValueError as error:  # metrics refuse bad data in one sentence: report it
+        return Findings({"suite": Score.null(str(error))})
+
+
+def write_scores(
+    evaluations: Sequence[Evaluation], out: str | Path, *, pictures: bool = True
+) -> None:
     """Write metrics.csv for all runs; for each run metrics.json and pictures/, in a folder of its own if
     there are several.
+
+    Args:
+        evaluations: of the runs.
+        out: folder.
+        pictures: whether to save the figures too, which takes longer.
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
@@ -106,7 +122,7 @@ def write_scores(evaluations: Sequence[Evaluation], out: str | Path) -> None:
         (folder / "pictures").mkdir(parents=True, exist_ok=True)
         scores = {name: score.as_dict() for name, score in evaluation.scores.items()}
         (folder / "metrics.json").write_text(json.dumps(scores, indent=2) + "\n")
-        for suite, found in evaluation.suites.items():
+        for suite, found in evaluation.suites.items() if pictures else ():
             for caption, figure in found.figures.items():
                 save_figure(figure, folder / "pictures" / f"{suite}_{_file_name(caption)}.png")
 

@@ -82,15 +82,21 @@ class Evidence:
 
     @classmethod
     def of(cls, vae: VAE, data: ImageDataModule, split: str = "test", **options) -> "Evidence":
-        """A model and one split of its data, with whatever the data know."""
+        """A model and one split of its data, with whatever the data know.
+
+        Rows are shuffled by seed: suites that take the first images then take a fair sample of all
+        classes and sources.
+        """
         part, source = getattr(data, split), data.images
         orders = source.symmetry_orders
+        generator = torch.Generator().manual_seed(options.get("seed", 0))
+        rows = torch.randperm(len(part), generator=generator)
         return cls(
             vae=vae.eval(),
-            images=part.images,
-            labels=part.labels if bool((part.labels >= 0).all()) else None,
-            poses=part.poses if bool(part.poses.isfinite().all()) else None,
-            groups=None if source.groups is None else source.groups[part.indices],
+            images=part.images[rows],
+            labels=part.labels[rows] if bool((part.labels >= 0).all()) else None,
+            poses=part.poses[rows] if bool(part.poses.isfinite().all()) else None,
+            groups=None if source.groups is None else source.groups[part.indices[rows]],
             symmetry_orders=None if orders is None else dict(enumerate(orders)),
             **options,
         )
@@ -116,7 +122,11 @@ class Evidence:
     @torch.no_grad()
     def encoding(self) -> Encoding:
         """Of every image."""
-        torch.manual_seed(self.seed)
+        with torch.random.fork_rng():  # the caller's random numbers stay as they were
+            torch.manual_seed(self.seed)
+            return self._encoded()
+
+    def _encoded(self) -> Encoding:
         rows, kept = [], []
         for first in self.watch(range(0, len(self.images), BATCH), "encoding"):
             x = self.images[first : first + BATCH].to(self.device)
@@ -172,6 +182,16 @@ class Evidence:
         if self.has_frame:
             return read_content(self.representation, z, self.frame)
         return z[:, 2:] if self.representation.position else z
+
+    @cached_property
+    def moved_content(self) -> np.ndarray:
+        """Content of the moved images, (M, n, D'). A mirror is known to flip handedness: it is undone."""
+        flip = motion(reflection=1.0).expand(self.moved.n, -1)
+        undone = [
+            self.representation.act(flip, z) if g[0] else z
+            for g, z in zip(self.moved.motions, self.moved.z, strict=True)
+        ]
+        return np.stack([self.content_of(z).numpy() for z in undone])
 
     @cached_property
     def orders(self) -> dict[int, int] | int:

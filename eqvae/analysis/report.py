@@ -145,6 +145,8 @@ def bar(score: Score) -> dict[str, float] | None:
     """
     if score.value is None or score.floor is None or score.ceiling is None:
         return None
+    if score.better == "neither":  # too much may be as bad as too little
+        return None
     span = score.ceiling - score.floor
     width = score.interval[1] - score.interval[0] if score.interval else 0.0
     if abs(span) <= max(width, 1e-12):

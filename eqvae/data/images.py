@@ -65,6 +65,14 @@ class ImageSet:
                     f"got {len(value)}."
                 )
 
+        if self.symmetry_orders is not None and self.labels is not None:
+            classes = int(self.labels.max()) + 1
+            if len(self.symmetry_orders) < classes:
+                raise ValueError(
+                    f"symmetry_orders must have one entry for each of the {classes} classes; "
+                    f"got {len(self.symmetry_orders)}."
+                )
+
     def __len__(self) -> int:
         return len(self.images)
 

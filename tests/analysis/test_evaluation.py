@@ -3,17 +3,25 @@
 import csv
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
 
-from eqvae.analysis.evaluation import Evaluation, evaluate, log_evaluation, write_scores
+from eqvae.analysis.evaluation import (
+    Evaluation,
+    compare,
+    evaluate,
+    log_evaluation,
+    write_scores,
+)
 from eqvae.analysis.evidence import Evidence
 from eqvae.analysis.report import explanations
-from eqvae.analysis.suites import SUITES, Findings
+from eqvae.analysis.suites import SUITES, Findings, _placed
 from eqvae.config import build, compose
 from eqvae.data import ImageDataModule
 from eqvae.metrics.score import Score
+from eqvae.symmetry import LatentRepresentation
 from tests.toys import toy_vae
 
 SIZE = 33
@@ -64,6 +72,8 @@ def test_an_exact_model_shows_no_error_beyond_rounding_and_resampling(exact):
     assert found["equivariance/encoder/quarter_turn"] < 1e-5
     assert found["pose/consistency/shift_median"] < 0.1
     assert found["content/cluster_change/quarter_turn"] == 0
+    # handedness is known to flip, and content that flips with it is still the same content
+    assert found["content/change/mirror"] < 0.05 and found["content/retrieval/mirror"] > 0.9
     assert found["disentanglement/d_lsbd/position/d_lsbd"] < 1e-3
 
 
@@ -76,6 +86,49 @@ def test_a_biased_model_shows_it(datamodule, exact):
     assert (
         biased["pose/consistency/shift_median"] > 5 * exact.values["pose/consistency/shift_median"]
     )
+
+
+def test_the_first_images_are_a_fair_sample(datamodule):
+    labels = Evidence.of(toy_vae(SIZE), datamodule).labels
+    assert len(set(labels[:20].tolist())) > 2
+    again = Evidence.of(toy_vae(SIZE), datamodule)
+    assert torch.equal(again.labels, labels)
+    assert not torch.equal(Evidence.of(toy_vae(SIZE), datamodule, seed=1).labels, labels)
+    torch.testing.assert_close(again.images.sum(), datamodule.test.images.sum())
+
+
+def test_encoding_leaves_the_callers_random_numbers_alone(datamodule):
+    torch.manual_seed(3)
+    expected = torch.rand(2)
+    torch.manual_seed(3)
+    assert Evidence.of(toy_vae(SIZE), datamodule).encoding.elbo.isfinite().all()
+    assert torch.equal(torch.rand(2), expected)
+
+
+def test_a_position_that_the_latent_lacks_is_not_scored(datamodule):
+    evidence = Evidence.of(toy_vae(SIZE), datamodule)
+    scores = {"shift_rmse": Score(0.0, n=1), "angle_mean": Score(1.0, n=1)}
+    assert _placed(evidence, scores) == scores
+    vae = SimpleNamespace(representation=LatentRepresentation((1, 1), position=False))
+    found = _placed(SimpleNamespace(representation=vae.representation), scores)
+    assert found["shift_rmse"].reason == "the latent holds no position"
+    assert found["angle_mean"].value == 1.0
+
+
+def test_runs_are_compared_where_they_saw_the_same_images(datamodule):
+    both = [Evidence.of(toy_vae(SIZE), datamodule) for _ in range(2)]
+    evaluations = [Evaluation("a"), Evaluation("b")]
+    compare(both, evaluations)
+    assert evaluations[1].scores["agreement/agreement"].value == pytest.approx(1)
+    others = [both[0], Evidence.of(toy_vae(SIZE), datamodule, seed=1)]
+    apart = [Evaluation("a"), Evaluation("b")]
+    compare(others, apart)
+    assert not apart[0].suites
+    with torch.no_grad():
+        both[1].vae.encoder.factor.fill_(float("nan"))
+    del both[1].__dict__["encoding"]
+    compare(both, evaluations)
+    assert "must be finite" in evaluations[0].scores["agreement/suite"].reason
 
 
 def test_without_labels_and_poses_the_rest_is_still_measured(datamodule):

@@ -65,13 +65,20 @@ def cluster(
         return _ward(codes, num_clusters, seed, ward_rows)
     if method == "kmeans":
         return KMeans(num_clusters, n_init=1, random_state=seed).fit_predict(codes)
+    return fit_mixture(codes, num_clusters, seed, mixture_rows).predict(codes)
+
+
+def fit_mixture(
+    codes: np.ndarray, num_clusters: int, seed: int = 0, rows: int = 100_000
+) -> GaussianMixture:
+    """The mixture of `cluster`, fitted on at most `rows` random rows of codes of about unit variance."""
     # with more threads the many small products of a mixture take four times as long
     with warnings.catch_warnings(), threadpool_limits(1, user_api="blas"):
         # a run stopped at max_iter is one more clustering to average over
         warnings.simplefilter("ignore", ConvergenceWarning)
         mixture = GaussianMixture(num_clusters, reg_covar=1e-4, max_iter=200, random_state=seed)
-        rows = np.random.default_rng(seed).permutation(len(codes))[:mixture_rows]
-        return mixture.fit(codes[np.sort(rows)]).predict(codes)
+        seen = np.random.default_rng(seed).permutation(len(codes))[:rows]
+        return mixture.fit(codes[np.sort(seen)])
 
 
 def content_clustering(

@@ -118,6 +118,7 @@ def dci(
     for what, columns in (("codes", codes), ("factors", labels)):
         if (columns == columns[:1]).all():
             return _nulls(f"all {what} are constant", legacy=True)
+    labels = labels[:, (labels != labels[:1]).any(axis=0)]  # a constant is predicted by anything
     fit, held = split_rows(len(codes), train, test, groups, seed)
     if len(fit) < 10 or len(held) < 10:
         return _nulls(f"{len(codes)} samples are too few to fit and test on", legacy=True)
@@ -152,7 +153,7 @@ def dci(
     floors = (*disentanglement_completeness(null), wrong.mean())
     values = (*disentanglement_completeness(importance), accuracy.mean())
     counts = (len(fit), len(fit), len(held))
-    return {
+    found = {
         name: Score(
             value,
             n=n,
@@ -166,6 +167,7 @@ def dci(
             NAMES, values, counts, floors, intervals, strict=True
         )
     }
+    return found | _undefined(codes.shape[1], labels.shape[1], legacy=True)
 
 
 def block_dci(
@@ -222,7 +224,7 @@ def block_dci(
 
     sources = None if groups is None else np.asarray(groups)[held]
     values, floors = scores(real, truth[held]), scores(null, shuffled[held])
-    return {
+    found = {
         name: Score(
             values[i],
             n=len(held),
@@ -239,6 +241,7 @@ def block_dci(
         )
         for i, name in enumerate(NAMES)
     }
+    return found | _undefined(len(points), len(targets))
 
 
 def _target(values: np.ndarray) -> np.ndarray:
@@ -337,6 +340,19 @@ def _refit_intervals(
         )
         for i in range(2)
     ]
+
+
+def _undefined(codes: int, factors: int, legacy: bool = False) -> dict[str, Score]:
+    """One factor is all that a code can know, and one code all that can know it: no score, not 1."""
+    about = {"page": PAGE, "legacy": legacy}
+    found = {}
+    if factors < 2:
+        found["disentanglement"] = Score.null(
+            "disentanglement needs two factors that vary", **about
+        )
+    if codes < 2:
+        found["completeness"] = Score.null("completeness needs two codes that vary", **about)
+    return found
 
 
 def _nulls(reason: str, legacy: bool = False) -> dict[str, Score]:

@@ -61,8 +61,9 @@ def modularity(
     n = len(codes)
     labels = np.stack(list(class_factors(factors, n, bins).values()), axis=1)
     known = dict(page=MODULARITY, legacy=True)
+    labels = labels[:, (labels != labels[:1]).any(axis=0)]
     if labels.shape[1] < 2:
-        return {"modularity": Score.null("modularity needs two factors or more", **known)}
+        return {"modularity": Score.null("modularity needs two factors that vary", **known)}
     if not (codes.std(axis=0) > 0).any():
         return {"modularity": Score.null("all codes are constant", **known)}
     binned = histogram_bins(codes, bins)
@@ -161,7 +162,7 @@ def explicitness(
     points = np.concatenate(parts, axis=1)
     fit, held = split_rows(len(codes), train, test, groups, seed)
     classes = class_factors(factors, len(codes), bins)
-    labels = {k: v for k, v in classes.items() if v[fit].min() < v[fit].max()}
+    labels = {k: v for k, v in classes.items() if len(fit) and v[fit].min() < v[fit].max()}
     if points.shape[1] == 0 or not labels or len(held) < 10:
         reason = "all codes are constant" if points.shape[1] == 0 else "too few samples or classes"
         return {"explicitness": Score.null(reason, **known)}

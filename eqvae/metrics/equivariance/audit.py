@@ -365,7 +365,7 @@ class SymmetryAudit:
                     motions, errors.squared, np.ones_like(errors.scale), errors.unrelated
                 )
             total[name] = errors.squared.sum() / unit**2
-            score = errors.score(seed=seed)
+            score = errors.score(seed=seed, relative=name != "position")
             if name == "position" and score.value is not None:
                 score = Score(**(score.as_dict() | {"unit": "px"}))
             result.scores[f"encoder/{name}/{kind}"] = score

@@ -58,11 +58,18 @@ class Errors:
         """The relative error at each motion, (M,); lower is better, 0 is perfect."""
         return np.sqrt(self.squared.sum(1) / np.maximum(self.scale.sum(1), 1e-24))
 
-    def score(self, page: str = "equivariance-error", seed: int = 0) -> Score:
+    def score(
+        self, page: str = "equivariance-error", seed: int = 0, *, relative: bool = True
+    ) -> Score:
         """Root mean square over motions and images, with a bootstrap interval over images.
 
         The floor is measured on pairs of different images: about sqrt(2) for outputs without a common
-        part, less where all outputs look alike, so that a constant output can't look good.
+        part, less where all outputs look alike. Outputs that are the same for every image get no score.
+
+        Args:
+            page: heading in docs/metrics.md.
+            seed: of the bootstrap.
+            relative: False for outputs in a unit of their own, which may well be equal for all images.
         """
         n, total = self.squared.shape[1], self.scale.sum()
         known = {"n": n, "better": "lower", "ceiling": 0.0, "page": page}
@@ -70,6 +77,8 @@ class Errors:
             return Score.null("the outputs are not finite", **known)
         if total <= 1e-20 * max(1, self.scale.size):
             return Score.null("the outputs are zero, so there is no relative error", **known)
+        if relative and n > 1 and self.unrelated.sum() <= 1e-16 * total:
+            return Score.null("the outputs are the same for every image", **known)
         interval = mean_interval(self.squared.sum(0), self.scale.sum(0), seed=seed)
         return Score(
             math.sqrt(self.squared.sum() / total),

@@ -186,6 +186,10 @@ def lie_scores(
             part.flatten(1).double().square().mean(1).cpu().numpy()
             for part in (found.value, found.output, found.control)
         )
+        if len(x) > 1 and control.sum() <= 1e-24 * max(output.sum(), 1.0):
+            still = Score.null("the outputs are the same for every image", **known)
+            scores |= {name: still, f"{name}/relative": still}
+            continue
         scores[name] = Score(
             value.mean(),
             floor=control.mean() if len(x) > 1 else None,

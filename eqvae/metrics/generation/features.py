@@ -115,8 +115,10 @@ def image_features(
     """
     network = load_features() if network is None else network
     network.eval()
+    device = next((p.device for p in network.parameters()), torch.device("cpu"))
     features = [
-        network(batch).double().cpu().numpy() for batch in image_batches(images, batch_size)
+        network(batch.to(device)).double().cpu().numpy()
+        for batch in image_batches(images, batch_size)
     ]
     if not features:
         raise ValueError("images must hold at least one image; got none.")

@@ -64,7 +64,7 @@ def test_a_mix_across_blocks_drops_and_noise_is_nothing() -> None:
     d, c, _ = measured("mix")
     assert d < 0.25 and c < 0.25
     d, c, i = measured("noise")
-    assert (d, c) == (0, 0) and i < 0.2
+    assert d == 0 and np.isnan(c) and i < 0.2  # one block has no completeness
 
 
 def test_null() -> None:
@@ -86,3 +86,18 @@ def test_what_several_blocks_know_is_not_lost():
     scores = block_dci(codes, reference.block_factors, blocks=blocks)
     assert scores["disentanglement"].value > 0.95
     assert 0.6 < scores["completeness"].value < 0.99  # shape is in two blocks
+
+
+def test_one_factor_or_one_code_is_no_score_rather_than_one():
+    reference = reference_codes("mix", n=600)
+    one = {"shape": reference.factors["shape"]}
+    forest = RandomForestClassifier(5)
+    for scores in (
+        block_dci(reference.codes, one, blocks=reference.blocks),
+        dci(reference.codes, one, trees=forest),
+        dci(reference.codes, one | {"constant": np.zeros(600, int)}, trees=forest),
+    ):
+        assert scores["disentanglement"].reason == "disentanglement needs two factors that vary"
+        assert scores["informativeness"].value is not None
+    together = block_dci(reference.codes, reference.factors, blocks={"all": range(6)})
+    assert together["completeness"].reason == "completeness needs two codes that vary"

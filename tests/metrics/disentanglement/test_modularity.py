@@ -57,5 +57,11 @@ def test_explicitness_is_blind_to_every_basis() -> None:
 
 def test_null() -> None:
     reason = modularity(np.eye(4), {"v": np.arange(4)})["modularity"].reason
-    assert reason == "modularity needs two factors or more"
+    assert reason == "modularity needs two factors that vary"
     assert explicitness(np.ones((50, 1)), {"v": np.arange(50) % 2})["explicitness"].value is None
+
+
+def test_a_constant_factor_is_no_second_factor():
+    noise = reference_codes("noise", n=500)
+    factors = {"shape": noise.factors["shape"], "constant": np.zeros(500, int)}
+    assert modularity(noise.codes, factors)["modularity"].reason.endswith("two factors that vary")
