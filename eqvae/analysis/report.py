@@ -175,7 +175,7 @@ def wide(figure: Any) -> bool:
         width, height = figure.get_size_inches()
     else:
         width, height = figure.size
-    return width > 900 and width > 1.2 * height if width > 50 else width > 1.9 * height
+    return width > 900 and width > 1.05 * height if width > 50 else width > 1.9 * height
 
 
 @cache
