@@ -38,6 +38,7 @@ from eqvae.metrics.disentanglement.agreement import seed_agreement
 from eqvae.metrics.disentanglement.lsbd import d_lsbd
 from eqvae.metrics.disentanglement.suite import disentanglement_scores
 from eqvae.metrics.equivariance.audit import SymmetryAudit
+from eqvae.metrics.generation.features import SMALLEST
 from eqvae.metrics.generation.reconstruction import reconstruction_scores
 from eqvae.metrics.generation.samples import distance_by_orientation, generation_scores
 from eqvae.metrics.likelihood.elbo import active_units, bits_per_dim, elbo_terms
@@ -100,6 +101,13 @@ def generation(evidence: Evidence) -> Findings:
     scores = reconstruction_scores(
         evidence.images[: len(kept)], kept, groups=_first(evidence.groups, len(kept)), seed=seed
     )
+    shown = {
+        "Reconstructions": reconstruction_picture(vae, evidence.images[:8].to(evidence.device)),
+        "Samples from the prior": sample_picture(vae, seed=seed),
+    }
+    if real.shape[-1] < SMALLEST:
+        reason = f"the feature network needs images of {SMALLEST} pixels; got {real.shape[-1]}"
+        return Findings(scores | {"fd_posed": Score.null(reason, page="frechet-distance")}, shown)
     z = vae.prior.sample(n, torch.Generator().manual_seed(seed))
     scores |= generation_scores(real, _decoded(evidence, z), groups=groups, seed=seed)
     few = min(n, 500 if evidence.fast else 2000)
@@ -113,10 +121,6 @@ def generation(evidence: Evidence) -> Findings:
         return _decoded(evidence, evidence.representation.act(g, z[:few]))
 
     scores |= distance_by_orientation(turned, drawn, groups=_first(groups, few), seed=seed)
-    shown = {
-        "Reconstructions": reconstruction_picture(vae, evidence.images[:8].to(evidence.device)),
-        "Samples from the prior": sample_picture(vae, seed=seed),
-    }
     return Findings(scores, shown)
 
 

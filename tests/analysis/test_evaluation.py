@@ -131,6 +131,15 @@ def test_runs_are_compared_where_they_saw_the_same_images(datamodule):
     assert "must be finite" in evaluations[0].scores["agreement/suite"].reason
 
 
+def test_small_images_keep_their_reconstruction_scores():
+    images = torch.rand(12, 1, 21, 21)
+    scores = evaluate(
+        Evidence(toy_vae(21), images), suites={"generation": SUITES["generation"]}
+    ).scores
+    assert scores["generation/psnr"].value is not None
+    assert "needs images of 24 pixels; got 21" in scores["generation/fd_posed"].reason
+
+
 def test_without_labels_and_poses_the_rest_is_still_measured(datamodule):
     evidence = replace(
         Evidence.of(toy_vae(SIZE), datamodule), labels=None, poses=None, symmetry_orders=None

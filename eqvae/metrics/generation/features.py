@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 WEIGHTS = Path(__file__).parent / "weights"
 _CHECKSUMS = {"posed": "a3c0f2bf4576748dde373976baaab2be02fe430f93cbb574ac31d7780c9e3ecc"}
-_SMALLEST = 24  # pixels: below, 48-pixel features describe the interpolation
+SMALLEST = 24  # pixels: below, 48-pixel features describe the interpolation
 
 
 class FeatureNetwork(nn.Module):
@@ -138,9 +138,9 @@ def _checked(batch: Tensor) -> Tensor:
         raise ValueError(
             f"images must be square, (N, C, H, H); got shape {tuple(batch.shape)}. Crop or pad them."
         )
-    if batch.shape[-1] < _SMALLEST:
+    if batch.shape[-1] < SMALLEST:
         raise ValueError(
-            f"images must have at least {_SMALLEST} x {_SMALLEST} pixels for the feature network; "
+            f"images must have at least {SMALLEST} x {SMALLEST} pixels for the feature network; "
             f"got {batch.shape[-1]}. Enlarge real and generated images alike."
         )
     if not batch.is_floating_point() or not batch.isfinite().all():
