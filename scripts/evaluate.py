@@ -205,9 +205,10 @@ def _evaluate(subjects: list[Subject], options: dict[str, Any], out: Path) -> li
         if len(subjects) > 1 and "disentanglement" in options["suites"]:
             compare(all_evidence, done)
     finally:  # nothing that is measured is lost
-        write_scores(done, out)
-        title = done[0].name if len(done) == 1 else f"{len(done)} runs side by side"
-        write_report(done, out / "report.html", f"eqvae report: {title}")
+        if done:
+            write_scores(done, out)
+            title = done[0].name if len(done) == 1 else f"{len(done)} runs side by side"
+            write_report(done, out / "report.html", f"eqvae report: {title}")
     if options["wandb"] == "true":
         for subject, evaluation in zip(subjects, done, strict=True):
             try:
