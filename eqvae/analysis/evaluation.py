@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from eqvae.analysis.evidence import Evidence
 from eqvae.analysis.suites import SUITES, Findings, Suite, agreement
@@ -152,12 +153,12 @@ def log_evaluation(folder: str | Path, evaluation: Evaluation) -> bool:
     return True
 
 
-def save_figure(figure, path: Path) -> None:
-    """Save a matplotlib figure or a PIL image as PNG."""
+def save_figure(figure: Any, target: Path | BinaryIO) -> None:
+    """Save a matplotlib figure or a PIL image as PNG, to a path or an open file."""
     if hasattr(figure, "savefig"):
-        figure.savefig(path, dpi=110)
+        figure.savefig(target, format="png", dpi=110)
     else:
-        figure.save(path)
+        figure.save(target, format="PNG")
 
 
 def _row(run: str, name: str, score: Score) -> dict:

@@ -39,14 +39,12 @@ class Encoding:
         posterior: q(z|x).
         log_likelihood: one-sample estimates of E log p(x|z), nats, (N,).
         kl: KL(q || p) by irrep block, nats, each (N,).
-        squared_error: of the reconstruction from the posterior's mode, summed over pixels, (N,).
         reconstruction: from the mode, of the first `KEPT` images.
     """
 
     posterior: GaussianPosterior
     log_likelihood: Tensor
     kl: dict[str, Tensor]
-    squared_error: Tensor
     reconstruction: Tensor
 
     @property
@@ -115,6 +113,12 @@ class Evidence:
         return self.vae.representation
 
     @property
+    def blocks(self) -> dict[str, range]:
+        """Columns of the latents by irrep block."""
+        parts = {block.name: block.slice for block in self.representation.blocks}
+        return {name: range(part.start, part.stop) for name, part in parts.items()}
+
+    @property
     def device(self) -> torch.device:
         return next(self.vae.parameters()).device
 
@@ -131,23 +135,21 @@ class Evidence:
         for first in self.watch(range(0, len(self.images), BATCH), "encoding"):
             x = self.images[first : first + BATCH].to(self.device)
             out = self.vae(x)
-            again = self.vae.decode(out.posterior.mode)
             rows.append(
                 {
                     "loc": out.posterior.loc,
                     "log_scale": out.posterior.log_scale,
                     "log_likelihood": out.log_likelihood,
-                    "squared_error": (x - again).square().sum(dim=(1, 2, 3)),
                     **{f"kl/{block}": value for block, value in out.kl.items()},
                 }
             )
-            kept.append(again[: max(0, KEPT - first)].cpu())
+            if first < KEPT:
+                kept.append(self.vae.decode(out.posterior.mode[: KEPT - first]).cpu())
         whole = {name: torch.cat([row[name] for row in rows]).cpu() for name in rows[0]}
         return Encoding(
             posterior=GaussianPosterior(self.representation, whole["loc"], whole["log_scale"]),
             log_likelihood=whole["log_likelihood"],
             kl={n.removeprefix("kl/"): v for n, v in whole.items() if n.startswith("kl/")},
-            squared_error=whole["squared_error"],
             reconstruction=torch.cat(kept),
         )
 
@@ -248,7 +250,3 @@ class Moved:
     motions: Tensor
     kinds: list[str]
     z: Tensor
-
-    def of_kind(self, kind: str) -> Tensor:
-        """Which of the motions are of a kind, (M,) bool."""
-        return torch.tensor([k == kind for k in self.kinds])

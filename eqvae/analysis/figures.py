@@ -1,6 +1,6 @@
 """Figures of an evaluation, as matplotlib figures that the caller saves."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -128,19 +128,6 @@ def confusion_figure(clusters: np.ndarray, labels: np.ndarray) -> Figure:
         title="Classes in one clustering of the content (%)",
     )
     axes.spines[:].set_visible(False)
-    return figure
-
-
-def orientation_figure(
-    degrees: Sequence[float], distances: Sequence[float], label: str = "FD-posed"
-) -> Figure:
-    """Distance of samples to data at each orientation, around the circle."""
-    figure = Figure(figsize=(4.2, 4.2), layout="constrained")
-    axes = figure.add_subplot(projection="polar")
-    around = np.radians([*degrees, degrees[0]])
-    axes.plot(around, [*distances, distances[0]], "o-", color=_BLUE)
-    axes.set_ylim(0, 1.25 * max(distances))
-    axes.set_title(f"{label} of samples at each orientation")
     return figure
 
 

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from eqvae.analysis.evaluation import Evaluation
+from eqvae.analysis.evaluation import Evaluation, save_figure
 from eqvae.metrics.score import Score
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
@@ -162,10 +162,7 @@ def bar(score: Score) -> dict[str, float] | None:
 def picture(figure: Any) -> str:
     """A matplotlib figure or PIL image as a data URI."""
     buffer = io.BytesIO()
-    if hasattr(figure, "savefig"):
-        figure.savefig(buffer, format="png", dpi=110)
-    else:
-        figure.save(buffer, format="PNG")
+    save_figure(figure, buffer)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 

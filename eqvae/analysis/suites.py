@@ -257,11 +257,10 @@ def disentanglement(evidence: Evidence) -> Findings:
     if len(factors) < 2:
         reason = f"needs two known factors that vary; the data know {len(factors)}"
         return Findings(scores | {"infomec": Score.null(reason)})
-    blocks = {b.name: range(b.slice.start, b.slice.stop) for b in evidence.representation.blocks}
     scores |= disentanglement_scores(
         evidence.encoding.posterior.loc[rows],
         factors,
-        blocks=blocks,
+        blocks=evidence.blocks,
         preset=evidence.preset,
         groups=_rows(evidence.groups, rows),
         seed=evidence.seed,
@@ -279,13 +278,7 @@ def agreement(all_evidence: Sequence[Evidence]) -> Findings:
         torch.equal(evidence.images, first.images) for evidence in all_evidence[1:]
     ):
         return Findings()
-    codes = [
-        (
-            evidence.encoding.posterior.loc,
-            {b.name: range(b.slice.start, b.slice.stop) for b in evidence.representation.blocks},
-        )
-        for evidence in all_evidence
-    ]
+    codes = [(e.encoding.posterior.loc, e.blocks) for e in all_evidence]
     return Findings(seed_agreement(codes, groups=first.groups, seed=first.seed))
 
 
@@ -329,11 +322,8 @@ def _linearity(evidence: Evidence) -> dict[str, Score]:
     shifts = torch.rand(turns, 2, generator=generator) * 4 - 2
     motions = motion(angle=torch.arange(turns) * (2 * math.pi / turns), shift=shifts)
     z = evidence.encode_moved(motions, n, "orbits")
-    blocks = {
-        block.name: range(block.slice.start, block.slice.stop)
-        for block in evidence.representation.blocks
-        if block.frequency > 0
-    }
+    turning = {b.name: b.frequency for b in evidence.representation.blocks if b.frequency > 0}
+    blocks = {name: evidence.blocks[name] for name in turning}
     if not blocks:
         return {"d_lsbd": Score.null("no block of the latent turns or shifts with the object")}
     positions = motions[:, None, 2:].expand(turns, n, 2).reshape(-1, 2)
@@ -341,11 +331,7 @@ def _linearity(evidence: Evidence) -> dict[str, Score]:
         z.reshape(turns * n, -1),
         motions[:, 1].repeat_interleave(n),
         blocks=blocks,
-        frequencies={
-            b.name: b.frequency
-            for b in evidence.representation.blocks
-            if b.name in blocks and b.name != "position"
-        },
+        frequencies={name: ell for name, ell in turning.items() if name != "position"},
         positions=positions if "position" in blocks else None,
         objects=torch.arange(n).repeat(turns),
         seed=evidence.seed,
