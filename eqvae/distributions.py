@@ -51,7 +51,7 @@ class GaussianPosterior:
 
     def log_prob(self, z: Tensor) -> Tensor:
         """log q(z|x) in nats, (B,)."""
-        return _gaussian_log_prob(z, self.loc, self.scale).sum(dim=1)
+        return normal_log_prob(z, self.loc, self.scale).sum(dim=1)
 
     def act(self, g: Tensor) -> "GaussianPosterior":
         """The law of g . z for z ~ q: the means move, the scales stay."""
@@ -88,7 +88,7 @@ class GaussianPrior(nn.Module):
 
     def log_prob(self, z: Tensor) -> Tensor:
         """log p(z) in nats, (B,)."""
-        return _gaussian_log_prob(z, torch.zeros_like(z), self.scale).sum(dim=1)
+        return normal_log_prob(z, torch.zeros_like(z), self.scale).sum(dim=1)
 
     def kl(self, q: GaussianPosterior) -> dict[str, Tensor]:
         """KL(q || p) in nats by irrep block, each (B,); >= 0, and 0 at the prior."""
@@ -151,5 +151,6 @@ class BernoulliLikelihood(nn.Module):
         return x.new_zeros(())
 
 
-def _gaussian_log_prob(z: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
+def normal_log_prob(z: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
+    """log N(z; loc, scale^2) by coordinate, nats."""
     return -0.5 * ((z - loc) / scale).square() - scale.log() - 0.5 * _LOG_2PI

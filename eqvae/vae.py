@@ -5,7 +5,10 @@ obey it. Swap any of them for your own: an encoder maps images to a `GaussianPos
 latents to images, and both say which `representation` they speak.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,19 +21,36 @@ from eqvae.symmetry.representations import LatentRepresentation
 class VAEOutput:
     """What one pass through the model gives; every number in nats, one for each image.
 
+    What training on a marginal likelihood can do without is made when first asked for.
+
     Attributes:
-        posterior: q(z|x).
-        z: the draw that was decoded, (B, D).
-        reconstruction: mean of p(x|z), (B, C, H, W).
         log_likelihood: log p(x|z), (B,).
         kl: KL(q || p) by irrep block, each (B,).
+        squared_error: |x - mean(z)|^2 summed over the pixels, (B,).
+        infer, draw, decode: how to get the next three.
     """
 
-    posterior: GaussianPosterior
-    z: Tensor
-    reconstruction: Tensor
     log_likelihood: Tensor
     kl: dict[str, Tensor]
+    squared_error: Tensor
+    infer: Callable[[], Any]
+    draw: Callable[[Any], Tensor]
+    decode: Callable[[Any, Tensor], Tensor]
+
+    @cached_property
+    def posterior(self) -> Any:
+        """q(z|x)."""
+        return self.infer()
+
+    @cached_property
+    def z(self) -> Tensor:
+        """A draw (the mode, if nothing was to be sampled), (B, D)."""
+        return self.draw(self.posterior)
+
+    @cached_property
+    def reconstruction(self) -> Tensor:
+        """Mean of p(x|z), (B, C, H, H)."""
+        return self.decode(self.posterior, self.z)
 
     @property
     def kl_total(self) -> Tensor:
@@ -91,13 +111,23 @@ class VAE(nn.Module):
         posterior = self.encode(x)
         z = posterior.rsample() if sample else posterior.mode
         decoded = self.decoder(z)
+        mean = self.likelihood.mean(decoded)
         return VAEOutput(
-            posterior=posterior,
-            z=z,
-            reconstruction=self.likelihood.mean(decoded),
             log_likelihood=self.likelihood.log_prob(x, decoded),
             kl=self.prior.kl(posterior),
+            squared_error=(x - mean).square().flatten(1).sum(dim=1),
+            infer=lambda: posterior,
+            draw=lambda posterior: z,
+            decode=lambda posterior, z: mean,
         )
+
+    def reconstruct(self, x: Tensor, posterior: GaussianPosterior) -> Tensor:
+        """Mean images at the mode of the posterior of images x."""
+        return self.decode(posterior.mode)
+
+    def log_prob(self, x: Tensor, z: Tensor) -> Tensor:
+        """log p(x|z) in nats, (B,)."""
+        return self.likelihood.log_prob(x, self.decoder(z))
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Mean images of n draws from the prior."""

@@ -1,10 +1,11 @@
 """Data: where images come from, the motions they are given, and the batches they come in."""
 
-from eqvae.data.choices import folder, mnist, mnist5k, npz, sprites
+from eqvae.data.choices import folder, mnist, mnist5k, npz, particles, sprites
 from eqvae.data.datamodule import ImageDataModule, PosedImages
 from eqvae.data.images import ImageSet, ImageSource
+from eqvae.data.optics import ctf
 from eqvae.data.posing import Posing, Rotated, RotatedShifted, Upright
-from eqvae.data.sources import MNIST, SHAPES, Folder, MNIST5k, Npz, Shape, Sprites
+from eqvae.data.sources import MNIST, SHAPES, Folder, MNIST5k, Npz, Particles, Shape, Sprites
 
 __all__ = [
     "MNIST",
@@ -15,6 +16,7 @@ __all__ = [
     "ImageSource",
     "MNIST5k",
     "Npz",
+    "Particles",
     "PosedImages",
     "Posing",
     "Rotated",
@@ -22,9 +24,11 @@ __all__ = [
     "Shape",
     "Sprites",
     "Upright",
+    "ctf",
     "folder",
     "mnist",
     "mnist5k",
     "npz",
+    "particles",
     "sprites",
 ]

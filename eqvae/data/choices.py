@@ -1,4 +1,4 @@
-"""The choices data=mnist5k|mnist|sprites|npz|folder: source and loading in one flat call.
+"""The choices data=mnist5k|mnist|sprites|particles|npz|folder: source and loading in one flat call.
 
 `npz("cells.npz", Upright())` is short for `ImageDataModule(Npz("cells.npz"), Upright())`. What the
 arguments mean is written at the source and at `ImageDataModule`.
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from eqvae.data.datamodule import ImageDataModule
 from eqvae.data.posing import Posing
-from eqvae.data.sources import MNIST, SHAPES, Folder, MNIST5k, Npz, Sprites
+from eqvae.data.sources import MNIST, SHAPES, Folder, MNIST5k, Npz, Particles, Sprites
 
 _SPLIT = (0.8, 0.1, 0.1)
 
@@ -56,12 +56,53 @@ def sprites(
     return ImageDataModule(source, pose, batch_size, split, seed, num_workers)
 
 
+def particles(
+    pose: Posing,
+    num_images: int = 5000,
+    size: int = 64,
+    conformations: int = 4,
+    views: Sequence[Sequence[float]] = ((0.0, 0.0),),
+    radius: float = 22.0,
+    snr: float | None = None,
+    defocus: Sequence[float] | None = None,
+    pixel_size: float = 3.0,
+    voltage: float = 300.0,
+    cs: float = 2.7,
+    amplitude_contrast: float = 0.1,
+    b_factor: float = 100.0,
+    particle_seed: int = 0,
+    batch_size: int = 128,
+    split: Sequence[float] = _SPLIT,
+    seed: int = 0,
+    num_workers: int = 0,
+) -> ImageDataModule:
+    """Simulated electron micrographs of a molecule: see `Particles`; `particle_seed` is its seed."""
+    source = Particles(
+        num_images,
+        size,
+        conformations,
+        tuple(tuple(view) for view in views),
+        radius,
+        snr,
+        None if defocus is None else tuple(defocus),
+        pixel_size,
+        voltage,
+        cs,
+        amplitude_contrast,
+        b_factor,
+        particle_seed,
+    )
+    return ImageDataModule(source, pose, batch_size, split, seed, num_workers)
+
+
 def npz(
     path: str | None,
     pose: Posing,
     image: str | None = None,
     label: str | None = None,
     group: str | None = None,
+    mask: str | None = None,
+    mask_margin: int = 2,
     aligned: bool = False,
     skip_unreadable: bool = False,
     batch_size: int = 128,
@@ -70,7 +111,7 @@ def npz(
     num_workers: int = 0,
 ) -> ImageDataModule:
     """The user's .npz archive: see `Npz`."""
-    source = Npz(path, image, label, group, aligned, skip_unreadable)
+    source = Npz(path, image, label, group, mask, mask_margin, aligned, skip_unreadable)
     return ImageDataModule(source, pose, batch_size, split, seed, num_workers)
 
 

@@ -1,7 +1,8 @@
 """One datamodule for every source and posing: load, split, pose once, serve batches from memory.
 
 A batch is a dict {"image": float32 (B, C, H, H), "pose": float32 (B, 4) the true motion or NaN,
-"label": int64 (B,) or -1, "index": int64 (B,) into the whole data set}.
+"label": int64 (B,) or -1, "index": int64 (B,) into the whole data set}; where the source knows its
+optics, also "transfer": float32 (B, Q), see `ImageSet`.
 """
 
 from collections.abc import Sequence
@@ -26,23 +27,26 @@ class PosedImages(Dataset):
         poses: true motions (N, 4), NaN where unknown.
         labels: (N,) int64, -1 where unknown.
         indices: (N,) int64 into the whole data set.
+        transfer: radial transfer functions of the optics (N, Q), None where unknown.
     """
 
     def __init__(self, source: ImageSet, rows: Tensor, posing: Posing):
         self.images, self.poses = pose_images(source, rows, posing)
         self.labels = torch.full_like(rows, -1) if source.labels is None else source.labels[rows]
         self.indices = rows
+        self.transfer = None if source.transfer is None else source.transfer[rows]
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, row: int | slice | Tensor) -> dict[str, Tensor]:
-        return {
+        batch = {
             "image": self.images[row],
             "pose": self.poses[row],
             "label": self.labels[row],
             "index": self.indices[row],
         }
+        return batch if self.transfer is None else {**batch, "transfer": self.transfer[row]}
 
     def __getitems__(self, rows: list[int]) -> dict[str, Tensor]:
         return self[torch.tensor(rows)]

@@ -25,12 +25,16 @@ class ImageSet:
         poses: motions that bring the class's standard object to what the image shows, (N, 4).
         names: file names, for messages.
         is_test: the data's own test part, (N,) bool.
+        transfer: radial transfer function of the imaging optics, (N, Q) float32, at Q equally spaced
+            radial frequencies from 0 to pi rad/pixel, both included; beyond pi, in the corners of
+            the Fourier square, the last value holds. 1 everywhere is no blur.
         symmetry_orders: by label, k when the object looks the same after 1/k turn, 0 after any.
         render: draws the scenes `rows` moved by `g` on a grid of `size`, without interpolation:
             render(rows (B,), g (B, 4), size) -> (B, C, size, size).
 
     Raises:
-        ValueError: if images are not square, none, or not float32, or the others differ in length.
+        ValueError: if images are not square, none, or not float32, the others differ in length, or
+            `transfer` is no table of float32.
     """
 
     images: Tensor
@@ -39,6 +43,7 @@ class ImageSet:
     poses: Tensor | None = None
     names: tuple[str, ...] | None = None
     is_test: Tensor | None = None
+    transfer: Tensor | None = None
     symmetry_orders: tuple[int, ...] | None = None
     render: Callable[[Tensor, Tensor, int], Tensor] | None = None
 
@@ -64,6 +69,14 @@ class ImageSet:
                     f"{name} must have one entry for each of the {len(self.images)} images; "
                     f"got {len(value)}."
                 )
+        transfer = self.transfer
+        if transfer is not None and (
+            transfer.dim() != 2 or transfer.shape[1] < 2 or transfer.dtype != torch.float32
+        ):
+            raise ValueError(
+                "transfer must be a float32 tensor (N, Q) with Q >= 2 frequencies from 0 to pi "
+                f"rad/pixel; got {transfer.dtype} of shape {tuple(transfer.shape)}."
+            )
 
         if self.symmetry_orders is not None and self.labels is not None:
             classes = int(self.labels.max()) + 1
@@ -134,7 +147,7 @@ class ImageSet:
         return f"{len(rows)} of {len(self)} images ({shown})"
 
 
-_PER_IMAGE = ("labels", "groups", "poses", "names", "is_test")
+_PER_IMAGE = ("labels", "groups", "poses", "names", "is_test", "transfer")
 
 
 class ImageSource(Protocol):

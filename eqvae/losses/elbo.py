@@ -27,6 +27,6 @@ def elbo_terms(
         "log_likelihood": output.log_likelihood.mean(),
         "kl": output.kl_total.mean(),
         "free_energy": free_energy.mean(),
-        "squared_error": (x - output.reconstruction).square().flatten(1).sum(dim=1).mean(),
+        "squared_error": output.squared_error.mean(),
     }
     return terms | {f"kl/{name}": kl.mean() for name, kl in output.kl.items()}

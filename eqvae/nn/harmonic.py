@@ -138,6 +138,11 @@ class HarmonicDecoder(nn.Module):
         """Images (B, C, H, H) of latents (B, D)."""
         return self.harmonics.synthesise(self.coefficients(z), z[:, :2])
 
+    def template(self, content: Tensor) -> Tensor:
+        """Coefficients (B, C, dim) of an object in its own frame, for latents of content and one frame."""
+        frame = content.new_tensor([1.0, 0.0]).expand(len(content), 2)
+        return self.coefficients(torch.cat([torch.zeros_like(frame), content, frame], dim=1))
+
     def render(self, z: Tensor, points: Tensor) -> Tensor:
         """The same images at any points of the plane, (B, P, 2) pixels: (B, C, P)."""
         return self.harmonics.evaluate(self.coefficients(z), z[:, :2], points)

@@ -23,9 +23,10 @@ class Given:
     """A user's own source."""
 
     images: torch.Tensor
+    transfer: torch.Tensor | None = None
 
     def load(self):
-        return ImageSet(self.images)
+        return ImageSet(self.images, transfer=self.transfer)
 
 
 def ready(source=None, pose=None, **options):
@@ -47,6 +48,14 @@ def test_batches_are_what_the_conventions_say():
     assert module.image_shape == (1, 50, 50)
     expected = Sprites(100).render(batch["index"], batch["pose"], 50)
     assert torch.allclose(batch["image"], expected), "image, pose and index belong together"
+
+
+def test_optics_come_with_their_images():
+    transfer = torch.rand(20, 5)
+    module = ready(Given(torch.rand(20, 1, 8, 8), transfer), batch_size=4)
+    for batch in module.train_dataloader():
+        assert torch.equal(batch["transfer"], transfer[batch["index"]])
+    assert torch.equal(module.test[0]["transfer"], transfer[module.test.indices[0]])
 
 
 @pytest.mark.parametrize("split", ["train", "val", "test"])
@@ -178,3 +187,20 @@ def test_bad_images_are_refused_before_training(images, message):
 def test_facts_must_match_the_images():
     with pytest.raises(ValueError, match="labels must have one entry for each of the 4 images; g"):
         ImageSet(torch.rand(4, 1, 8, 8), labels=torch.zeros(3).long())
+    with pytest.raises(
+        ValueError, match="transfer must have one entry for each of the 4 images; g"
+    ):
+        ImageSet(torch.rand(4, 1, 8, 8), transfer=torch.ones(3, 9))
+    for wrong in (torch.ones(4), torch.ones(4, 1), torch.ones(4, 9).double()):
+        with pytest.raises(
+            ValueError, match=r"transfer must be a float32 tensor .N, Q. with Q >= 2"
+        ):
+            ImageSet(torch.rand(4, 1, 8, 8), transfer=wrong)
+
+
+def test_optics_of_images_left_out_are_left_out():
+    images, transfer = torch.rand(4, 1, 8, 8), torch.rand(4, 9)
+    images[1] = 0.5
+    with pytest.warns(match="number 1"):
+        kept = ImageSet(images, transfer=transfer).usable(skip_unreadable=True)
+    assert torch.equal(kept.transfer, transfer[[0, 2, 3]])

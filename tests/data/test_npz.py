@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from scipy.ndimage import distance_transform_edt
 
 from eqvae.data import Npz, Upright, npz
 
@@ -77,6 +78,50 @@ def test_the_split_follows_the_group_key(write):
     module.setup()
     members = [set(field[p.indices]) for p in (module.train, module.val, module.test)]
     assert sum(map(len, members)) == len(set.union(*members)) == 6
+
+
+OBJECT = np.zeros((12, 9, 9), dtype=bool)
+OBJECT[:, 3:5, 2:6] = True
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [OBJECT, OBJECT.astype(np.uint8), np.packbits(OBJECT.reshape(12, -1), axis=1)],
+    ids=["bool", "uint8", "packed"],
+)
+@pytest.mark.parametrize("margin", [0, 1, 2])
+def test_what_is_far_from_the_mask_disappears(write, mask, margin):
+    path = write(cells=GREY, nuclei=mask)
+    images = Npz(path, mask="nuclei", mask_margin=margin).load().images[:, 0]
+    near = distance_transform_edt(~OBJECT[0]) <= margin
+    whole = torch.from_numpy(GREY.astype(np.float32) / 255)
+    assert torch.equal(images[:, near], whole[:, near])
+    assert (images[:, ~near] == 0).all() and (whole[:, ~near] > 0).any()
+
+
+def test_masks_cover_every_channel_and_what_is_not_finite(write):
+    rgb = RANDOM.random((12, 9, 9, 3))
+    rgb[:, 0, 0] = np.nan
+    images = Npz(write(images=rgb, m=OBJECT), mask="m").load().images
+    assert ((images != 0).sum(dim=1) == 3).sum() == (images != 0).any(dim=1).sum()
+    assert (images[:, :, 0, 0] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("mask", "options", "message"),
+    [
+        (OBJECT, {"mask": "n"}, "mask='n' is not in .*its keys are"),
+        (OBJECT[:5], {}, r"mask='m' must be bool or uint8 of shape \(12, 9, 9\), or packed .*5, 9"),
+        (OBJECT * 1.0, {}, "mask='m' must be bool or uint8 .*got float64"),
+        (OBJECT.astype(np.uint8) * 3, {}, "mask='m' must be 1 on the object and 0 .*reaches to 3"),
+        (OBJECT, {"mask_margin": -1}, "mask_margin must be a whole number .*got -1"),
+        (OBJECT, {"mask_margin": 1.5}, "mask_margin must be a whole number .*got 1.5"),
+    ],
+)
+def test_what_is_wrong_with_a_mask_is_said(write, mask, options, message):
+    path = write(images=GREY, m=mask)
+    with pytest.raises(ValueError, match=message):
+        Npz(path, **{"mask": "m", **options}).load()
 
 
 def test_skipping_leaves_out_and_says_so(write):

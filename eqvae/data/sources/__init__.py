@@ -1,8 +1,9 @@
-"""Sources of images: digits, generated sprites and the user's own files."""
+"""Sources of images: digits, generated sprites, simulated particles and the user's own files."""
 
 from eqvae.data.sources.folder import Folder
 from eqvae.data.sources.mnist import MNIST, MNIST5k
 from eqvae.data.sources.npz import Npz
+from eqvae.data.sources.particles import Particles
 from eqvae.data.sources.sprites import SHAPES, Shape, Sprites
 
-__all__ = ["MNIST", "SHAPES", "Folder", "MNIST5k", "Npz", "Shape", "Sprites"]
+__all__ = ["MNIST", "SHAPES", "Folder", "MNIST5k", "Npz", "Particles", "Shape", "Sprites"]

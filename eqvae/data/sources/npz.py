@@ -1,5 +1,6 @@
 """The user's images from one .npz archive of numpy."""
 
+import itertools
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,10 @@ class Npz:
         label: key of the class of each image (whole numbers, or names that are then numbered in
             alphabetical order).
         group: key of what must not be torn apart by the split, such as the source micrograph.
+        mask: key of which pixels are the object: (N, H, H) of 0 and 1, or bits (N, H * H / 8) as
+            `numpy.packbits(mask.reshape(N, -1), axis=1)` makes them. All others are set to 0, so
+            that neighbours disappear.
+        mask_margin: pixels around the mask, in every direction, that are kept as well.
         aligned: the objects are upright and centred, so the motions of the posing are true poses.
         skip_unreadable: leave out NaN and constant images with a warning instead of an error.
     """
@@ -32,8 +37,17 @@ class Npz:
     image: str | None = None
     label: str | None = None
     group: str | None = None
+    mask: str | None = None
+    mask_margin: int = 2
     aligned: bool = False
     skip_unreadable: bool = False
+
+    def __post_init__(self):
+        if not isinstance(self.mask_margin, int) or self.mask_margin < 0:
+            raise ValueError(
+                "mask_margin must be a whole number of pixels, at least 0; "
+                f"got {self.mask_margin!r}. For the mask as it is use 0."
+            )
 
     def load(self) -> ImageSet:
         """Read the archive.
@@ -57,7 +71,10 @@ class Npz:
                 f"({error}). Write one with numpy.savez(path, images=images)."
             ) from error
         values = channels_first(arrays[self._image_key(arrays)])
-        images = torch.from_numpy(np.ascontiguousarray(unit_range(values)))
+        values = np.ascontiguousarray(unit_range(values))
+        if self.mask is not None:
+            values = np.where(self._kept(arrays, values), values, np.float32(0))
+        images = torch.from_numpy(values)
         return ImageSet(
             images,
             labels=self._numbered(arrays, "label"),
@@ -71,7 +88,7 @@ class Npz:
             return self.image
         if "images" in arrays:
             return "images"
-        candidates = [key for key, array in arrays.items() if array.ndim in (3, 4)]
+        candidates = [k for k, array in arrays.items() if array.ndim in (3, 4) and k != self.mask]
         if len(candidates) != 1:
             raise ValueError(
                 f"image must name the images in {str(self.path)!r}, which has "
@@ -86,6 +103,27 @@ class Npz:
                 f"{argument}={getattr(self, argument)!r} is not in {str(self.path)!r}; "
                 f"its keys are {list(arrays)}."
             )
+
+    def _kept(self, arrays: dict[str, np.ndarray], values: np.ndarray) -> np.ndarray:
+        """Where the masks, widened by the margin, cover the images, (N, 1, H, W) bool."""
+        self._check_key(arrays, "mask")
+        masks = arrays[self.mask]
+        number, _, height, width = values.shape
+        bits = (number, -(-height * width // 8))
+        if masks.shape == bits and masks.dtype == np.uint8:
+            masks = np.unpackbits(masks, axis=1, count=height * width)
+            masks = masks.reshape(number, height, width)
+        if masks.shape != (number, height, width) or masks.dtype not in (bool, np.uint8):
+            raise ValueError(
+                f"mask={self.mask!r} must be bool or uint8 of shape {(number, height, width)}, or "
+                f"packed bits, uint8 of shape {bits}; got {masks.dtype} of shape {masks.shape}."
+            )
+        if masks.max(initial=0) > 1:
+            raise ValueError(
+                f"mask={self.mask!r} must be 1 on the object and 0 elsewhere; it reaches to "
+                f"{masks.max()}. Store masks == NUMBER_OF_THE_OBJECT."
+            )
+        return dilated(masks.astype(bool), self.mask_margin)[:, None]
 
     def _numbered(self, arrays: dict[str, np.ndarray], argument: str) -> Tensor | None:
         """Classes or groups as whole numbers; those that are not are numbered in their order."""
@@ -118,3 +156,15 @@ def channels_first(values: np.ndarray) -> np.ndarray:
         "images must be an array (N, H, H), (N, C, H, H) or (N, H, H, C); "
         f"got shape {values.shape}."
     )
+
+
+def dilated(masks: np.ndarray, margin: int) -> np.ndarray:
+    """Masks (N, H, W) with all pixels that lie no farther than `margin` pixels from them."""
+    height, width = masks.shape[1:]
+    padded = np.pad(masks, ((0, 0), (margin, margin), (margin, margin)))
+    wide = np.zeros_like(masks)
+    for down, right in itertools.product(range(-margin, margin + 1), repeat=2):
+        if down**2 + right**2 <= margin**2:
+            top, left = margin + down, margin + right
+            wide |= padded[:, top : top + height, left : left + width]
+    return wide

@@ -1,0 +1,165 @@
+"""Pose by exact correlation: all angles by one transform over frequency, shifts on a grid, no network.
+
+With the template's coordinates d and the image's coordinates a about a position,
+
+    log p(x | c, theta) = -(|x|^2 + |d|^2 - 2 Re sum_l e^{i l theta} <a_l, d_l>) / (2 sigma^2) + const
+
+for all angles is one small product, so the posterior over poses is found by search: no local optimum, as
+many modes as the object has symmetries, uniform where there is nothing. Within a cell of the search the
+image is linear in the small motion u of the object, so each cell is a Gaussian integral,
+
+    q(g) = sum_k w_k N(u; m_k, S),    log w_k = log p(cell k) + log int N(u; 0, W^2) p(x | c, g_k exp(u)) du,
+
+with the tangents of angle and position beside those of the nuisances. The cells' windows N(u; 0, W^2)
+overlap so that they sum to a constant: 0.6 of the spacing ripples by less than 1e-3.
+
+log p(x | c) = logsumexp_k log w_k marginalises the pose and is what training maximises.
+
+Reference: what classical particle alignment does by rotational correlation, such as Penczek, Radermacher,
+Frank: Three-dimensional reconstruction of single particles (1992), here with gradients and posteriors.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from eqvae.pose.inference import PoseInference, PosePrior, PoseScore
+from eqvae.pose.likelihood import TangentFit, TemplateLikelihood, fit_tangents, seen, with_tangents
+from eqvae.pose.posterior import PosePosterior, nudge
+from eqvae.pose.space import View
+
+_POSE = ("angle", "shift_x", "shift_y")
+_WINDOW = 0.6  # of the spacing of cells
+
+
+class ExactPose(PoseInference):
+    """The pose posterior by search over cells of angle and shift.
+
+    Args:
+        angles: cells of the angle in training.
+        fine_angles: cells of the angle when poses are asked for.
+        reach: shifts up to this far from the localiser's answer are searched, pixels; 0 trusts it to
+            within about a pixel, which the tangents then mend.
+        spacing: of the shifts, pixels; also how far within a cell a shift is linear.
+        reflections: whether mirror images are the same object.
+        kept: likeliest cells that a posterior keeps.
+
+    Raises:
+        ValueError: if a number is out of its range.
+    """
+
+    def __init__(
+        self,
+        angles: int = 64,
+        fine_angles: int = 256,
+        reach: float = 0.0,
+        spacing: float = 1.0,
+        reflections: bool = False,
+        kept: int = 512,
+    ):
+        super().__init__()
+        for name, value, least in (("angles", angles, 8), ("fine_angles", fine_angles, 8)):
+            if value < least:
+                raise ValueError(f"{name} must be at least {least}; got {value}.")
+        if reach < 0 or not spacing > 0 or kept < 1:
+            raise ValueError(
+                "reach must be >= 0 and spacing > 0 (pixels), kept >= 1; got "
+                f"{reach}, {spacing}, {kept}."
+            )
+        self.angles = angles
+        self.fine_angles = fine_angles
+        self.spacing = spacing
+        self.reflections = reflections
+        self.kept = kept
+        self.register_buffer("offsets", shift_grid(reach, spacing), persistent=False)
+
+    def infer(
+        self,
+        view: View,
+        template: Tensor,
+        likelihood: TemplateLikelihood,
+        prior: PosePrior,
+        *,
+        fine: bool = True,
+    ) -> PosePosterior:
+        angles = self.fine_angles if fine else self.angles
+        cells, fit, log_joint = self._search(view, template, likelihood, prior, angles)
+        moved = nudge(cells, fit.mean[:, :3].flatten(2).mT)
+        log_weights = log_joint.log_softmax(dim=1)
+        if log_weights.shape[1] > self.kept:
+            log_weights, best = log_weights.topk(self.kept, dim=1)
+            log_weights = log_weights.log_softmax(dim=1)
+            moved = moved.gather(1, best[:, :, None].expand(-1, -1, 4))
+        covariance = fit.covariance[:, :3, :3]
+        return PosePosterior(moved, log_weights, covariance, self.reflections)
+
+    def score(
+        self, view: View, template: Tensor, likelihood: TemplateLikelihood, prior: PosePrior
+    ) -> PoseScore:
+        _, fit, log_joint = self._search(view, template, likelihood, prior, self.angles)
+        evidence = log_joint.logsumexp(dim=1)
+        weight = (log_joint - evidence[:, None]).exp()
+        expected = (weight * fit.expected.flatten(1)).sum(dim=1)
+        return PoseScore(log_likelihood=expected, kl=expected - evidence)
+
+    def _search(
+        self,
+        view: View,
+        template: Tensor,
+        likelihood: TemplateLikelihood,
+        prior: PosePrior,
+        angles: int,
+    ) -> tuple[Tensor, TangentFit, Tensor]:
+        """Cells (B, K, 4), what fits in each, and log p(x, cell | c), (B, K)."""
+        space, shifts = view.space, len(self.offsets)
+        positions = view.position[:, None] + self.offsets  # (B, J, 2)
+        if shifts == 1:
+            seen_from = view.coordinates[:, None]
+        else:
+            seen_from = space.analyse(view.image, positions)
+        hands = 1 + int(self.reflections)
+        if self.reflections:
+            seen_from = torch.cat([seen_from, space.mirror(seen_from)], dim=1)
+        names = (*_POSE, *likelihood.nuisances)
+        stack = seen(view, with_tangents(space, template, names), names)
+        correlation = space.correlate(stack[:, :, None], seen_from[:, None], angles)
+        scales = torch.cat([self._windows(angles).to(likelihood.scales), likelihood.scales])
+        fit = fit_tangents(view, stack, correlation, scales, likelihood.variance)
+
+        # <R_theta F d, a> = <R_-theta d, F a>: mirrored views are at minus the angle
+        angle = torch.arange(angles, device=positions.device) * (2 * math.pi / angles)
+        hand = torch.arange(hands, device=positions.device).repeat_interleave(shifts)
+        turned = (1 - 2 * hand[:, None]) * angle  # (V, N)
+        shape = (len(positions), hands * shifts, angles)
+        cells = torch.stack(
+            [
+                hand[:, None].to(angle).expand(shape),
+                turned.to(positions).expand(shape),
+                *(positions.repeat(1, hands, 1)[..., i, None].expand(shape) for i in (0, 1)),
+            ],
+            dim=-1,
+        ).flatten(1, 2)
+        log_cell = prior.log_prob(cells) + self._log_volume() - math.log(angles * hands)
+        return cells, fit, fit.log_prob.flatten(1) + log_cell
+
+    def _windows(self, angles: int) -> Tensor:
+        """Standard deviations of the windows: radians, pixels, pixels."""
+        turn = _WINDOW * 2 * math.pi / angles
+        return torch.tensor([turn, _WINDOW * self.spacing, _WINDOW * self.spacing])
+
+    def _log_volume(self) -> float:
+        """Area that a cell of the shift stands for: its share of the grid, or its whole window."""
+        if len(self.offsets) > 1:
+            return 2 * math.log(self.spacing)
+        return math.log(2 * math.pi * (_WINDOW * self.spacing) ** 2)
+
+
+def shift_grid(reach: float, spacing: float) -> Tensor:
+    """Points of a square grid within a disc, (J, 2), the origin first."""
+    steps = int(reach / spacing + 1e-9)
+    axis = torch.arange(-steps, steps + 1) * spacing
+    grid = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), dim=-1).reshape(-1, 2)
+    length = grid.norm(dim=1)
+    inside = length <= reach + 1e-9
+    return grid[inside][length[inside].argsort(stable=True)]

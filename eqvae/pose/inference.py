@@ -1,0 +1,114 @@
+"""What every way of finding poses shares: its interface and what it gives.
+
+    infer    (view, template) -> q(g | x), the pose posterior
+    score    (view, template) -> E_q log p(x | c, g) and KL(q(g | x) || p(g)), to train by
+
+`exact` needs no network: it searches. `attention` and `unimodal` are amortised: networks that are trained
+by what they propose. All see an image as a `View`, a template as coordinates in a `TemplateSpace`.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from eqvae.pose.likelihood import TemplateLikelihood
+from eqvae.pose.posterior import PosePosterior
+from eqvae.pose.space import View
+
+
+@dataclass(frozen=True)
+class PoseScore:
+    """What training needs, each (B,), nats.
+
+    Attributes:
+        log_likelihood: E_q log p(x | c, g).
+        kl: KL(q(g | x) || p(g)).
+    """
+
+    log_likelihood: Tensor
+    kl: Tensor
+
+
+@dataclass(frozen=True)
+class PosePrior:
+    """p(g): angles uniform, positions N(0, scale^2 I) about the image centre, both hands alike.
+
+    Args:
+        position_scale: pixels; cover the shifts in the data. No proper prior is invariant to shifts.
+    """
+
+    position_scale: float = 5.0
+
+    def __post_init__(self) -> None:
+        if not self.position_scale > 0:
+            raise ValueError(
+                f"position_scale must be positive (pixels); got {self.position_scale}."
+            )
+
+    def log_prob(self, g: Tensor) -> Tensor:
+        """log p(g) with respect to the Haar measure of angles and pixels, (...,)."""
+        scaled = g[..., 2:] / self.position_scale
+        constant = math.log(2 * math.pi * self.position_scale**2)
+        return -0.5 * scaled.square().sum(dim=-1) - constant
+
+
+class PoseInference(nn.Module, ABC):
+    """A way to find where an object is and which way it points, given what it looks like."""
+
+    @abstractmethod
+    def infer(
+        self,
+        view: View,
+        template: Tensor,
+        likelihood: TemplateLikelihood,
+        prior: PosePrior,
+        *,
+        fine: bool = True,
+    ) -> PosePosterior:
+        """q(g | x) for views of B images and templates (B, dim); coarser and faster if not `fine`."""
+
+    @abstractmethod
+    def score(
+        self, view: View, template: Tensor, likelihood: TemplateLikelihood, prior: PosePrior
+    ) -> PoseScore:
+        """The part of the ELBO that the pose takes part in."""
+
+
+def sampled_score(
+    posterior: PosePosterior,
+    view: View,
+    template: Tensor,
+    likelihood: TemplateLikelihood,
+    prior: PosePrior,
+    draws: int,
+) -> PoseScore:
+    """Both terms from draws of an amortised posterior, with gradients to its cells and their motions.
+
+    Motions within a cell are reparameterised. Which cell is drawn is not: its gradient is the score
+    function, each draw's value compared with the mean of the others,
+
+        sum_s (f_s - mean_{r != s} f_r) grad log w_{k_s} / S,
+
+    which is unbiased. It is added with value zero.
+
+    References: Kool, van Hoof, Welling: Buy 4 REINFORCE samples, get a baseline for free! (2019).
+    """
+    from eqvae.pose.posterior import draw_cells
+
+    values, kls, chosen = [], [], []
+    for _ in range(draws):
+        with torch.no_grad():
+            cell = draw_cells(posterior.log_weights)
+        g = posterior.within(cell, torch.randn(len(cell), 3).to(template))
+        values.append(likelihood.log_prob(view, template, g))
+        kls.append(posterior.log_prob(g) - prior.log_prob(g))
+        chosen.append(posterior.log_weights.gather(1, cell[:, None])[:, 0])
+    value, kl, log_w = torch.stack(values), torch.stack(kls), torch.stack(chosen)
+    if draws > 1 and posterior.log_weights.shape[1] > 1:
+        gain = (value - kl).detach()
+        others = (gain.sum(dim=0) - gain) / (draws - 1)
+        value = value + (gain - others) * (log_w - log_w.detach())
+    return PoseScore(value.mean(dim=0), kl.mean(dim=0))

@@ -1,0 +1,241 @@
+"""Where images and templates are compared: orthonormal coordinates about a position.
+
+An image seen from t has coordinates a = (disk-harmonic coefficients of every channel, background of every
+channel): the last axis of a channel is what a constant image adds beyond the disk harmonics,
+
+    a_0 = (sum_p x(p) - o . a) / nu,      o_k = sum_p phi_k(p),      nu^2 = number of pixels - |o|^2,
+
+so that inner products of coordinates are inner products of images (up to the border of the frame: what
+lies outside counts as zero). Turning the object by theta turns the pairs of frequency l by l theta;
+a shift of the object is a shift of t. With a template d and all angles theta_n = 2 pi n / N,
+
+    <R(theta_n) d, a> = Re sum_l e^{i l theta_n} sum_k d_lk conj(a_lk)
+
+is one small matrix product over l: no image is ever turned.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from eqvae.nn.deformations import generator_matrix, radial_quadrature
+from eqvae.nn.harmonics import DiskHarmonics
+from eqvae.symmetry.motions import cos_sin
+from eqvae.symmetry.representations import LatentRepresentation
+
+
+@dataclass(frozen=True)
+class View:
+    """Images seen from positions.
+
+    Attributes:
+        space: where the coordinates live.
+        image: (B, C, H, H).
+        position: pixels, (B, 2).
+        coordinates: (B, dim), see above.
+        energy: sum of the squared pixels, (B,).
+        transfer: radial transfer function of the optics at frequencies from 0 to pi, (B, Q), or None.
+    """
+
+    space: "TemplateSpace"
+    image: Tensor
+    position: Tensor
+    coordinates: Tensor
+    energy: Tensor
+    transfer: Tensor | None = None
+
+
+class TemplateSpace(nn.Module):
+    """Coordinates of images about a position, and how motions, deformations and optics act on them.
+
+    Args:
+        harmonics: the basis.
+        channels: of the images.
+    """
+
+    def __init__(self, harmonics: DiskHarmonics, channels: int = 1):
+        super().__init__()
+        self.harmonics = harmonics
+        self.channels = channels
+        layout = LatentRepresentation(harmonics.multiplicities, position=False)
+        frequency, partner = torch.zeros(harmonics.dim).long(), torch.arange(harmonics.dim)
+        sign, parity = torch.zeros(harmonics.dim), torch.ones(harmonics.dim)
+        for block in layout.blocks:
+            frequency[block.slice] = block.frequency
+            if block.frequency:
+                re, im = torch.arange(harmonics.dim)[block.slice].reshape(-1, 2).T
+                partner[re], partner[im] = im, re
+                sign[re], sign[im], parity[im] = -1.0, 1.0, -1.0
+        size = harmonics.image_size
+        ones = harmonics.analyse(torch.ones(1, 1, size, size), torch.zeros(1, 2))[0, 0]
+        ones = ones * (frequency == 0)  # the rest is the square frame, no property of a constant
+        self.remainder = math.sqrt(max(size**2 - float(ones.square().sum()), 1.0))
+        # the background of each channel comes last and does not turn
+        offsets = torch.arange(channels)[:, None] * harmonics.dim
+        last = torch.arange(channels) + channels * harmonics.dim
+        tables = {
+            "frequency": F.pad(frequency.repeat(channels), (0, channels)),
+            "partner": torch.cat([(partner + offsets).flatten(), last]),
+            "sign": F.pad(sign.repeat(channels), (0, channels)),
+            "parity": F.pad(parity.repeat(channels), (0, channels), value=1.0),
+            "constant": ones,
+        }
+        tables["by_frequency"] = F.one_hot(tables["frequency"]).to(ones)
+        for name, table in tables.items():
+            self.register_buffer(name, table, persistent=False)
+        self._tables: dict[tuple, tuple[Tensor, ...]] = {}  # made when first asked for
+
+    @property
+    def dim(self) -> int:
+        return self.channels * (self.harmonics.dim + 1)
+
+    @property
+    def max_frequency(self) -> int:
+        return self.harmonics.degree
+
+    def look(self, x: Tensor, t: Tensor, transfer: Tensor | None = None) -> View:
+        """Images (B, C, H, H) seen from positions (B, 2)."""
+        return View(self, x, t, self.analyse(x, t), x.square().flatten(1).sum(dim=1), transfer)
+
+    def analyse(self, x: Tensor, t: Tensor) -> Tensor:
+        """Coordinates of images (B, C, H, H) about positions: (B, 2) -> (B, dim), (B, V, 2) -> (B, V, dim)."""
+        if t.dim() == 3:
+            batch, views = t.shape[:2]
+            many = x[:, None].expand(-1, views, -1, -1, -1).reshape(-1, *x.shape[1:])
+            return self.analyse(many, t.reshape(-1, 2)).unflatten(0, (batch, views))
+        a = self.harmonics.analyse(x, t)
+        total = x.sum(dim=(2, 3))
+        background = (total - a @ self.constant) / self.remainder
+        return torch.cat([a.flatten(1), background], dim=1)
+
+    def synthesise(self, d: Tensor, t: Tensor) -> Tensor:
+        """Images (B, C, H, H) of coordinates (B, dim) about positions (B, 2)."""
+        d, background = d[:, : -self.channels], d[:, -self.channels :] / self.remainder
+        coefficients = d.unflatten(1, (self.channels, -1))
+        coefficients = coefficients - background[:, :, None] * self.constant
+        images = self.harmonics.synthesise(coefficients, t)
+        return images + background[:, :, None, None]
+
+    def evaluate(self, d: Tensor, t: Tensor, points: Tensor) -> Tensor:
+        """The same at any points (B, P, 2): (B, C, P)."""
+        d, background = d[:, : -self.channels], d[:, -self.channels :] / self.remainder
+        coefficients = d.unflatten(1, (self.channels, -1))
+        coefficients = coefficients - background[:, :, None] * self.constant
+        return self.harmonics.evaluate(coefficients, t, points) + background[:, :, None]
+
+    def coefficients(self, a: Tensor, *, flat: bool = False) -> Tensor:
+        """Disk-harmonic coefficients (..., C, dim) of coordinates (..., dim), the background left out.
+
+        Args:
+            a: coordinates.
+            flat: also take away what a constant background adds to the coefficients, measured where no
+                object is: beyond the disc.
+        """
+        d = a[..., : -self.channels].unflatten(-1, (self.channels, -1))
+        if flat:
+            level = a[..., -self.channels :] / self.remainder
+            d = d - level[..., None] * self.constant
+        return d
+
+    def extend(self, coefficients: Tensor) -> Tensor:
+        """Coordinates (B, dim) of an object without background from coefficients (B, C, dim)."""
+        return F.pad(coefficients.flatten(1), (0, self.channels))
+
+    def quarter(self, d: Tensor) -> Tensor:
+        """i d: every pair turned by 90 degrees, l = 0 dropped; the derivative of a turn is l i d."""
+        return d[..., self.partner] * self.sign
+
+    def mirror(self, d: Tensor) -> Tensor:
+        """F d: the sines change sign."""
+        return d * self.parity
+
+    def turn(self, d: Tensor, angle: Tensor, reflection: Tensor | None = None) -> Tensor:
+        """R(angle) F^reflection d, for coordinates (B, dim) and angles (B,)."""
+        if reflection is not None:
+            d = torch.where(reflection[:, None] > 0.5, self.mirror(d), d)
+        cos, sin = cos_sin(self.frequency.to(angle) * angle[:, None])
+        return cos * d + sin * self.quarter(d)
+
+    def derivative(self, d: Tensor, generator: str) -> Tensor:
+        """The tangent of a motion, deformation or change of brightness at coordinates (..., dim).
+
+        Generators are "angle" (per radian), those of `eqvae.nn.deformations`, "intensity" (d itself)
+        and "background" (a constant image of height 1 in every channel).
+        """
+        if generator == "angle":
+            return self.frequency.to(d) * self.quarter(d)
+        if generator == "intensity":
+            return d
+        if generator == "background":
+            ones = torch.cat(
+                [self.constant.repeat(self.channels), self.constant.new_full((self.channels,), self.remainder)]
+            )
+            return ones.to(d).expand_as(d)
+        (matrix,) = self._table(_generator, generator, like=d)
+        moved = d[..., : -self.channels].unflatten(-1, (self.channels, -1)) @ matrix.T
+        return F.pad(moved.flatten(-2), (0, self.channels))
+
+    def filter(self, d: Tensor, transfer: Tensor) -> Tensor:
+        """Coordinates (B, ..., dim) seen through optics with radial transfer functions (B, Q)."""
+        points = max(64, 2 * transfer.shape[1])
+        frequency, basis, index = self._table(_radial_transform, points, like=d)
+        place = (frequency / math.pi).clamp(max=1.0) * (transfer.shape[1] - 1)
+        low = place.floor().long().clamp(max=transfer.shape[1] - 2)
+        part = place - low
+        values = transfer[:, low] * (1 - part) + transfer[:, low + 1] * part  # (B, points)
+        body = d[..., : -self.channels].unflatten(-1, (self.channels, -1))
+        flat = body.reshape(len(d), -1, self.harmonics.dim)  # (B, M, dim)
+        copies = F.pad(flat, (0, 1))[..., index].permute(2, 0, 1, 3)  # (rows, B, M, n)
+        spectrum = (copies.flatten(1, 2) @ basis).unflatten(1, flat.shape[:2])
+        seen = ((spectrum * values[:, None]).flatten(1, 2) @ basis.mT).unflatten(1, flat.shape[:2])
+        out = flat.new_zeros(*flat.shape[:2], self.harmonics.dim + 1)
+        out[..., index.flatten()] = seen.permute(1, 2, 0, 3).flatten(2)
+        filtered = out[..., :-1].reshape(body.shape).flatten(-2)
+        level = transfer[:, :1].reshape(len(d), *(1,) * (d.dim() - 1))
+        return torch.cat([filtered, d[..., -self.channels :] * level], dim=-1)
+
+    def correlate(self, d: Tensor, a: Tensor, count: int) -> Tensor:
+        """<R(2 pi n / count) d, a> for n < count: d (..., dim) against a (..., dim), (..., count)."""
+        cos, sin = self._table(_angle_functions, count, like=a)
+        real = (d * a) @ self.by_frequency
+        imaginary = (self.quarter(d) * a) @ self.by_frequency
+        return real @ cos + imaginary @ sin
+
+    def _table(self, make: Callable, key: int | str, like: Tensor) -> tuple[Tensor, ...]:
+        where = (make.__name__, key, like.dtype, like.device)
+        if where not in self._tables:
+            made = make(self.harmonics, key)
+            self._tables[where] = tuple(
+                m.to(like) if m.is_floating_point() else m.to(like.device) for m in made
+            )
+        return self._tables[where]
+
+
+def _generator(harmonics: DiskHarmonics, name: str) -> tuple[Tensor, ...]:
+    return (generator_matrix(harmonics, name),)
+
+
+def _angle_functions(harmonics: DiskHarmonics, count: int) -> tuple[Tensor, ...]:
+    """cos(l theta_n) and sin(l theta_n), each (degree + 1, count)."""
+    ell = torch.arange(harmonics.degree + 1, dtype=torch.float64)[:, None]
+    angle = torch.arange(count, dtype=torch.float64) * (2 * math.pi / count)
+    return cos_sin(ell * angle)
+
+
+def _radial_transform(harmonics: DiskHarmonics, points: int) -> tuple[Tensor, ...]:
+    """Frequencies (points,), V by (l, part) (rows, n, points), and where each (row, n) lies, dim for none."""
+    frequency, values = radial_quadrature(harmonics, points)
+    most = harmonics.multiplicities[0]
+    rows, start = [], 0
+    for ell, copies in enumerate(harmonics.multiplicities):
+        for part in range(1 if ell == 0 else 2):
+            step = 1 if ell == 0 else 2
+            index = start + part + step * torch.arange(copies)
+            rows.append(F.pad(index, (0, most - copies), value=harmonics.dim))
+        start += copies * (1 if ell == 0 else 2)
+    index = torch.stack(rows)
+    return frequency, F.pad(values, (0, 0, 0, 1))[index], index

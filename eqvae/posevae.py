@@ -1,0 +1,146 @@
+"""A VAE of content and pose: what the object is, apart from where it is and which way it points.
+
+    x -> localiser -> position t -> view: coordinates of x about t
+                                     |-> encoder -> q(c | x) -> c -> decoder -> template
+                                     '-> pose(view, template) -> q(g | x, c)
+
+    ELBO = E_q(c|x) [ log p(x | c) ] - KL(q(c | x) || p(c)),    log p(x | c) = log sum_g p(g) p(x | c, g)
+
+with the sum over poses exact (`pose.exact`) or bounded by an amortised q(g | x). Content is invariant by
+construction, since the encoder sees the object from its own position and answers the same at every angle;
+the pose is found by comparing the image with what the content says it should look like.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from eqvae.pose.inference import PoseInference
+from eqvae.pose.likelihood import TemplateLikelihood
+from eqvae.pose.posterior import PosedPosterior, from_latent
+from eqvae.pose.space import TemplateSpace, View
+from eqvae.priors import PosedPrior
+from eqvae.vae import VAE, VAEOutput
+
+
+class PoseVAE(VAE):
+    """Content and pose, inferred apart and rendered together.
+
+    Args:
+        encoder: coefficients of images seen from a position -> content: `ContentEncoder`.
+        decoder: has `.template(content)` -> coefficients, and renders latents: `TemplateDecoder` or
+            `HarmonicDecoder`.
+        prior: `PosedPrior`.
+        likelihood: `TemplateLikelihood`.
+        localiser: images -> positions (B, 2).
+        pose: a `PoseInference`.
+        passes: how often position and content are found anew, each from the other's last answer, before
+            training looks at them. 1 where the localiser is right to a pixel, 2 where images are noisy.
+        refinements: the same, when poses are asked for.
+
+    Raises:
+        ValueError: if the parts speak different representations or see images in different bases.
+    """
+
+    def __init__(
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        prior: PosedPrior,
+        likelihood: TemplateLikelihood,
+        localiser: nn.Module,
+        pose: PoseInference,
+        passes: int = 1,
+        refinements: int = 2,
+    ):
+        super().__init__(encoder, decoder, prior, likelihood)
+        ours, theirs = encoder.harmonics, decoder.harmonics
+        if (ours.degree, ours.width) != (theirs.degree, theirs.width):
+            raise ValueError(
+                f"encoder and decoder must share one basis; got degree and width {ours.degree}, "
+                f"{ours.width:.3g} and {theirs.degree}, {theirs.width:.3g}. Give both the same degree "
+                "and radius."
+            )
+        if passes < 1 or refinements < 1:
+            raise ValueError(
+                f"passes and refinements must be at least 1; got {passes} and {refinements}."
+            )
+        if getattr(pose, "reflections", False) != bool(self.representation.sign):
+            raise ValueError(
+                f"pose.reflections must be {bool(self.representation.sign)} for a latent with sign="
+                f"{self.representation.sign}; got {getattr(pose, 'reflections', False)}."
+            )
+        self.localiser = localiser
+        self.pose = pose
+        self.passes = passes
+        self.refinements = refinements
+        self.space = TemplateSpace(encoder.harmonics, decoder.channels)
+        prior.content.bind(encoder)
+
+    def encode(self, x: Tensor, transfer: Tensor | None = None) -> PosedPosterior:
+        """q(c, g | x) for images (B, C, H, H), with radial transfer functions (B, Q) of their optics."""
+        t = self.localiser(x)
+        for _ in range(self.refinements):
+            view, posterior = self._seen(x, t, transfer, fine=True)
+            t = posterior.pose.mode[:, 2:]
+        return posterior
+
+    def template(self, content: Tensor) -> Tensor:
+        """What objects of content (B, m) look like, as coordinates in `space`, (B, dim)."""
+        return self.space.extend(self.decoder.template(content))
+
+    def forward(
+        self, x: Tensor, *, sample: bool = True, transfer: Tensor | None = None
+    ) -> VAEOutput:
+        """Score images, with content drawn from q(c | x) (its mean, if not `sample`)."""
+        t = self.localiser(x)
+        for _ in range(self.passes - 1):
+            with torch.no_grad():
+                t = self._seen(x, t, transfer, fine=False)[1].pose.mode[:, 2:]
+        view = self.space.look(x, t, transfer)
+        q = self.encoder(self.coefficients(view))
+        c = q.rsample() if sample else q.loc
+        score = self.pose.score(view, self.template(c), self.likelihood, self.prior.pose)
+        size, variance = x[0].numel(), self.likelihood.variance
+        error = 2 * variance * (self.likelihood.constant(x) - score.log_likelihood)
+        return VAEOutput(
+            log_likelihood=score.log_likelihood,
+            kl={"psi0": self.prior.content.kl(q, c), "pose": score.kl},
+            squared_error=error.clamp(min=0, max=1e3 * size),
+            infer=lambda: self.encode(x, transfer),
+            draw=lambda posterior: posterior.rsample() if sample else posterior.mode,
+            decode=lambda posterior, z: self._rendered(x, z, transfer),
+        )
+
+    def reconstruct(self, x: Tensor, posterior: PosedPosterior, transfer: Tensor | None = None) -> Tensor:
+        """Images at the mode of the posterior, with each image's own brightness, background and optics."""
+        return self._rendered(x, posterior.mode, transfer)
+
+    def log_prob(self, x: Tensor, z: Tensor, transfer: Tensor | None = None) -> Tensor:
+        """log p(x | z) in nats, (B,)."""
+        content, g = from_latent(self.representation, z)
+        view = self.space.look(x, g[:, 2:], transfer)
+        return self.likelihood.log_prob(view, self.template(content), g)
+
+    def coefficients(self, view: View) -> Tensor:
+        """What the encoder sees, (B, C, dim): without a varying background, the optics' signs undone."""
+        a = view.coordinates
+        if view.transfer is not None:  # Wiener filter at a signal-to-noise ratio of 10
+            a = self.space.filter(a, view.transfer / (view.transfer.square() + 0.1))
+        return self.space.coefficients(a, flat="background" in self.likelihood.nuisances)
+
+    def _seen(
+        self, x: Tensor, t: Tensor, transfer: Tensor | None, *, fine: bool
+    ) -> tuple[View, PosedPosterior]:
+        view = self.space.look(x, t, transfer)
+        content = self.encoder(self.coefficients(view))
+        template = self.template(content.loc)
+        pose = self.pose.infer(view, template, self.likelihood, self.prior.pose, fine=fine)
+        return view, PosedPosterior(self.representation, content, pose)
+
+    def _rendered(self, x: Tensor, z: Tensor, transfer: Tensor | None) -> Tensor:
+        content, g = from_latent(self.representation, z)
+        view = self.space.look(x, g[:, 2:], transfer)
+        d = self.likelihood.fitted(view, self.template(content), g)
+        if transfer is not None:
+            d = self.space.filter(d, transfer)
+        return self.space.synthesise(self.space.turn(d, g[:, 1], g[:, 0]), g[:, 2:])
