@@ -1,8 +1,8 @@
-"""What the scripts share: a user's mistake is one sentence and an exit code, not a traceback."""
+"""What the scripts share: a user's mistake is one sentence and an exit code, not a traceback; progress bars."""
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 USER_ERROR = 2  # exit code
@@ -25,3 +25,13 @@ def one_sentence_errors() -> Iterator[None]:
 def complain(text: str) -> None:
     """Print to standard error."""
     print(text, file=sys.stderr, flush=True)
+
+
+def watch(steps: Iterable, what: str) -> Iterator:
+    """The steps, with a progress bar on standard error if that is a terminal."""
+    from rich.console import Console
+    from rich.progress import track
+
+    console = Console(stderr=True, highlight=False)
+    hidden = not console.is_terminal
+    yield from track(steps, description=what, console=console, transient=True, disable=hidden)

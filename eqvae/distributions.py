@@ -8,7 +8,9 @@ All densities are in nats, summed over the event, one number for each image.
 """
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -56,6 +58,41 @@ class GaussianPosterior:
     def act(self, g: Tensor) -> "GaussianPosterior":
         """The law of g . z for z ~ q: the means move, the scales stay."""
         return replace(self, loc=self.representation.act(g, self.loc))
+
+    @property
+    def position_scale(self) -> Tensor:
+        """Standard deviations of x and y, pixels, (B, 2)."""
+        return self.scale[:, :2]
+
+    def angle_log_density(self, copy: int = 0, points: int = 360) -> Tensor:
+        """The law of the frame's angle under q(z|x), on a grid of angles: the projected normal law.
+
+            q(theta) = exp(-r^2 / 2) (1 + D Phi(D) / phi(D)),    r = |loc| / s,  D = r cos(theta - theta_0)
+
+        It has one mode: a Gaussian latent can't say that an object looks the same from two sides.
+
+        Args:
+            copy: which copy of psi_1 is the frame.
+            points: angles 0, 2 pi / points, ...
+
+        Returns:
+            log q with respect to the Haar measure d theta / 2 pi, nats, (B, points), float64.
+
+        References: Mardia, Jupp, Directional statistics (2000), section 3.5.6.
+        """
+        block = next(b for b in self.representation.blocks if b.name == "psi1")
+        columns = slice(block.start + 2 * copy, block.start + 2 * copy + 2)
+        u = self.loc[:, columns].double() / self.scale[:, columns].double()
+        theta = torch.arange(points, dtype=torch.float64, device=u.device) * (2 * math.pi / points)
+        along = u[:, :1] * theta.cos() + u[:, 1:] * theta.sin()
+        # Phi(D) / phi(D) overflows for large D and cancels for very negative D
+        large = along.clamp_min(1e-12)
+        ratio = large.log() + large**2 / 2 + 0.5 * math.log(2 * math.pi) + torch.special.log_ndtr(large)
+        small = along.clamp_max(0.0)
+        hazard = math.sqrt(math.pi / 2) * torch.special.erfcx(-small / math.sqrt(2))
+        tail = (small * hazard).clamp_min(-1 + 1e-15).log1p()
+        factor = torch.where(along > 0, torch.nn.functional.softplus(ratio), tail)
+        return factor - u.square().sum(dim=1, keepdim=True) / 2
 
 
 class GaussianPrior(nn.Module):
@@ -149,6 +186,33 @@ class BernoulliLikelihood(nn.Module):
 
     def constant(self, x: Tensor) -> Tensor:
         return x.new_zeros(())
+
+
+def concatenated(parts: Sequence[Any]) -> Any:
+    """One posterior of all rows from the posteriors of batches."""
+    return _joined(parts[0], parts, lambda tensors: torch.cat(tensors))
+
+
+def rows_of(posterior: Any, rows: Any) -> Any:
+    """The posterior of some rows: an index, a mask or a slice."""
+    return _joined(posterior, [posterior], lambda tensors: tensors[0][rows])
+
+
+def to_device(posterior: Any, device: torch.device | str) -> Any:
+    """The posterior on another device."""
+    return _joined(posterior, [posterior], lambda tensors: tensors[0].to(device))
+
+
+def _joined(first: Any, parts: Sequence[Any], join: Callable[[list[Tensor]], Tensor]) -> Any:
+    """A posterior of joined tensors; posteriors inside posteriors are joined likewise."""
+    changed = {}
+    for f in fields(first):
+        values = [getattr(part, f.name) for part in parts]
+        if torch.is_tensor(values[0]):
+            changed[f.name] = join(values)
+        elif hasattr(values[0], "rsample") or hasattr(values[0], "sample"):
+            changed[f.name] = _joined(values[0], values, join)
+    return replace(first, **changed)
 
 
 def normal_log_prob(z: Tensor, loc: Tensor, scale: Tensor) -> Tensor:

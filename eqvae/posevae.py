@@ -2,7 +2,7 @@
 
     x -> localiser -> position t -> view: coordinates of x about t
                                      |-> encoder -> q(c | x) -> c -> decoder -> template
-                                     '-> pose(view, template) -> q(g | x, c)
+                                     '-> inference(view, template) -> q(g | x, c)
 
     ELBO = E_q(c|x) [ log p(x | c) ] - KL(q(c | x) || p(c)),    log p(x | c) = log sum_g p(g) p(x | c, g)
 
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from eqvae.pose.inference import PoseInference
 from eqvae.pose.likelihood import TemplateLikelihood
-from eqvae.pose.posterior import PosedPosterior, from_latent
+from eqvae.pose.posterior import ContentPosterior, PosedPosterior, from_latent
 from eqvae.pose.space import TemplateSpace, View
 from eqvae.priors import PosedPrior
 from eqvae.vae import VAE, VAEOutput
@@ -32,14 +32,17 @@ class PoseVAE(VAE):
         prior: `PosedPrior`.
         likelihood: `TemplateLikelihood`.
         localiser: images -> positions (B, 2).
-        pose: a `PoseInference`.
+        inference: how poses are found, a `PoseInference`.
         passes: how often position and content are found anew, each from the other's last answer, before
             training looks at them. 1 where the localiser is right to a pixel, 2 where images are noisy.
         refinements: the same, when poses are asked for.
+        deform: changes what the encoder sees in training, as `RandomDeformation`; None for nothing.
 
     Raises:
         ValueError: if the parts speak different representations or see images in different bases.
     """
+
+    uses_optics = True
 
     def __init__(
         self,
@@ -48,9 +51,10 @@ class PoseVAE(VAE):
         prior: PosedPrior,
         likelihood: TemplateLikelihood,
         localiser: nn.Module,
-        pose: PoseInference,
+        inference: PoseInference,
         passes: int = 1,
         refinements: int = 2,
+        deform: nn.Module | None = None,
     ):
         super().__init__(encoder, decoder, prior, likelihood)
         ours, theirs = encoder.harmonics, decoder.harmonics
@@ -64,15 +68,17 @@ class PoseVAE(VAE):
             raise ValueError(
                 f"passes and refinements must be at least 1; got {passes} and {refinements}."
             )
-        if getattr(pose, "reflections", False) != bool(self.representation.sign):
+        mirrors = getattr(inference, "reflections", False)
+        if mirrors != bool(self.representation.sign):
             raise ValueError(
-                f"pose.reflections must be {bool(self.representation.sign)} for a latent with sign="
-                f"{self.representation.sign}; got {getattr(pose, 'reflections', False)}."
+                f"inference.reflections must be {bool(self.representation.sign)} for a latent with "
+                f"sign={self.representation.sign}; got {mirrors}."
             )
         self.localiser = localiser
-        self.pose = pose
+        self.inference = inference
         self.passes = passes
         self.refinements = refinements
+        self.deform = deform
         self.space = TemplateSpace(encoder.harmonics, decoder.channels)
         prior.content.bind(encoder)
 
@@ -97,9 +103,24 @@ class PoseVAE(VAE):
             with torch.no_grad():
                 t = self._seen(x, t, transfer, fine=False)[1].pose.mode[:, 2:]
         view = self.space.look(x, t, transfer)
-        q = self.encoder(self.coefficients(view))
+        coefficients = self.coefficients(view)
+        if self.training and self.deform is not None:
+            coefficients = self.deform(coefficients)
+        q = self.encoder(coefficients)
         c = q.rsample() if sample else q.loc
-        score = self.pose.score(view, self.template(c), self.likelihood, self.prior.pose)
+        return self._output(view, q, c, sample)
+
+    @torch.no_grad()
+    def elbo(self, x: Tensor, noise: Tensor) -> Tensor:
+        """ELBO of images with the content that standard normal noise (B, D) makes, (B,), nats."""
+        view = self.space.look(x, self.localiser(x))
+        q = self.encoder(self.coefficients(view))
+        noise, _ = from_latent(self.representation, noise)
+        return self._output(view, q, q.loc + q.log_scale.exp() * noise, sample=False).elbo
+
+    def _output(self, view: View, q: ContentPosterior, c: Tensor, sample: bool) -> VAEOutput:
+        x, transfer = view.image, view.transfer
+        score = self.inference.score(view, self.template(c), self.likelihood, self.prior.pose)
         size, variance = x[0].numel(), self.likelihood.variance
         error = 2 * variance * (self.likelihood.constant(x) - score.log_likelihood)
         return VAEOutput(
@@ -114,6 +135,13 @@ class PoseVAE(VAE):
     def reconstruct(self, x: Tensor, posterior: PosedPosterior, transfer: Tensor | None = None) -> Tensor:
         """Images at the mode of the posterior, with each image's own brightness, background and optics."""
         return self._rendered(x, posterior.mode, transfer)
+
+    def content_of(
+        self, x: Tensor, transfer: Tensor | None = None
+    ) -> tuple[Tensor, ContentPosterior]:
+        """Coefficients (B, C, dim) of images about their positions, and q(c | x): no pose is searched."""
+        coefficients = self.coefficients(self.space.look(x, self.localiser(x), transfer))
+        return coefficients, self.encoder(coefficients)
 
     def log_prob(self, x: Tensor, z: Tensor, transfer: Tensor | None = None) -> Tensor:
         """log p(x | z) in nats, (B,)."""
@@ -134,7 +162,7 @@ class PoseVAE(VAE):
         view = self.space.look(x, t, transfer)
         content = self.encoder(self.coefficients(view))
         template = self.template(content.loc)
-        pose = self.pose.infer(view, template, self.likelihood, self.prior.pose, fine=fine)
+        pose = self.inference.infer(view, template, self.likelihood, self.prior.pose, fine=fine)
         return view, PosedPosterior(self.representation, content, pose)
 
     def _rendered(self, x: Tensor, z: Tensor, transfer: Tensor | None) -> Tensor:

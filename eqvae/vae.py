@@ -80,6 +80,8 @@ class VAE(nn.Module):
         turned = vae.decode(vae.representation.act(motion(angle=0.5), z[:1]))
     """
 
+    uses_optics = False  # whether `forward` and `encode` take the `transfer` of each image's optics
+
     def __init__(
         self, encoder: nn.Module, decoder: nn.Module, prior: nn.Module, likelihood: nn.Module
     ):
@@ -120,6 +122,12 @@ class VAE(nn.Module):
             draw=lambda posterior: z,
             decode=lambda posterior, z: mean,
         )
+
+    @torch.no_grad()
+    def elbo(self, x: Tensor, noise: Tensor) -> Tensor:
+        """ELBO of images with the draw that standard normal noise (B, D) makes, (B,), nats."""
+        q = self.encode(x)
+        return self.log_prob(x, q.loc + q.scale * noise) - sum(self.prior.kl(q).values())
 
     def reconstruct(self, x: Tensor, posterior: GaussianPosterior) -> Tensor:
         """Mean images at the mode of the posterior of images x."""

@@ -18,24 +18,14 @@ Writes metrics.json, metrics.csv, config.yaml, pictures/ and report.html, one pa
 """
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from eqvae.analysis.runs import Subject
 
 OWN = {"preset": "fast", "suites": None, "seed": "0", "out": None, "wandb": "true"}
 CHOICES = {"preset": ("fast", "full", "dlib"), "wandb": ("true", "false")}
-
-
-@dataclass
-class Subject:
-    """One run to be measured."""
-
-    name: str
-    checkpoint: Path
-    folder: Path
-    vae: Any
-    data: Any
-    data_config: dict[str, Any]
 
 
 def main() -> None:
@@ -46,7 +36,9 @@ def main() -> None:
 
     with one_sentence_errors():
         checkpoints, options, overrides = _options(sys.argv[1:])
-        subjects = _named([_subject(Path(ckpt), overrides) for ckpt in checkpoints])
+        from eqvae.analysis.runs import subject_of
+
+        subjects = _named([subject_of(ckpt, overrides) for ckpt in checkpoints])
         out = _folder(subjects, options)
     evaluations = _evaluate(subjects, options, out)
     _print(evaluations, out)
@@ -88,30 +80,7 @@ def _options(arguments: list[str]) -> tuple[list[str], dict[str, Any], list[str]
     return checkpoints, options, overrides
 
 
-def _subject(checkpoint: Path, overrides: list[str]) -> Subject:
-    """A model and the data it is to be measured on."""
-    from eqvae import load_vae
-    from eqvae.config import build
-    from eqvae.training.checkpoint import DESCRIPTION, read_checkpoint
-
-    vae = load_vae(checkpoint)
-    folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
-    folder = folder.parent if folder.name == "checkpoints" else folder
-    data_config = _data_config(folder, overrides)
-    data = build(data_config, path="data")
-    data.setup()
-    encoder = read_checkpoint(checkpoint)[DESCRIPTION]["model"]["encoder"]
-    channels, size, _ = data.image_shape
-    wanted = encoder.get("channels", channels), encoder.get("image_size", size)
-    if (channels, size) != wanted:
-        raise ValueError(
-            f"data must be images as the model was trained on, {wanted[0]} channel(s) of {wanted[1]} px; "
-            f"got {channels} of {size} px. Set data.pose.size={wanted[1]} if the size differs."
-        )
-    return Subject(folder.resolve().parent.name, checkpoint, folder, vae, data, data_config)
-
-
-def _named(subjects: list[Subject]) -> list[Subject]:
+def _named(subjects: "list[Subject]") -> "list[Subject]":
     """The same, with names that differ."""
     names = [subject.name for subject in subjects]
     for i, subject in enumerate(subjects):
@@ -120,33 +89,7 @@ def _named(subjects: list[Subject]) -> list[Subject]:
     return subjects
 
 
-def _data_config(folder: Path, overrides: list[str]) -> dict[str, Any]:
-    """The run's own data with the overrides applied."""
-    from omegaconf import OmegaConf
-
-    from eqvae.config import compose
-
-    stored = folder / "config.yaml"
-    if any(o.startswith("data=") for o in overrides):
-        return compose(overrides)["data"]
-    if not stored.is_file():
-        raise ValueError(
-            f"{folder} holds no config.yaml; say which data to use, as in data=mnist5k."
-        )
-    config = OmegaConf.load(stored).data
-    for override in overrides:
-        key, _, value = override.partition("=")
-        if key == "data/pose":
-            config.pose = {**compose([override])["data"]["pose"], "size": config.pose.get("size")}
-        elif OmegaConf.select(config, key.removeprefix("data."), default="???") == "???":
-            raise ValueError(f"{key} is not in the run's data; it has {', '.join(config)}.")
-        else:
-            node = OmegaConf.from_dotlist([f"{key.removeprefix('data.')}={value}"])
-            config = OmegaConf.merge(config, node)
-    return OmegaConf.to_container(config)
-
-
-def _folder(subjects: list[Subject], options: dict[str, Any]) -> Path:
+def _folder(subjects: "list[Subject]", options: dict[str, Any]) -> Path:
     """The folder to write to, made."""
     from datetime import datetime
 
@@ -166,10 +109,9 @@ def _folder(subjects: list[Subject], options: dict[str, Any]) -> Path:
     return out
 
 
-def _evaluate(subjects: list[Subject], options: dict[str, Any], out: Path) -> list[Any]:
+def _evaluate(subjects: "list[Subject]", options: dict[str, Any], out: Path) -> list[Any]:
     """Every suite for every run; what is done is on disk after each of them."""
     from rich.console import Console
-    from rich.progress import track
 
     from eqvae.analysis.evaluation import (
         Evaluation,
@@ -180,12 +122,9 @@ def _evaluate(subjects: list[Subject], options: dict[str, Any], out: Path) -> li
     )
     from eqvae.analysis.evidence import Evidence
     from eqvae.analysis.report import write_report
+    from eqvae.cli import watch
 
     console = Console(stderr=True, highlight=False)
-
-    def watch(steps, what: str):
-        hidden = not console.is_terminal
-        yield from track(steps, description=what, console=console, transient=True, disable=hidden)
 
     done, all_evidence = [], []
     try:
@@ -218,7 +157,7 @@ def _evaluate(subjects: list[Subject], options: dict[str, Any], out: Path) -> li
     return done
 
 
-def _about(subject: Subject, evidence: Any, options: dict[str, Any]) -> dict[str, str]:
+def _about(subject: "Subject", evidence: Any, options: dict[str, Any]) -> dict[str, str]:
     count = sum(p.numel() for p in subject.vae.parameters())
     shape = " x ".join(map(str, evidence.images.shape[1:]))
     source = subject.data_config["_target_"].rsplit(".", 1)[-1]

@@ -11,14 +11,14 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from eqvae.data import ImageDataModule
-from eqvae.distributions import GaussianPosterior
+from eqvae.distributions import concatenated, to_device
 from eqvae.pose import read_content, read_pose
 from eqvae.symmetry.actions import act_on_image
 from eqvae.symmetry.motions import motion
@@ -36,13 +36,13 @@ class Encoding:
     """What a model makes of images, rows in their order.
 
     Attributes:
-        posterior: q(z|x).
+        posterior: q(z|x), with `.mode`, `.position_scale` and `.angle_log_density(copy)`.
         log_likelihood: one-sample estimates of E log p(x|z), nats, (N,).
         kl: KL(q || p) by irrep block, nats, each (N,).
         reconstruction: from the mode, of the first `KEPT` images.
     """
 
-    posterior: GaussianPosterior
+    posterior: Any
     log_likelihood: Tensor
     kl: dict[str, Tensor]
     reconstruction: Tensor
@@ -63,6 +63,7 @@ class Evidence:
         poses: true motions (N, 4), None unless all are known.
         groups: source of each image (N,), None if each is its own.
         symmetry_orders: {class: k}, where the data say so.
+        transfer: radial transfer functions of the optics (N, Q), None if the data know none.
         preset: "fast", "full" or "dlib".
         seed: of every random draw.
         watch: wraps long loops with a progress bar.
@@ -74,6 +75,7 @@ class Evidence:
     poses: Tensor | None = None
     groups: Tensor | None = None
     symmetry_orders: dict[int, int] | None = None
+    transfer: Tensor | None = None
     preset: Preset = "fast"
     seed: int = 0
     watch: Watch = field(default=lambda steps, what: steps)
@@ -96,6 +98,7 @@ class Evidence:
             poses=part.poses[rows] if bool(part.poses.isfinite().all()) else None,
             groups=None if source.groups is None else source.groups[part.indices[rows]],
             symmetry_orders=None if orders is None else dict(enumerate(orders)),
+            transfer=None if part.transfer is None else part.transfer[rows],
             **options,
         )
 
@@ -131,27 +134,30 @@ class Evidence:
             return self._encoded()
 
     def _encoded(self) -> Encoding:
-        rows, kept = [], []
+        posteriors, rows, kept = [], [], []
         for first in self.watch(range(0, len(self.images), BATCH), "encoding"):
-            x = self.images[first : first + BATCH].to(self.device)
-            out = self.vae(x)
-            rows.append(
-                {
-                    "loc": out.posterior.loc,
-                    "log_scale": out.posterior.log_scale,
-                    "log_likelihood": out.log_likelihood,
-                    **{f"kl/{block}": value for block, value in out.kl.items()},
-                }
-            )
+            some = slice(first, first + BATCH)
+            x = self.images[some].to(self.device)
+            out = self.vae(x, **self.optics(some))
+            posteriors.append(to_device(out.posterior, "cpu"))
+            kl = {f"kl/{block}": value for block, value in out.kl.items()}
+            rows.append({"log_likelihood": out.log_likelihood, **kl})
             if first < KEPT:
-                kept.append(self.vae.decode(out.posterior.mode[: KEPT - first]).cpu())
+                again = self.vae.reconstruct(x, out.posterior, **self.optics(some))
+                kept.append(again[: KEPT - first].cpu())
         whole = {name: torch.cat([row[name] for row in rows]).cpu() for name in rows[0]}
         return Encoding(
-            posterior=GaussianPosterior(self.representation, whole["loc"], whole["log_scale"]),
+            posterior=concatenated(posteriors),
             log_likelihood=whole["log_likelihood"],
             kl={n.removeprefix("kl/"): v for n, v in whole.items() if n.startswith("kl/")},
             reconstruction=torch.cat(kept),
         )
+
+    def optics(self, rows: slice) -> dict[str, Tensor]:
+        """The transfer functions of some images, as arguments for a model that uses them."""
+        if self.transfer is None or not self.vae.uses_optics:
+            return {}
+        return {"transfer": self.transfer[rows].to(self.device)}
 
     @cached_property
     def has_frame(self) -> bool:
@@ -163,18 +169,20 @@ class Evidence:
         """The copy of psi_1 with the largest mean |loc| / scale: a collapsed copy has no direction."""
         q = self.encoding.posterior
         block = next(b for b in self.representation.blocks if b.name == "psi1")
+        if block.copies == 1:
+            return 0
         length = q.loc[:, block.slice].reshape(len(q.loc), -1, 2).norm(dim=2)
         return int((length / q.scale[:, block.slice][:, ::2]).mean(dim=0).argmax())
 
     @cached_property
     def pose(self) -> Tensor:
         """Motions read from the latents, (N, 4)."""
-        return self.pose_of(self.encoding.posterior.loc)
+        return self.pose_of(self.encoding.posterior.mode)
 
     @cached_property
     def content(self) -> np.ndarray:
         """Content read from the latents, (N, D')."""
-        return self.content_of(self.encoding.posterior.loc).numpy()
+        return self.content_of(self.encoding.posterior.mode).numpy()
 
     def pose_of(self, z: Tensor) -> Tensor:
         return read_pose(self.representation, z, self.frame).motion
@@ -225,12 +233,12 @@ class Evidence:
         """Posterior modes of the first n images under each motion, (M, n, D)."""
         latents = []
         for g in self.watch(motions[:, None], what):
-            parts = [
-                self.vae.encode(
-                    act_on_image(g.expand(len(x), -1).to(x), x, "fourier").to(self.device)
-                ).mode.cpu()
-                for x in self.images[:n].split(BATCH)
-            ]
+            parts = []
+            for first in range(0, n, BATCH):
+                some = slice(first, min(first + BATCH, n))
+                x = self.images[some]
+                x = act_on_image(g.expand(len(x), -1).to(x), x, "fourier").to(self.device)
+                parts.append(self.vae.encode(x, **self.optics(some)).mode.cpu())
             latents.append(torch.cat(parts))
         return torch.stack(latents)
 

@@ -30,6 +30,7 @@ from torch import Tensor
 from eqvae.analysis import figures
 from eqvae.analysis.evidence import BATCH, Evidence
 from eqvae.analysis.pictures import orbit_picture, reconstruction_picture, sample_picture
+from eqvae.distributions import GaussianPosterior, rows_of
 from eqvae.metrics.clustering.clusterers import cluster, content_clustering, fit_mixture, varying
 from eqvae.metrics.content.invariance import cluster_change, content_invariance
 from eqvae.metrics.content.leak import pose_leak
@@ -51,8 +52,8 @@ from eqvae.metrics.pose.calibration import angle_calibration, position_calibrati
 from eqvae.metrics.pose.consistency import pose_consistency
 from eqvae.metrics.pose.error import gauge_split, pose_errors, pose_errors_by_class
 from eqvae.metrics.pose.gauge import apply_gauge, fit_gauge, gauge_residuals
+from eqvae.metrics.pose.symmetry_order import symmetry_order_accuracy
 from eqvae.metrics.score import Score
-from eqvae.pose.frame import angle_log_density
 from eqvae.symmetry.actions import act_on_image
 from eqvae.symmetry.motions import motion
 from eqvae.testing import GaussianScenes
@@ -80,7 +81,7 @@ def likelihood(evidence: Evidence) -> Findings:
     code, groups, seed = evidence.encoding, evidence.groups, evidence.seed
     scores = elbo_terms(code.log_likelihood, code.kl, groups=groups, seed=seed)
     latent = evidence.representation
-    units = code.posterior.loc / evidence.vae.prior.scale.cpu()  # the position too in prior units
+    units = code.posterior.mode / evidence.vae.prior.scale.cpu()  # the position too in prior units
     active = active_units(units, latent.copy_index, groups=groups, seed=seed)
     n, draws = (64, 500) if evidence.fast else (200, 5000)
     bound = _bound(evidence, n, draws)
@@ -185,7 +186,7 @@ def pose(evidence: Evidence) -> Findings:
     if len(scored) == 0:
         reason = "no class has two images, one to fit the gauge and one to score"
         return Findings(scores | {"calibration": Score.null(reason)})
-    log_density = angle_log_density(evidence.encoding.posterior, evidence.frame)[scored]
+    log_density = evidence.encoding.posterior.angle_log_density(evidence.frame)[scored]
     here = {"groups": _rows(groups, scored), "seed": seed}
     calibrated = angle_calibration(
         log_density, truth[:, 1], orders=orders, classes=_rows(labels, scored), **here
@@ -196,12 +197,12 @@ def pose(evidence: Evidence) -> Findings:
     }
     if evidence.representation.position:
         q = evidence.encoding.posterior
-        placed = position_calibration(q.loc[scored, :2], q.scale[scored, :2], truth[:, 2:], **here)
+        placed = position_calibration(
+            q.mode[scored, :2], q.position_scale[scored], truth[:, 2:], **here
+        )
         scores |= {f"calibration/position/{name}": score for name, score in placed.items()}
         points |= {f"position {v} %": (v / 100, placed[f"coverage_{v}"]) for v in (50, 90, 95)}
-    # a law with one mode can't show an order: only the exact or multi-modal posteriors are asked
-    one_mode = "the angle of a Gaussian latent has one mode, so it shows no symmetry order"
-    scores["symmetry_order"] = Score.null(one_mode, page="symmetry-order")
+    scores |= _symmetry_order(evidence)
     shown = {"Credible sets of the pose": figures.coverage_figure(points)}
     if len(angles):
         floor = errors["angle_median"].floor or 90.0
@@ -258,7 +259,7 @@ def disentanglement(evidence: Evidence) -> Findings:
         reason = f"needs two known factors that vary; the data know {len(factors)}"
         return Findings(scores | {"infomec": Score.null(reason)})
     scores |= disentanglement_scores(
-        evidence.encoding.posterior.loc[rows],
+        evidence.encoding.posterior.mode[rows],
         factors,
         blocks=evidence.blocks,
         preset=evidence.preset,
@@ -278,7 +279,7 @@ def agreement(all_evidence: Sequence[Evidence]) -> Findings:
         torch.equal(evidence.images, first.images) for evidence in all_evidence[1:]
     ):
         return Findings()
-    codes = [(e.encoding.posterior.loc, e.blocks) for e in all_evidence]
+    codes = [(e.encoding.posterior.mode, e.blocks) for e in all_evidence]
     return Findings(seed_agreement(codes, groups=first.groups, seed=first.seed))
 
 
@@ -300,15 +301,17 @@ def _bound(evidence: Evidence, n: int, draws: int) -> BoundEstimate:
     """Importance-weighted bounds on log p(x) of the first n images, the posterior as proposal."""
     vae, at_once = evidence.vae, max(1, 1000 // n)
     x = evidence.images[:n].to(evidence.device)
-    q = vae.encode(x)
     n = len(x)
+    optics = evidence.optics(slice(n))
+    q = vae.encode(x, **optics)
     generator = torch.Generator(evidence.device).manual_seed(evidence.seed)
     steps = iter(evidence.watch(range(-(-draws // at_once)), "importance-weighted bound"))
 
     def log_weights(k: int) -> Tensor:
-        many = replace(q, loc=q.loc.repeat(k, 1), log_scale=q.log_scale.repeat(k, 1))
+        many = rows_of(q, torch.arange(n).repeat(k))
         z = many.rsample(generator)
-        log_p = vae.likelihood.log_prob(x.repeat(k, 1, 1, 1), vae.decoder(z))
+        again = {name: value.repeat(k, 1) for name, value in optics.items()}
+        log_p = vae.log_prob(x.repeat(k, 1, 1, 1), z, **again)
         next(steps, None)
         return (log_p + vae.prior.log_prob(z) - many.log_prob(z)).reshape(k, n).cpu()
 
@@ -358,6 +361,22 @@ def _factors(evidence: Evidence) -> tuple[dict[str, Tensor], Tensor]:
         if poses[:, 2:].std() > 0:
             factors["position"] = poses[:, 2:]
     return factors, rows
+
+
+def _symmetry_order(evidence: Evidence) -> dict[str, Score]:
+    """How often the posterior shows the object's own symmetry; a law with one mode can't."""
+    q = evidence.encoding.posterior
+    if isinstance(q, GaussianPosterior):
+        one_mode = "the angle of a Gaussian latent has one mode, so it shows no symmetry order"
+        return {"symmetry_order": Score.null(one_mode, page="symmetry-order")}
+    if not isinstance(evidence.orders, dict):
+        unknown = "the data do not say which objects look the same after a part of a turn"
+        return {"symmetry_order": Score.null(unknown, page="symmetry-order")}
+    truth = np.array([evidence.orders[int(c)] for c in evidence.labels])
+    found = symmetry_order_accuracy(
+        q.angle_log_density(), truth, groups=evidence.groups, seed=evidence.seed
+    )
+    return {f"symmetry_order/{name}": score for name, score in found.items()}
 
 
 def _placed(evidence: Evidence, scores: dict[str, Score]) -> dict[str, Score]:

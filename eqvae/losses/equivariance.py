@@ -61,7 +61,7 @@ class EncoderPenalty(EquivariancePenalty):
         moved, target = vae.encode(self.move(g, x)), output.posterior.act(g)
         total = x.new_zeros(())
         for block in vae.representation.blocks:
-            a, b = moved.loc[:, block.slice], target.loc[:, block.slice]
+            a, b = moved.mode[:, block.slice], target.mode[:, block.slice]
             size = 0.5 * (a.square() + b.square()).mean().detach()
             total = total + (a - b).square().mean() / (size + 1e-6)
         return total

@@ -58,19 +58,22 @@ class Objective(nn.Module):
         self.beta_schedule = beta_schedule
         self.penalties = nn.ModuleDict(penalties or {})
 
-    def forward(self, vae: VAE, x: Tensor, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(
+        self, vae: VAE, x: Tensor, step: int, **optics: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
         """Score a batch.
 
         Args:
             vae: the model.
             x: images, (B, C, H, H).
             step: training step, for the schedules.
+            optics: what a model that `uses_optics` takes beside the images.
 
         Returns:
             The loss in nats (scalar), and the terms by name: those of `elbo_terms`, "loss", and
             "penalty/<name>" before weighting.
         """
-        output = vae(x)
+        output = vae(x, **optics)
         terms = elbo_terms(x, output, vae.likelihood)
         loss = -terms["log_likelihood"] + self.beta * self.beta_schedule(step) * terms["kl"]
         for name, penalty in self.penalties.items():

@@ -6,6 +6,7 @@ An image D moved by a flow, D_u(p) = D(A_u^-1 p), has the derivative at u = 0
     scale                -(x d/dx + y d/dy + 1) D                        per unit of log size
     stretch              -(x d/dx - y d/dy) D                            longer along x, shorter along y
     shear                -(y d/dx + x d/dy) D                            the same at 45 degrees
+    heat                 (d^2/dx^2 + d^2/dy^2) D / 2                     per pixel^2 of variance of a blur
 
 On products of Hermite functions x and d/dx raise and lower the degree by one, so each generator is a
 matrix. It is exact up to what leaves the basis at its highest degrees. `scale` keeps the norm |D|.
@@ -22,7 +23,7 @@ from torch import Tensor
 
 from eqvae.nn.harmonics import DiskHarmonics
 
-GENERATORS = ("shift_x", "shift_y", "scale", "stretch", "shear")
+GENERATORS = ("shift_x", "shift_y", "scale", "stretch", "shear", "heat")
 
 
 def generator_matrix(harmonics: DiskHarmonics, name: str) -> Tensor:
@@ -50,6 +51,7 @@ def generator_matrix(harmonics: DiskHarmonics, name: str) -> Tensor:
         "scale": lambda: -(np.kron(one, u @ d) + np.kron(u @ d, one) + np.eye(size**2)),
         "stretch": lambda: -(np.kron(one, u @ d) - np.kron(u @ d, one)),
         "shear": lambda: -(np.kron(u, d) + np.kron(d, u)),
+        "heat": lambda: (np.kron(one, d @ d) + np.kron(d @ d, one)) / (2 * harmonics.width**2),
     }
     kept = (np.arange(count)[:, None] * size + np.arange(count)).ravel()
     change = harmonics.basis_change.double().cpu().numpy()

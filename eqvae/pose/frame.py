@@ -5,20 +5,15 @@ with theta(g z) = theta(z) + angle(g). Content is v steered back, rho(-theta) v:
 rotations and shifts, and complete, since v = rho(theta) content. Where u = 0 the object has no
 direction (it is symmetric, or the model found none); |u| says how far to trust the angle.
 
-The angle of a Gaussian u ~ N(loc, s^2 I) has the projected normal law (`angle_log_density`).
-
-References: Mardia, Jupp, Directional statistics (2000), section 3.5.6, for the projected normal; Kaba et al.,
-Equivariance with learned canonicalization functions (2023), https://arxiv.org/abs/2211.06489, section 3,
+References: Kaba et al., Equivariance with learned canonicalization functions (2023), https://arxiv.org/abs/2211.06489, section 3,
 for frames.
 """
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from eqvae.distributions import GaussianPosterior
 from eqvae.symmetry.motions import inverse
 from eqvae.symmetry.representations import LatentRepresentation
 
@@ -75,33 +70,3 @@ def read_content(
     pose = read_pose(representation, z, copy)
     still = representation.act(inverse(pose.motion), z)
     return still[:, 2:] if representation.position else still
-
-
-def angle_log_density(posterior: GaussianPosterior, copy: int = 0, points: int = 360) -> Tensor:
-    """The law of the frame's angle under q(z|x), on a grid of angles.
-
-        q(theta) = exp(-r^2 / 2) (1 + D Phi(D) / phi(D)),    r = |loc| / s,  D = r cos(theta - theta_0)
-
-    It has one mode: a Gaussian latent can't say that an object looks the same from two sides.
-
-    Args:
-        posterior: q(z|x).
-        copy: which copy of psi_1 is the frame.
-        points: angles 0, 2 pi / points, ...
-
-    Returns:
-        log q with respect to the Haar measure d theta / 2 pi, nats, (B, points), float64.
-    """
-    block = next(b for b in posterior.representation.blocks if b.name == "psi1")
-    columns = slice(block.start + 2 * copy, block.start + 2 * copy + 2)
-    u = posterior.loc[:, columns].double() / posterior.scale[:, columns].double()
-    theta = torch.arange(points, dtype=torch.float64, device=u.device) * (2 * math.pi / points)
-    along = u[:, :1] * theta.cos() + u[:, 1:] * theta.sin()
-    # Phi(D) / phi(D) overflows for large D and cancels for very negative D
-    large = along.clamp_min(1e-12)
-    ratio = large.log() + large**2 / 2 + 0.5 * math.log(2 * math.pi) + torch.special.log_ndtr(large)
-    small = along.clamp_max(0.0)
-    hazard = math.sqrt(math.pi / 2) * torch.special.erfcx(-small / math.sqrt(2))
-    tail = (small * hazard).clamp_min(-1 + 1e-15).log1p()
-    factor = torch.where(along > 0, torch.nn.functional.softplus(ratio), tail)
-    return factor - u.square().sum(dim=1, keepdim=True) / 2

@@ -13,13 +13,12 @@ measure of mass 1/2 each for the two hands): the uniform angle has density 1 and
 """
 
 import math
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from eqvae.distributions import normal_log_prob
+from eqvae.distributions import normal_log_prob, rows_of
 from eqvae.symmetry.motions import compose, linear_part
 from eqvae.symmetry.representations import LatentRepresentation
 
@@ -267,31 +266,6 @@ def draw_cells(log_weights: Tensor, generator: torch.Generator | None = None) ->
     )
     cell = torch.searchsorted(cumulative, u * cumulative[:, -1:])
     return cell[:, 0].clamp(max=cumulative.shape[1] - 1)
-
-
-def concatenated(parts: list[Any]) -> Any:
-    """One posterior of all rows from the posteriors of batches."""
-    first = parts[0]
-    joined = {}
-    for f in fields(first):
-        value = getattr(first, f.name)
-        if torch.is_tensor(value):
-            joined[f.name] = torch.cat([getattr(part, f.name) for part in parts])
-        elif hasattr(value, "__dataclass_fields__") and not isinstance(value, LatentRepresentation):
-            joined[f.name] = concatenated([getattr(part, f.name) for part in parts])
-    return replace(first, **joined)
-
-
-def rows_of(posterior: Any, rows: Any) -> Any:
-    """The posterior of some rows."""
-    taken = {}
-    for f in fields(posterior):
-        value = getattr(posterior, f.name)
-        if torch.is_tensor(value):
-            taken[f.name] = value[rows]
-        elif hasattr(value, "__dataclass_fields__") and not isinstance(value, LatentRepresentation):
-            taken[f.name] = rows_of(value, rows)
-    return replace(posterior, **taken)
 
 
 def _parts(posterior: PosePosterior, size: int) -> list[PosePosterior]:

@@ -75,7 +75,9 @@ class TrainingModule(pl.LightningModule):
     def _step(self, batch: Batch, stage: str, step: int) -> Tensor:
         torch.manual_seed(zlib.crc32(f"{self.seed}/{stage}/{step}".encode()))
         x = batch["image"]
-        loss, terms = self.objective(self.vae, x, self.global_step)
+        known = self.vae.uses_optics and "transfer" in batch
+        optics = {"transfer": batch["transfer"]} if known else {}
+        loss, terms = self.objective(self.vae, x, self.global_step, **optics)
         logged = {f"{stage}/{name}": value for name, value in {"loss": loss, **terms}.items()}
         self.log_dict(logged, on_step=False, on_epoch=True, batch_size=len(x), sync_dist=True)
         return loss

@@ -7,7 +7,7 @@ import torch
 from scipy.stats import vonmises
 
 from eqvae.distributions import GaussianPosterior
-from eqvae.pose import DirectionPosterior, angle_log_density, read_content, read_pose
+from eqvae.pose import DirectionPosterior, read_content, read_pose
 from eqvae.symmetry import LatentRepresentation, Symmetry, motion
 
 REPRESENTATION = LatentRepresentation((3, 2, 1))
@@ -62,7 +62,7 @@ def test_the_angle_of_a_gaussian_frame_has_the_projected_normal_law():
     loc = torch.zeros(5, 4, dtype=torch.float64)
     loc[:, 2], loc[:, 3] = lengths * math.cos(1.0), lengths * math.sin(1.0)
     q = GaussianPosterior(latent, loc, torch.zeros(5, 2, dtype=torch.float64))
-    density = angle_log_density(q, copy=1, points=3600).exp()
+    density = q.angle_log_density(copy=1, points=3600).exp()
     torch.testing.assert_close(density.mean(dim=1), torch.ones(5, dtype=torch.float64))
     torch.testing.assert_close(density[0], torch.ones(3600, dtype=torch.float64))
     modes = density[1:].argmax(dim=1).double() * (2 * math.pi / 3600)

@@ -29,21 +29,26 @@ def foreground(images: np.ndarray, sign: float) -> np.ndarray:
     return sign * (images - np.median(_border(images), axis=1)[:, None, None])
 
 
-def centre_of_mass(images: np.ndarray, blur: float = 1.5) -> np.ndarray:
-    """Centres of the foreground, (N, 2), pixels; what noise alone would give is cut off.
+def mass(images: np.ndarray, blur: float) -> np.ndarray:
+    """Foregrounds (N, H, H) smoothed, less what noise reaches, and not negative.
 
     Args:
-        images: foregrounds, (N, H, H).
-        blur: standard deviation of a Gaussian that lowers the noise first, pixels.
+        images: foregrounds.
+        blur: standard deviation of a Gaussian that lowers the noise, pixels.
     """
     smooth = gaussian_filter(images, (0, blur, blur))
     edge = _border(smooth)
-    cut = np.median(edge, axis=1) + 3 * edge.std(axis=1)
-    mass = np.clip(smooth - cut[:, None, None], 0, None) + 1e-9
-    size = images.shape[-1]
-    line = np.arange(size) - (size - 1) / 2
-    x, y = mass.sum(axis=1) @ line, -(mass.sum(axis=2) @ line)
-    return np.stack([x, y], axis=1) / mass.sum(axis=(1, 2))[:, None]
+    # the borders of all images together say how much noise is left
+    cut = np.median(edge, axis=1) + 2 * edge.std()
+    return np.clip(smooth - cut[:, None, None], 0, None)
+
+
+def centre_of_mass(images: np.ndarray, blur: float = 2.5) -> np.ndarray:
+    """Centres of foregrounds (N, H, H), pixels, (N, 2); the image centre where there is no mass."""
+    weight = mass(images, blur)
+    line = np.arange(images.shape[-1]) - (images.shape[-1] - 1) / 2
+    x, y = weight.sum(axis=1) @ line, -(weight.sum(axis=2) @ line)
+    return np.stack([x, y], axis=1) / (weight.sum(axis=(1, 2)) + 1e-9)[:, None]
 
 
 def polar(images: Tensor, centres: Tensor, radii: Tensor, num_angles: int) -> Tensor:

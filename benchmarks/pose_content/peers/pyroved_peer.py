@@ -11,6 +11,7 @@ References: Ziatdinov, Kalinin et al., https://github.com/ziatdinovmax/pyroVED, 
 that of Bepler et al., spatial-VAE (2019), https://arxiv.org/abs/1909.11663.
 """
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +72,7 @@ def fit_transform(
     found = run_worker(
         python, "pyroved_worker.py", settings, threads, train=grey(train), test=grey(test)
     )
-    channels = train.shape[1]
+    channels, rate = train.shape[1], float(found["images_per_second"])
     return PeerResult(
         content=found["content"],
         angle=found.get("angle"),
@@ -79,7 +80,7 @@ def fit_transform(
         seconds=float(found["seconds"]),
         # of the mean of the channels it would not be a bound on the image's density
         elbo=found["elbo"] if channels == 1 else None,
-        images_per_second=float(found["images_per_second"]),
+        images_per_second=None if math.isnan(rate) else rate,
         notes=f"{'+'.join(invariances)}, {latent_dim} dimensions, {float(found['epochs']):.2f} epochs, "
         f"{threads} threads, {float(found['images_per_cpu_second']):.1f} images per CPU second, "
         f"{int(found['parameters'])} parameters",

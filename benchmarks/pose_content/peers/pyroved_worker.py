@@ -1,4 +1,4 @@
-"""Worker of `pyroved_peer`, for an interpreter that has pyroved: python SCRIPT given.npz found.npz settings."""
+"""Worker of `pyroved_peer`, run where pyroved is: python SCRIPT given.npz found.npz settings."""
 
 import json
 import math
@@ -43,7 +43,7 @@ def build(size: int, settings: dict) -> iVAE:
 
 
 def fit(vae: iVAE, train: Tensor, settings: dict) -> dict[str, float]:
-    """Train for the time or the epochs; the first batch warms up and is not timed."""
+    """Train for the time or the epochs; the first batch warms up and does not count in the throughput."""
     trainer = SVItrainer(vae, lr=settings["lr"], seed=settings["seed"], device="cpu")
     batch_size, epochs = settings["batch_size"], settings["epochs"]
     budget = math.inf if epochs else settings["seconds"]
@@ -60,12 +60,12 @@ def fit(vae: iVAE, train: Tensor, settings: dict) -> dict[str, float]:
             if time.perf_counter() - begin >= budget:
                 break
     seconds = time.perf_counter() - begin
-    timed = seen > warm
+    timed = seen - warm if seen > warm else math.nan
     return {
         "seconds": seconds,
-        "images_per_second": (seen - warm * timed) / (seconds - warm_seconds * timed),
+        "images_per_second": timed / (seconds - warm_seconds),
         # of all threads: comparable on a machine that others use at the same time
-        "images_per_cpu_second": (seen - warm * timed) / (time.process_time() - warm_cpu),
+        "images_per_cpu_second": timed / (time.process_time() - warm_cpu),
         "epochs": seen / len(train),
         "parameters": sum(p.numel() for p in vae.parameters()),
     }

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .images import centre_of_mass, foreground, grey, polarity
+from .images import centre_of_mass, foreground, grey, mass, polarity
 from .result import PeerResult
 from .worker import run_worker
 
@@ -29,6 +29,7 @@ def fit_transform(
     python: str | Path,
     degree: int = 12,
     radius: float | None = None,
+    blur: float = 1.0,
     threads: int = 1,
 ) -> PeerResult:
     """Content: moment magnitudes of the test images, standardised by the training images.
@@ -39,19 +40,23 @@ def fit_transform(
         seed: unused: nothing is random.
         python: interpreter with mahotas, see `environment.py`.
         degree: largest n; the first two magnitudes hold nothing (mass and centre) and are left out.
-        radius: of the disc, pixels; if None, what holds 98 % of the mass of 95 % of the training images.
+        radius: of the disc, pixels; if None, what holds 98 % of the mass of 95 % of the training images,
+            but at most half of H.
+        blur: standard deviation of the Gaussian before noise is cut off, pixels; see `images.mass`.
         threads: of the worker.
     """
     begin = time.perf_counter()
     some = grey(train[:: max(1, len(train) // 1000)])[:1000]
     sign = polarity(some)
-    learned, described = (foreground(part, sign) for part in (some, grey(test)))
-    centres = [centre_of_mass(part) for part in (learned, described)]
-    if radius is None:
-        radius = float(np.quantile(_reach(learned, centres[0]), 0.95))
     size = train.shape[-1]
+    shown = [foreground(part, sign) for part in (some, grey(test))]
+    centres = [centre_of_mass(part) for part in shown]
+    learned, described = (mass(part, blur) for part in shown)
+    if radius is None:
+        radius = min(float(np.quantile(_reach(learned, centres[0]), 0.95)), size / 2)
     # mahotas counts rows and columns
     rows_columns = [np.stack([-c[:, 1], c[:, 0]], axis=1) + (size - 1) / 2 for c in centres]
+    prepared = time.perf_counter() - begin
     found = run_worker(
         python,
         "zernike_worker.py",
@@ -68,7 +73,7 @@ def fit_transform(
         content=(test_moments - train_moments.mean(axis=0)) / spread,
         angle=None,
         shift=centres[1],
-        seconds=time.perf_counter() - begin,
+        seconds=prepared + float(found["seconds"]),
         elbo=None,
         images_per_second=float(len(moments) / found["seconds"]),
         notes=f"degree {degree}, radius {radius:.1f} pixels, {moments.shape[1]} magnitudes; "
@@ -77,15 +82,11 @@ def fit_transform(
 
 
 def _reach(images: np.ndarray, centres: np.ndarray, share: float = 0.98) -> np.ndarray:
-    """Radius about the centre that holds a share of the mass above half of a bright pixel, (N,)."""
+    """Radius about the centre that holds a share of the mass, (N,)."""
     size = images.shape[-1]
     line = np.arange(size) - (size - 1) / 2
-    radius = np.hypot(
-        line - centres[:, :1, None], -line[:, None] - centres[:, 1:, None]
-    )  # (N, H, H)
-    bright = np.quantile(images, 0.99, axis=(1, 2))[:, None, None]
-    mass = np.where(images > bright / 2, images, 0).reshape(len(images), -1)
+    radius = np.hypot(line - centres[:, :1, None], -line[:, None] - centres[:, 1:, None])
     order = np.argsort(radius.reshape(len(images), -1), axis=1)
     radius = np.take_along_axis(radius.reshape(len(images), -1), order, axis=1)
-    held = np.cumsum(np.take_along_axis(mass, order, axis=1), axis=1)
+    held = np.cumsum(np.take_along_axis(images.reshape(len(images), -1), order, axis=1), axis=1)
     return radius[np.arange(len(images)), (held >= share * held[:, -1:]).argmax(axis=1)]

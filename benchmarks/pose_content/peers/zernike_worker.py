@@ -1,4 +1,4 @@
-"""Worker of `zernike`, for an interpreter that has mahotas: python SCRIPT given.npz found.npz settings."""
+"""Worker of `zernike`, run where mahotas is: python SCRIPT given.npz found.npz settings."""
 
 import json
 import sys
@@ -14,7 +14,6 @@ def main() -> None:
         images, centres = stored["images"], stored["centres"]
     begin = time.perf_counter()
     moments = [
-        # negative grey values are left out by mahotas itself
         zernike_moments(image, settings["radius"], degree=settings["degree"], cm=tuple(centre))
         for image, centre in zip(images, centres, strict=True)
     ]

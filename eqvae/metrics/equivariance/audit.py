@@ -182,7 +182,7 @@ class SymmetryAudit:
             render=(lambda g, z, image: eq.move_decoded(vae, g, z, image))
             if hasattr(decoder, "render") and whole
             else None,
-            elbo=(lambda x, noise: eq.elbo(vae, x, noise)) if whole else None,
+            elbo=vae.elbo if whole and hasattr(vae, "elbo") else None,
             network=encoder if isinstance(encoder, nn.Module) else None,
             layer_actions={**getattr(encoder, "layer_actions", {}), **(layer_actions or {})},
         )

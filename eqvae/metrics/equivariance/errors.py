@@ -19,7 +19,6 @@ the range of our images (theirs is 2), on the inscribed disc.
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -350,7 +349,7 @@ def elbo_change(vae: Any, move: Move, motions: Tensor, seed: int = 0) -> tuple[T
     Both sides draw the same noise, turned with the object, so that nothing but the model differs.
     """
     dim, act = vae.representation.dim, vae.representation.act
-    still, moved = elbo_values(partial(elbo, vae), act, dim, move, motions, seed)
+    still, moved = elbo_values(vae.elbo, act, dim, move, motions, seed)
     changes = (moved - still).abs().mean(1)
     return changes, changes / still.abs().mean()
 
@@ -383,10 +382,3 @@ def elbo_values(
         turn[:, 2:] = 0
         moved.append(elbo(move(g), act(turn, noise)))
     return elbo(x, noise), torch.stack(moved)
-
-
-def elbo(vae: Any, x: Tensor, noise: Tensor) -> Tensor:
-    """ELBO of images with the posterior's draw loc + scale noise, (B,), nats."""
-    q = vae.encode(x)
-    log_likelihood = vae.likelihood.log_prob(x, vae.decoder(q.loc + q.scale * noise))
-    return log_likelihood - sum(vae.prior.kl(q).values())
