@@ -1,4 +1,4 @@
-"""What the scripts share: a user's mistake is one sentence and an exit code, not a traceback; progress bars."""
+"""What the scripts share: progress bars, and mistakes of a user end in one sentence, not a traceback."""
 
 import os
 import sys

@@ -18,6 +18,7 @@ from eqvae.pose.inference import PoseInference
 from eqvae.pose.likelihood import TemplateLikelihood
 from eqvae.pose.posterior import ContentPosterior, PosedPosterior, from_latent
 from eqvae.pose.space import TemplateSpace, View
+from eqvae.pose.symmetrise import symmetrised
 from eqvae.priors import PosedPrior
 from eqvae.vae import VAE, VAEOutput
 
@@ -36,6 +37,8 @@ class PoseVAE(VAE):
         passes: how often position and content are found anew, each from the other's last answer, before
             training looks at them. 1 where the localiser is right to a pixel, 2 where images are noisy.
         refinements: the same, when poses are asked for.
+        symmetry_tolerance: how far a template may be from a symmetry that is made exact when poses are
+            asked for, see `symmetrised`; 0 takes every template as it is.
         deform: changes what the encoder sees in training, as `RandomDeformation`; None for nothing.
 
     Raises:
@@ -54,6 +57,7 @@ class PoseVAE(VAE):
         inference: PoseInference,
         passes: int = 1,
         refinements: int = 2,
+        symmetry_tolerance: float = 0.02,
         deform: nn.Module | None = None,
     ):
         super().__init__(encoder, decoder, prior, likelihood)
@@ -78,6 +82,7 @@ class PoseVAE(VAE):
         self.inference = inference
         self.passes = passes
         self.refinements = refinements
+        self.symmetry_tolerance = symmetry_tolerance
         self.deform = deform
         self.space = TemplateSpace(encoder.harmonics, decoder.channels)
         prior.content.bind(encoder)
@@ -162,7 +167,12 @@ class PoseVAE(VAE):
         view = self.space.look(x, t, transfer)
         content = self.encoder(self.coefficients(view))
         template = self.template(content.loc)
-        pose = self.inference.infer(view, template, self.likelihood, self.prior.pose, fine=fine)
+        if not fine:
+            pose = self.inference.infer(view, template, self.likelihood, self.prior.pose, fine=False)
+            return view, PosedPosterior(self.representation, content, pose)
+        exact = symmetrised(self.space, template, self.symmetry_tolerance)
+        pose = self.inference.infer(view, exact.coordinates, self.likelihood, self.prior.pose)
+        pose = pose.recentred(-exact.centre)
         return view, PosedPosterior(self.representation, content, pose)
 
     def _rendered(self, x: Tensor, z: Tensor, transfer: Tensor | None) -> Tensor:

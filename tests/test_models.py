@@ -20,24 +20,30 @@ EXPERIMENTS = sorted(file.stem for file in (CONFIG_DIR / "experiment").glob("*.y
 SYMMETRIES = {
     "harmonic": ["so2", "o2"],
     "plain": ["trivial", "so2"],
+    "pose": ["so2", "o2"],
     "steerable": ["c4", "d4", "o2"],
 }
 TINY = {
     "harmonic": ["+model.encoder.hidden=8", "+model.decoder.hidden=8"],
     "plain": ["+model.encoder.width=8", "+model.decoder.width=8"],
+    "pose": ["+model.encoder.hidden=8", "+model.decoder.hidden=16", "latent.multiplicities=[4,1]"],
     "steerable": [
         f"+model.{part}.{name}=4" for part in ("encoder", "decoder") for name in ("maps", "hidden")
     ]
     + ["+model.encoder.width=12", "+model.decoder.width=12"],
 }
+LATENTS = {"pose": "pose"}  # of the models that take no other; the rest share one
+MIRRORED = {"pose": ["latent.sign=1", "model.inference.reflections=true"]}  # what O(2) asks besides
 SIZE = 33
 
 
 def made(
     model: str, symmetry: str = "so2", channels: int = 1, objective: str = "elbo"
 ) -> tuple[VAE, Objective]:
-    choices = [f"model={model}", f"symmetry={symmetry}", f"objective={objective}", "latent=small"]
-    config = compose([*choices, *TINY[model]], image_shape=(channels, SIZE, SIZE))
+    choices = [f"model={model}", f"symmetry={symmetry}", f"objective={objective}"]
+    choices += [f"latent={LATENTS.get(model, 'small')}", *TINY[model]]
+    choices += MIRRORED.get(model, []) if symmetry == "o2" else []
+    config = compose(choices, image_shape=(channels, SIZE, SIZE))
     torch.manual_seed(0)
     return build(config["model"], path="model"), build(config["objective"], path="objective")
 
@@ -110,17 +116,17 @@ def test_the_elbo_of_hard_models_does_not_change_under_rotations(model):
     quarters = motion(angle=torch.arange(1, 4) * (math.pi / 2))
     nats = elbo_change(vae, scenes.render, quarters)[0]
     assert nats.min() > 50 if model == "plain" else nats.max() < 0.05  # plain is the control
-    if model == "harmonic":
+    if model in ("harmonic", "pose"):
         assert (
             elbo_change(vae, scenes.render, draw(vae.encoder.symmetry, 6, shift=0.0))[0].max() < 0.5
         )
 
 
-@pytest.mark.parametrize("model", ["harmonic", "steerable"])
+@pytest.mark.parametrize("model", ["harmonic", "pose", "steerable"])
 def test_hard_models_need_a_position(model):
     choices = [f"model={model}", "latent.position=false"]
     config = compose(choices, image_shape=(1, 50, 50))
-    with pytest.raises(ValueError, match=r"model.encoder: representation must carry a position"):
+    with pytest.raises(ValueError, match=r"representation must (carry|be) a position"):
         build(config["model"], path="model")
 
 
@@ -133,7 +139,45 @@ def test_a_plain_model_works_without_a_position():
     assert vae(images()).elbo.shape == (4,)
 
 
-def test_a_finite_group_is_refused_by_name_for_a_harmonic_model():
-    config = compose(["model=harmonic", "symmetry=c8", "latent=small"], image_shape=(1, 50, 50))
+@pytest.mark.parametrize("model", ["harmonic", "pose"])
+def test_a_finite_group_is_refused_by_name(model):
+    choices = [f"model={model}", "symmetry=c8", f"latent={LATENTS.get(model, 'small')}"]
+    config = compose(choices, image_shape=(1, 50, 50))
     with pytest.raises(ValueError, match=r"model.encoder: symmetry must be SO\(2\) or O\(2\)"):
+        build(config["model"], path="model")
+
+
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [
+        (part, file.stem)
+        for part in ("inference", "prior")
+        for file in sorted((CONFIG_DIR / "model" / part).glob("*.yaml"))
+    ],
+)
+def test_every_part_of_a_pose_model_trains(part, name):
+    choices = ["model=pose", *TINY["pose"], f"{part}@model.{part}={name}"]
+    config = compose(choices, image_shape=(1, SIZE, SIZE))
+    torch.manual_seed(0)
+    vae, objective = build(config["model"], path="model"), build(config["objective"])
+    assert math.isfinite(step(vae, objective))
+    with torch.no_grad():
+        output = vae.eval()(images())
+    assert output.elbo.isfinite().all() and output.reconstruction.shape == images().shape
+
+
+def test_mirrors_are_asked_for_in_three_places():
+    """A pose model that knows hands: symmetry, latent and inference say so, or the message says which."""
+    choices = ["model=pose", "symmetry=o2"]
+    config = compose(choices, image_shape=(1, 50, 50))
+    with pytest.raises(ValueError, match="model.* set latent.sign=1"):
+        build(config["model"], path="model")
+    config = compose([*choices, "latent.sign=1"], image_shape=(1, 50, 50))
+    with pytest.raises(ValueError, match="model: inference.reflections must be True"):
+        build(config["model"], path="model")
+
+
+def test_a_latent_of_many_frames_is_refused_by_a_pose_model():
+    config = compose(["model=pose", "latent=small"], image_shape=(1, 50, 50))
+    with pytest.raises(ValueError, match="model.prior: .* Choose latent=pose"):
         build(config["model"], path="model")

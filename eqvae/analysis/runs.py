@@ -1,4 +1,4 @@
-"""Find finished runs, load them with their data, train what is missing: what scripts and notebooks start with."""
+"""Find finished runs, load them with their data, and train what is missing: for scripts and notebooks."""
 
 import json
 from collections.abc import Sequence

@@ -123,8 +123,8 @@ class ExactPose(PoseInference):
             seen_from = torch.cat([seen_from, space.mirror(seen_from)], dim=1)
         names = (*_POSE, *likelihood.nuisances)
         stack = seen(view, with_tangents(space, template, names), names)
-        correlation = space.correlate(stack[:, :, None], seen_from[:, None], angles)
         scales = torch.cat([self._windows(angles).to(likelihood.scales), likelihood.scales])
+        correlation = space.correlate(stack[:, :, None], seen_from[:, None], angles)
         fit = fit_tangents(view, stack, correlation, scales, likelihood.variance)
 
         # <R_theta F d, a> = <R_-theta d, F a>: mirrored views are at minus the angle
@@ -158,7 +158,7 @@ class ExactPose(PoseInference):
 def shift_grid(reach: float, spacing: float) -> Tensor:
     """Points of a square grid within a disc, (J, 2), the origin first."""
     steps = int(reach / spacing + 1e-9)
-    axis = torch.arange(-steps, steps + 1) * spacing
+    axis = torch.arange(-steps, steps + 1) * float(spacing)
     grid = torch.stack(torch.meshgrid(axis, axis, indexing="xy"), dim=-1).reshape(-1, 2)
     length = grid.norm(dim=1)
     inside = length <= reach + 1e-9

@@ -68,7 +68,15 @@ class PoseInference(nn.Module, ABC):
         *,
         fine: bool = True,
     ) -> PosePosterior:
-        """q(g | x) for views of B images and templates (B, dim); coarser and faster if not `fine`."""
+        """q(g | x).
+
+        Args:
+            view: B images seen from positions.
+            template: what content says they look like, (B, dim).
+            likelihood: p(x | c, g).
+            prior: p(g).
+            fine: False for a coarser and faster answer.
+        """
 
     @abstractmethod
     def score(

@@ -143,6 +143,11 @@ class PosePosterior:
         many = g.to(self.cells).repeat_interleave(count, dim=0)
         return replace(self, cells=compose(many, self.cells.flatten(0, 1)).unflatten(0, (-1, count)))
 
+    def recentred(self, shift: Tensor) -> "PosePosterior":
+        """The law of g exp(shift): the same poses told of another point of the object, (B, 2) pixels."""
+        u = torch.nn.functional.pad(shift, (1, 0))[:, None].expand(-1, self.cells.shape[1], -1)
+        return replace(self, cells=nudge(self.cells, u))
+
     @property
     def _root(self) -> Tensor:
         return torch.linalg.cholesky(self.covariance)

@@ -9,11 +9,15 @@ from torch import Tensor
 from eqvae.domains import pixel_coordinates
 from eqvae.nn.deformations import GENERATORS, generator_matrix, radial_quadrature
 from eqvae.nn.harmonics import DiskHarmonics
+from eqvae.pose.space import TemplateSpace
+from eqvae.symmetry import LatentRepresentation, Symmetry
+from tests.cases import draw
 from tests.pose.scenes import degrees
 
 SIZE, DEGREE, WIDTH = 50, 10, 2.3
 STEP = 1e-4  # central differences err by STEP^2 times third derivatives, which are below 100
-LEAKING = {"shift_x": 1, "shift_y": 1, "scale": 2, "stretch": 2, "shear": 2}  # highest degrees
+LEAKING = dict(shift_x=1, shift_y=1, scale=2, stretch=2, shear=2, heat=2)  # highest degrees
+FLOWS = ("shift_x", "shift_y", "scale", "stretch", "shear")
 
 
 @pytest.fixture(autouse=True)
@@ -42,11 +46,19 @@ def pulled_back(name: str, points: Tensor, u: float) -> tuple[Tensor, float]:
 
 def difference(harmonics: DiskHarmonics, a: Tensor, name: str, points: Tensor) -> Tensor:
     """d/du of the deformed objects at points (B, P, 2), (B, 1, P)."""
+    if name == "heat":
+        return laplacian(harmonics, a, points) / 2
     sides = []
     for u in (STEP, -STEP):
         back, factor = pulled_back(name, points, u)
         sides.append(factor * harmonics.evaluate(a, torch.zeros(len(a), 2), back))
     return (sides[0] - sides[1]) / (2 * STEP)
+
+
+def laplacian(harmonics: DiskHarmonics, a: Tensor, points: Tensor) -> Tensor:
+    steps = 10 * STEP * torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 1.0], [0.0, -1.0], [0.0, 0.0]])
+    values = [harmonics.evaluate(a, torch.zeros(len(a), 2), points + step) for step in steps]
+    return (sum(values[:4]) - 4 * values[4]) / (10 * STEP) ** 2
 
 
 def below(harmonics: DiskHarmonics, spare: int) -> Tensor:
@@ -76,22 +88,34 @@ def test_only_the_highest_degrees_leak_and_the_rest_is_a_projection(harmonics, n
     torch.testing.assert_close(projected, moved, atol=1e-5, rtol=0)
     top = a * (degrees(harmonics) > harmonics.degree - LEAKING[name])
     leak = (exact - harmonics.synthesise(moved, torch.zeros(3, 2))).flatten(1).norm(dim=1)
-    # a ladder raises by sqrt((N + 1) / 2) / s, two of them in x and y by (N + 2) at most
-    bound = math.sqrt((DEGREE + 1) / 2) / WIDTH * 2 if LEAKING[name] == 1 else DEGREE + 2
+    # a ladder in x or y raises by sqrt((N + 1) / 2), two of them by (N + 2) / 2, and x and y add up
+    bound = 2 * math.sqrt((DEGREE + 1) / 2) / WIDTH if LEAKING[name] == 1 else DEGREE + 2
+    bound = bound / (2 * WIDTH**2) if name == "heat" else bound
     assert (leak <= bound * top.flatten(1).norm(dim=1)).all()
     assert (leak > 0.05 * top.flatten(1).norm(dim=1)).all()  # control: it does leak
 
 
-@pytest.mark.parametrize("name", ["shift_x", "shift_y", "scale", "stretch", "shear"])
+def test_every_generator_is_tested():
+    assert set(GENERATORS) == set(LEAKING) and set(FLOWS) == set(GENERATORS) - {"heat"}
+
+
+@pytest.mark.parametrize("name", FLOWS)
 def test_generators_keep_the_norm(harmonics, name):
     """All five flows preserve the integral of D^2, so their generators are antisymmetric."""
     matrix = generator_matrix(harmonics, name)
     torch.testing.assert_close(matrix, -matrix.T, atol=1e-10, rtol=0)
 
 
-def test_shear_is_the_stretch_turned_by_45_degrees(harmonics):
-    from eqvae.pose.space import TemplateSpace
+def test_heat_lowers_the_norm_and_turns_with_everything(harmonics):
+    matrix = generator_matrix(harmonics, "heat")
+    torch.testing.assert_close(matrix, matrix.T, atol=1e-10, rtol=0)
+    assert torch.linalg.eigvalsh(matrix).max() < 0
+    latent = LatentRepresentation(harmonics.multiplicities, position=False)
+    g, a = draw(Symmetry.o2(), 3, shift=0.0), below(harmonics, 0)[:, 0]
+    torch.testing.assert_close(latent.act(g, a @ matrix.T), latent.act(g, a) @ matrix.T)
 
+
+def test_shear_is_the_stretch_turned_by_45_degrees(harmonics):
     space = TemplateSpace(harmonics)
     d = space.extend(below(harmonics, 0))
     angle = torch.full((3,), math.pi / 4)

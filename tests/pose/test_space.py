@@ -118,7 +118,7 @@ def test_correlation_is_the_inner_product_at_every_angle(channels):
     expected = torch.stack(by_angle, dim=1)
     torch.testing.assert_close(space(channels).correlate(d, a, count), expected)
     assert relative_error(space(channels).correlate(a, d, count), expected) > 0.1  # control
-    many = space(channels).correlate(d[:, None, None], a[:, None], count)  # stacks broadcast
+    many = space(channels).correlate(d[:, None, None], a[:, None, None], count)
     torch.testing.assert_close(many, expected[:, None, None].expand(5, 1, 1, count))
 
 
@@ -169,7 +169,7 @@ def test_shifting_by_little_is_the_generator_of_shift(channels, axis):
 
 
 @CHANNELS
-@pytest.mark.parametrize("generator", ["scale", "stretch", "shear"])
+@pytest.mark.parametrize("generator", ["scale", "stretch", "shear", "heat"])
 def test_deformations_act_on_every_channel(channels, generator):
     d = smooth(space(channels), 2)
     body = space(channels).coefficients(space(channels).derivative(d, generator))
@@ -256,3 +256,13 @@ def test_drawn_objects_are_where_they_were_put():
     g = motion(0.7, (1.3, -0.6))
     assert relative_error(drawn(template(scenes()), g), scenes().render(g)) < 0.01
     assert wrapped(torch.tensor(3 * math.pi)).abs().item() == pytest.approx(math.pi)
+
+
+def test_heat_is_the_derivative_of_a_gaussian_blur():
+    """Two ways to the same law: ladders in the plane, quadrature in frequency."""
+    d, h = smooth(space(), 3, spare=2), 1e-3
+    frequency = torch.linspace(0, math.pi, 256)
+    sides = [space().filter(d, torch.exp(-s * h * frequency**2 / 2).expand(3, -1)) for s in (1, -1)]
+    numeric = (sides[0] - sides[1]) / (2 * h)
+    torch.testing.assert_close(space().derivative(d, "heat"), numeric, atol=1e-4, rtol=0)
+    assert numeric.norm() > 1  # control

@@ -1,0 +1,96 @@
+"""The symmetry that a template shows, made exact before poses are compared.
+
+A network never draws a disc or a triangle to the last digit, and with a thousand pixels of evidence the
+last digit is enough to prefer one of equal angles. So a template that agrees with itself after a turn by
+2 pi / k, moved by the u that fits best,
+
+    min_u |d - R(2 pi / k) exp(u) d|^2 <= tolerance 2 |d_turning|^2,
+
+d_turning its part of frequency l >= 1, is replaced by its mean over C_k about the centre of that symmetry:
+only the frequencies l = 0, k, 2k, ... stay. If nearly all of it is at l = 0, so does nothing else.
+
+Reference: the self-rotation function of Rossmann, Blow (1962) asks the same of crystals.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from eqvae.pose.space import TemplateSpace
+
+
+@dataclass(frozen=True)
+class SymmetricTemplate:
+    """Templates of exact symmetry.
+
+    Attributes:
+        coordinates: about the centre of the symmetry, (B, dim).
+        centre: where that lies from the template's origin, pixels, (B, 2); 0 without symmetry.
+        order: k of C_k, 0 for any angle, 1 for none, (B,).
+    """
+
+    coordinates: Tensor
+    centre: Tensor
+    order: Tensor
+
+
+_ROUND = 0.25  # of the tolerance: how much of an object that is alike at every angle may turn
+
+
+def symmetrised(
+    space: TemplateSpace, d: Tensor, tolerance: float = 0.02, max_order: int = 8
+) -> SymmetricTemplate:
+    """Templates with their symmetry made exact, and its order.
+
+    Args:
+        space: where the templates live.
+        d: templates, (B, dim).
+        tolerance: share of the turning energy that may disagree; 0 leaves templates as they are.
+        max_order: largest k tried.
+
+    Returns:
+        The templates about the centres of their symmetries.
+    """
+    order = torch.ones(len(d), dtype=torch.long, device=d.device)
+    offset = d.new_zeros(len(d), 2)
+    if tolerance <= 0:
+        return SymmetricTemplate(d, offset, order)
+    out = d
+    moves = [space.derivative(d, name) for name in ("shift_x", "shift_y")]
+    tangents = torch.stack(moves, dim=1)  # (B, 2, dim)
+    gram = tangents @ tangents.mT
+    gram = gram + 1e-6 * (1 + gram.diagonal(dim1=1, dim2=2).mean(dim=1))[:, None, None] * torch.eye(2).to(d)
+    turning = space.frequency > 0
+    energy = d[:, turning].square().sum(dim=1)
+    for k in range(2, max_order + 1):
+        angle = d.new_full((len(d),), 2 * math.pi / k)
+        # d seen after a turn back: what is left is explained by a shift u of d itself
+        difference = space.turn(d, -angle) - d
+        u = torch.linalg.solve(gram, (tangents @ difference[:, :, None]))[:, :, 0]
+        left = (difference - (u[:, None] @ tangents)[:, 0]).square().sum(dim=1)
+        holds = left <= tolerance * 2 * energy
+        if not holds.any():
+            continue
+        # turning about c instead of the origin by -a shifts d by (1 - R(-a)) c
+        cos, sin = math.cos(2 * math.pi / k), math.sin(2 * math.pi / k)
+        matrix = torch.tensor([[1 - cos, -sin], [sin, 1 - cos]]).to(d)
+        centre = -torch.linalg.solve(matrix, u[:, :, None])[:, :, 0]
+        exact = _shifted(space, d, -centre) * (space.frequency % k == 0)
+        out = torch.where(holds[:, None], exact, out)
+        offset = torch.where(holds[:, None], centre, offset)
+        order = torch.where(holds, k, order)
+    alike = energy <= _ROUND * tolerance * d.square().sum(dim=1)
+    out = torch.where(alike[:, None], out * ~turning, out)
+    return SymmetricTemplate(out, offset, torch.where(alike, 0, order))
+
+
+def _shifted(space: TemplateSpace, d: Tensor, u: Tensor) -> Tensor:
+    """exp(u . G) d to second order, for shifts u (B, 2) well below a pixel."""
+
+    def step(e: Tensor) -> Tensor:
+        return u[:, :1] * space.derivative(e, "shift_x") + u[:, 1:] * space.derivative(e, "shift_y")
+
+    first = step(d)
+    return d + first + 0.5 * step(first)
