@@ -87,7 +87,9 @@ class GaussianPosterior:
         along = u[:, :1] * theta.cos() + u[:, 1:] * theta.sin()
         # Phi(D) / phi(D) overflows for large D and cancels for very negative D
         large = along.clamp_min(1e-12)
-        ratio = large.log() + large**2 / 2 + 0.5 * math.log(2 * math.pi) + torch.special.log_ndtr(large)
+        ratio = (
+            large.log() + large**2 / 2 + 0.5 * math.log(2 * math.pi) + torch.special.log_ndtr(large)
+        )
         small = along.clamp_max(0.0)
         hazard = math.sqrt(math.pi / 2) * torch.special.erfcx(-small / math.sqrt(2))
         tail = (small * hazard).clamp_min(-1 + 1e-15).log1p()

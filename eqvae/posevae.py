@@ -137,7 +137,9 @@ class PoseVAE(VAE):
             decode=lambda posterior, z: self._rendered(x, z, transfer),
         )
 
-    def reconstruct(self, x: Tensor, posterior: PosedPosterior, transfer: Tensor | None = None) -> Tensor:
+    def reconstruct(
+        self, x: Tensor, posterior: PosedPosterior, transfer: Tensor | None = None
+    ) -> Tensor:
         """Images at the mode of the posterior, with each image's own brightness, background and optics."""
         return self._rendered(x, posterior.mode, transfer)
 
@@ -156,10 +158,12 @@ class PoseVAE(VAE):
 
     def coefficients(self, view: View) -> Tensor:
         """What the encoder sees, (B, C, dim): without a varying background, the optics' signs undone."""
-        a = view.coordinates
-        if view.transfer is not None:  # Wiener filter at a signal-to-noise ratio of 10
-            a = self.space.filter(a, view.transfer / (view.transfer.square() + 0.1))
-        return self.space.coefficients(a, flat="background" in self.likelihood.nuisances)
+        flat = "background" in self.likelihood.nuisances
+        a = self.space.coefficients(view.coordinates, flat=flat)
+        if view.transfer is None:
+            return a
+        wiener = view.transfer / (view.transfer.square() + 0.1)  # for a signal-to-noise ratio of 10
+        return self.space.coefficients(self.space.filter(self.space.extend(a), wiener))
 
     def _seen(
         self, x: Tensor, t: Tensor, transfer: Tensor | None, *, fine: bool
@@ -168,7 +172,9 @@ class PoseVAE(VAE):
         content = self.encoder(self.coefficients(view))
         template = self.template(content.loc)
         if not fine:
-            pose = self.inference.infer(view, template, self.likelihood, self.prior.pose, fine=False)
+            pose = self.inference.infer(
+                view, template, self.likelihood, self.prior.pose, fine=False
+            )
             return view, PosedPosterior(self.representation, content, pose)
         exact = symmetrised(self.space, template, self.symmetry_tolerance)
         pose = self.inference.infer(view, exact.coordinates, self.likelihood, self.prior.pose)
@@ -179,6 +185,4 @@ class PoseVAE(VAE):
         content, g = from_latent(self.representation, z)
         view = self.space.look(x, g[:, 2:], transfer)
         d = self.likelihood.fitted(view, self.template(content), g)
-        if transfer is not None:
-            d = self.space.filter(d, transfer)
         return self.space.synthesise(self.space.turn(d, g[:, 1], g[:, 0]), g[:, 2:])

@@ -99,7 +99,9 @@ class MixtureContent(ContentPrior):
     def __init__(self, dim: int, components: int = 10):
         super().__init__()
         if components < 2:
-            raise ValueError(f"components must be at least 2; got {components}. Use NormalContent for 1.")
+            raise ValueError(
+                f"components must be at least 2; got {components}. Use NormalContent for 1."
+            )
         self.logits = nn.Parameter(torch.zeros(components))
         self.loc = nn.Parameter(torch.zeros(components, dim))
         self.log_scale = nn.Parameter(torch.zeros(components, dim))
@@ -107,20 +109,22 @@ class MixtureContent(ContentPrior):
 
     @torch.no_grad()
     def start(self, coefficients: Tensor, posterior: ContentPosterior, seed: int) -> None:
-        from sklearn.mixture import GaussianMixture
+        from sklearn.cluster import KMeans
+        from threadpoolctl import threadpool_limits
 
-        fitted = GaussianMixture(
-            len(self.logits),
-            covariance_type="diag",
-            n_init=3,
-            reg_covar=1e-3,
-            random_state=seed,
-        ).fit(posterior.loc.cpu().numpy())
-        noise = (2 * posterior.log_scale).exp().mean(dim=0)  # means are fitted, draws are scored
-        variance = torch.from_numpy(fitted.covariances_).to(noise) + noise
-        self.logits.copy_(torch.from_numpy(fitted.weights_).clamp_min(1e-6).log())
-        self.loc.copy_(torch.from_numpy(fitted.means_))
-        self.log_scale.copy_(0.5 * variance.log())
+        # k-means finds the same clusters from most starts; mixtures of Gaussians end in many optima
+        with threadpool_limits(1):
+            found = KMeans(len(self.logits), n_init=10, random_state=seed).fit(
+                posterior.loc.cpu().numpy()
+            )
+        member = nn.functional.one_hot(torch.from_numpy(found.labels_).long()).to(posterior.loc)
+        size = member.sum(dim=0)
+        loc = member.T @ posterior.loc / size[:, None]
+        square = posterior.loc.square() + (2 * posterior.log_scale).exp()  # of draws, not of means
+        variance = member.T @ square / size[:, None] - loc.square()
+        self.logits.copy_((size / size.sum()).log())
+        self.loc.copy_(loc)
+        self.log_scale.copy_(0.5 * variance.clamp_min(1e-4).log())
         self.started.fill_(1.0)
 
     def _joint(self, c: Tensor) -> Tensor:
@@ -131,7 +135,9 @@ class MixtureContent(ContentPrior):
         return self._joint(c).logsumexp(dim=1)
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        k = torch.multinomial(self.logits.softmax(0).cpu(), n, replacement=True, generator=generator)
+        k = torch.multinomial(
+            self.logits.softmax(0).cpu(), n, replacement=True, generator=generator
+        )
         noise = torch.randn(n, self.loc.shape[1], generator=generator, dtype=self.loc.dtype)
         k = k.to(self.loc.device)
         return self.loc[k] + self.log_scale[k].exp() * noise.to(self.loc.device)

@@ -156,7 +156,7 @@ def test_a_finite_group_is_refused_by_name(model):
     ],
 )
 def test_every_part_of_a_pose_model_trains(part, name):
-    choices = ["model=pose", *TINY["pose"], f"{part}@model.{part}={name}"]
+    choices = ["model=pose", *TINY["pose"], f"model/{part}={name}"]
     config = compose(choices, image_shape=(1, SIZE, SIZE))
     torch.manual_seed(0)
     vae, objective = build(config["model"], path="model"), build(config["objective"])

@@ -133,7 +133,8 @@ def test_the_vamp_prior_is_the_mean_of_posteriors():
     torch.testing.assert_close(prior.log_prob(c).exp(), each.mean(dim=1))
     prior.log_prob(c).sum().backward()
     assert prior.pseudo.grad.flatten(1).abs().sum(dim=1).min() > 0
-    assert all(p.grad is not None for p in prior.lent.parameters())  # through the encoder too
+    # through the encoder too
+    assert all(p.grad is not None for p in prior.lent.parameters() if p.numel())
     assert prior.responsibilities(c) is None
 
 
@@ -182,7 +183,9 @@ def test_latents_drawn_have_uniform_poses(sign):
         hand = z[:, 2 + DIM]
         assert set(hand.tolist()) == {-1.0, 1.0} and abs(hand.mean()) < 4 / math.sqrt(n)
     turned = latent.act(draw(Symmetry.o2() if sign else Symmetry.so2(), n, shift=0.0), z)
-    torch.testing.assert_close(prior.log_prob(turned), prior.log_prob(z))  # rotations change nothing
+    torch.testing.assert_close(
+        prior.log_prob(turned), prior.log_prob(z)
+    )  # rotations change nothing
     content, place = z[:, 2 : 2 + DIM], z[:, :2]
     expected = Normal(0.0, 1.0).log_prob(content).sum(1) + Normal(0.0, 3.0).log_prob(place).sum(1)
     torch.testing.assert_close(prior.log_prob(z), expected)
@@ -194,9 +197,7 @@ def test_the_kl_of_a_latent_is_split_and_estimated(sign):
     prior, latent = posed(sign)
     n, scale = 4000, torch.tensor([0.1, 0.5, 0.5])
     cells = torch.tensor([0.0, 0.7, 1.0, -2.0]).expand(n, 1, 4)
-    pose = PosePosterior(
-        cells, torch.zeros(n, 1), torch.diag(scale**2).expand(n, 3, 3), bool(sign)
-    )
+    pose = PosePosterior(cells, torch.zeros(n, 1), torch.diag(scale**2).expand(n, 3, 3), bool(sign))
     content = ContentPosterior(torch.ones(n, DIM), torch.full((n, DIM), -0.5))
     kl = prior.kl(PosedPosterior(latent, content, pose))
     assert set(kl) == {"psi0", "pose"}
@@ -218,10 +219,15 @@ def test_a_prior_of_latents_wants_one_pose():
 def test_densities_of_latents_are_with_respect_to_the_same_measure():
     """q(z|x) and p(z) of one z: their difference is the integrand of the KL."""
     prior, latent = posed()
-    pose = PosePosterior(torch.zeros(2, 1, 4), torch.zeros(2, 1), 0.01 * torch.eye(3).expand(2, 3, 3))
+    pose = PosePosterior(
+        torch.zeros(2, 1, 4), torch.zeros(2, 1), 0.01 * torch.eye(3).expand(2, 3, 3)
+    )
     q = PosedPosterior(latent, ContentPosterior(torch.zeros(2, DIM), torch.zeros(2, DIM)), pose)
     z = q.rsample()
-    c, g = z[:, 2 : 2 + DIM], torch.cat([torch.zeros(2, 1), torch.atan2(z[:, -1:], z[:, -2:-1]), z[:, :2]], 1)
+    c, g = (
+        z[:, 2 : 2 + DIM],
+        torch.cat([torch.zeros(2, 1), torch.atan2(z[:, -1:], z[:, -2:-1]), z[:, :2]], 1),
+    )
     torch.testing.assert_close(to_latent(latent, c, g), z)
     gap = q.log_prob(z) - prior.log_prob(z)
     expected = q.pose.log_prob(g) - prior.pose.log_prob(g)  # content is the prior's

@@ -77,7 +77,9 @@ def radial_quadrature(harmonics: DiskHarmonics, points: int) -> tuple[Tensor, Te
     """
     from scipy.special import eval_genlaguerre, gammaln
 
-    top = math.sqrt(2 * harmonics.degree + 2) + 3.0  # beyond the turning point the tails are nothing
+    top = (
+        math.sqrt(2 * harmonics.degree + 2) + 3.0
+    )  # beyond the turning point the tails are nothing
     node, weight = np.polynomial.legendre.leggauss(points)
     q, w = (node + 1) * top / 2, weight * top / 2
     rows = []

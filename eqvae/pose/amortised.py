@@ -44,7 +44,9 @@ class _Proposal(PoseInference):
     ):
         super().__init__()
         if draws < 2:
-            raise ValueError(f"draws must be at least 2, to compare one with the others; got {draws}.")
+            raise ValueError(
+                f"draws must be at least 2, to compare one with the others; got {draws}."
+            )
         harmonics = fitted_harmonics(image_size, degree, radius)
         self.draws = draws
         self.network = FibreMLP(
@@ -101,9 +103,7 @@ class AttentionPose(_Proposal):
         shifts = len(offsets)
         turning = shifts + 3  # logits of the shifts, and the motion within a cell: angle, x, y
         out_type = LatentRepresentation((turning + 3, *[turning] * frequency), position=False)
-        super().__init__(
-            out_type, image_size, channels, degree, radius, hidden, frequency, draws
-        )
+        super().__init__(out_type, image_size, channels, degree, radius, hidden, frequency, draws)
         self.shifts = shifts
         self.register_buffer("offsets", offsets, persistent=False)
         self.register_buffer("circle", circle_functions(frequency, angles), persistent=False)
@@ -138,7 +138,9 @@ class AttentionPose(_Proposal):
         small = small + torch.nn.functional.pad(self.offsets, (1, 0))[:, None]
         cells = nudge(centre, small)
         return PosePosterior(
-            cells.flatten(1, 2), logits.flatten(1).log_softmax(dim=1), torch.diag_embed(scale.square())
+            cells.flatten(1, 2),
+            logits.flatten(1).log_softmax(dim=1),
+            torch.diag_embed(scale.square()),
         )
 
 
@@ -162,9 +164,7 @@ class UnimodalPose(_Proposal):
         draws: int = 2,
     ):
         out_type = LatentRepresentation((3, 2), position=False)
-        super().__init__(
-            out_type, image_size, channels, degree, radius, hidden, frequency, draws
-        )
+        super().__init__(out_type, image_size, channels, degree, radius, hidden, frequency, draws)
 
     def infer(
         self,
@@ -184,5 +184,3 @@ class UnimodalPose(_Proposal):
         )
         log_weights = torch.zeros_like(angle)[:, None]
         return PosePosterior(cell[:, None], log_weights, torch.diag_embed(scale.square()))
-
-

@@ -26,7 +26,7 @@ class RandomDeformation(nn.Module):
         degree, radius: of the basis, as for the encoder.
         scales: standard deviations s_m by generator of `eqvae.nn.deformations`: "scale", "stretch",
             "shear" (relative), "shift_x", "shift_y" (pixels), "heat" (variance of a blur, or of its
-            inverse, pixels^2: thickness of strokes).
+            inverse, half as wide, pixels^2: thickness of strokes).
         bank: number of matrices.
         groups: matrices drawn for each batch.
         seed: of the bank.
@@ -54,7 +54,9 @@ class RandomDeformation(nn.Module):
                     f"{name!r}: {scale}."
                 )
         self.groups = groups
-        matrices = deformation_bank(fitted_harmonics(image_size, degree, radius), scales, bank, seed)
+        matrices = deformation_bank(
+            fitted_harmonics(image_size, degree, radius), scales, bank, seed
+        )
         self.register_buffer("matrices", matrices, persistent=False)
 
     def forward(self, coefficients: Tensor) -> Tensor:
@@ -72,6 +74,7 @@ def deformation_bank(
     generators = torch.stack([generator_matrix(harmonics, name) for name in scales])
     size = torch.tensor(list(scales.values()))
     u = torch.randn(count, len(size), generator=generator) * size
-    return torch.stack(
-        [torch.matrix_exp(torch.einsum("m,mij->ij", row, generators)) for row in u]
-    )
+    if "heat" in scales:  # the inverse of a blur raises the finest detail: half as far that way
+        heat = list(scales).index("heat")
+        u[:, heat] = torch.where(u[:, heat] < 0, 0.5 * u[:, heat], u[:, heat])
+    return torch.stack([torch.matrix_exp(torch.einsum("m,mij->ij", row, generators)) for row in u])

@@ -85,11 +85,15 @@ class ExactPose(PoseInference):
     ) -> PosePosterior:
         angles = self.fine_angles if fine else self.angles
         cells, fit, log_joint = self._search(view, template, likelihood, prior, angles)
-        moved = nudge(cells, fit.mean[:, :3].flatten(2).mT)
+        small = fit.mean[:, :3]
+        if "intensity" in likelihood.nuisances:  # the tangents of a brighter object are longer
+            at = len(_POSE) + likelihood.nuisances.index("intensity")
+            small = small / (1 + fit.mean[:, at : at + 1]).clamp_min(0.2)
+        moved = nudge(cells, small.flatten(2).mT)
         log_weights = log_joint.log_softmax(dim=1)
         if log_weights.shape[1] > self.kept:
-            log_weights, best = log_weights.topk(self.kept, dim=1)
-            log_weights = log_weights.log_softmax(dim=1)
+            hands = 1 + int(self.reflections)
+            log_weights, best = fewer_cells(log_weights, self.kept, angles, hands)
             moved = moved.gather(1, best[:, :, None].expand(-1, -1, 4))
         covariance = fit.covariance[:, :3, :3]
         return PosePosterior(moved, log_weights, covariance, self.reflections)
@@ -153,6 +157,37 @@ class ExactPose(PoseInference):
         if len(self.offsets) > 1:
             return 2 * math.log(self.spacing)
         return math.log(2 * math.pi * (_WINDOW * self.spacing) ** 2)
+
+
+def fewer_cells(log_weights: Tensor, kept: int, angles: int, hands: int) -> tuple[Tensor, Tensor]:
+    """The likeliest cells, or the best shifts of every angle where those hold less than 99 %.
+
+    Where little is known about the angle, dropping the tail would prefer some angles: then each angle
+    keeps its whole mass on its best shifts.
+
+    Args:
+        log_weights: of cells ordered (hand, shift, angle), normalised, (B, K).
+        kept: number of cells.
+        angles, hands: of the cells.
+
+    Returns:
+        Normalised log weights (B, kept) and the cells they belong to (B, kept).
+    """
+    top, best = log_weights.topk(kept, dim=1)
+    each = kept // (hands * angles)
+    if each == 0:
+        return top.log_softmax(dim=1), best
+    by_angle = log_weights.unflatten(1, (hands, -1, angles))
+    index = torch.arange(log_weights.shape[1], device=best.device).reshape(by_angle.shape[1:])
+    few, shift = by_angle.topk(min(each, by_angle.shape[2]), dim=2)
+    few = few + (by_angle.logsumexp(dim=2) - few.logsumexp(dim=2))[:, :, None]
+    chosen = index.expand_as(by_angle).gather(2, shift).flatten(1)
+    room = kept - chosen.shape[1]
+    few = torch.nn.functional.pad(few.flatten(1), (0, room), value=-torch.inf)
+    chosen = torch.nn.functional.pad(chosen, (0, room))
+    enough = top.exp().sum(dim=1, keepdim=True) > 0.99
+    weights = torch.where(enough, top, few).log_softmax(dim=1)
+    return weights, torch.where(enough, best, chosen)
 
 
 def shift_grid(reach: float, spacing: float) -> Tensor:

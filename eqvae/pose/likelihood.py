@@ -85,9 +85,10 @@ class TemplateLikelihood(nn.Module):
         return self._at(view, template, g).log_prob[..., 0]
 
     def fitted(self, view: View, template: Tensor, g: Tensor) -> Tensor:
-        """The template with the image's own brightness, background and shape, before the optics."""
+        """The template with the image's own brightness, background and shape, as its optics show it."""
         e = self._at(view, template, g).mean[..., 0]
-        return template + (e[:, :, None] * tangents(view.space, template, self.nuisances)).sum(dim=1)
+        stack = seen(view, with_tangents(view.space, template, self.nuisances), self.nuisances)
+        return stack[:, 0] + (e[:, :, None] * stack[:, 1:]).sum(dim=1)
 
     def _at(self, view: View, template: Tensor, g: Tensor) -> "TangentFit":
         a = view.space.analyse(view.image, g[:, 2:])

@@ -22,7 +22,7 @@ from eqvae.distributions import normal_log_prob, rows_of
 from eqvae.symmetry.motions import compose, linear_part
 from eqvae.symmetry.representations import LatentRepresentation
 
-_WRAPS = (-1, 0, 1)
+_WRAPS = (-2, -1, 0, 1, 2)  # of the circle: enough for standard deviations up to half a turn
 
 
 @dataclass(frozen=True)
@@ -66,11 +66,14 @@ class PosePosterior:
         """log q(g) with respect to the Haar measure, nats, (B,)."""
         turn, shift = self._offsets(g)
         root = self._root
-        white = torch.linalg.solve_triangular(
-            root[:, None], torch.cat([turn[..., None], shift], dim=-1)[..., None], upper=False
-        )[..., 0]
+        wraps = (0,) if bool((self.angle_scale < 0.5).all()) else _WRAPS
+        turn = turn[..., None] + turn.new_tensor(wraps) * (2 * math.pi)  # (B, K, W)
+        shift = shift[:, :, None].expand(-1, -1, len(wraps), -1)
+        small = torch.cat([turn[..., None], shift], dim=-1)[..., None]
+        white = torch.linalg.solve_triangular(root[:, None, None], small, upper=False)[..., 0]
         log_det = root.diagonal(dim1=1, dim2=2).log().sum(dim=1)[:, None]
-        energy = -0.5 * white.square().sum(dim=-1) - log_det - 1.5 * math.log(2 * math.pi)
+        energy = (-0.5 * white.square().sum(dim=-1)).logsumexp(dim=-1)
+        energy = energy - log_det - 1.5 * math.log(2 * math.pi)
         if self.reflections:
             same = (self.cells[..., 0] - g[:, None, 0]).abs() < 0.5
             energy = energy.masked_fill(~same, -torch.inf) + math.log(2)
@@ -141,7 +144,9 @@ class PosePosterior:
         """The law of h g for g ~ q: cells h g_k, motions h (B, 4)."""
         count = self.cells.shape[1]
         many = g.to(self.cells).repeat_interleave(count, dim=0)
-        return replace(self, cells=compose(many, self.cells.flatten(0, 1)).unflatten(0, (-1, count)))
+        return replace(
+            self, cells=compose(many, self.cells.flatten(0, 1)).unflatten(0, (-1, count))
+        )
 
     def recentred(self, shift: Tensor) -> "PosePosterior":
         """The law of g exp(shift): the same poses told of another point of the object, (B, 2) pixels."""
@@ -274,6 +279,4 @@ def draw_cells(log_weights: Tensor, generator: torch.Generator | None = None) ->
 
 
 def _parts(posterior: PosePosterior, size: int) -> list[PosePosterior]:
-    return [
-        rows_of(posterior, slice(i, i + size)) for i in range(0, len(posterior), size)
-    ]
+    return [rows_of(posterior, slice(i, i + size)) for i in range(0, len(posterior), size)]

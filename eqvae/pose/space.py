@@ -172,7 +172,10 @@ class TemplateSpace(nn.Module):
             return d
         if generator == "background":
             ones = torch.cat(
-                [self.constant.repeat(self.channels), self.constant.new_full((self.channels,), self.remainder)]
+                [
+                    self.constant.repeat(self.channels),
+                    self.constant.new_full((self.channels,), self.remainder),
+                ]
             )
             return ones.to(d).expand_as(d)
         (matrix,) = self._table(_generator, generator, like=d)

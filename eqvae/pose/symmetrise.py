@@ -61,7 +61,9 @@ def symmetrised(
     moves = [space.derivative(d, name) for name in ("shift_x", "shift_y")]
     tangents = torch.stack(moves, dim=1)  # (B, 2, dim)
     gram = tangents @ tangents.mT
-    gram = gram + 1e-6 * (1 + gram.diagonal(dim1=1, dim2=2).mean(dim=1))[:, None, None] * torch.eye(2).to(d)
+    gram = gram + 1e-6 * (1 + gram.diagonal(dim1=1, dim2=2).mean(dim=1))[:, None, None] * torch.eye(
+        2
+    ).to(d)
     turning = space.frequency > 0
     energy = d[:, turning].square().sum(dim=1)
     for k in range(2, max_order + 1):

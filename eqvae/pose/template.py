@@ -69,6 +69,7 @@ class ContentEncoder(nn.Module):
             hidden,
             frequency,
             depth,
+            out_frequency=0,
             oversampling=oversampling,
         )
         order = channel_order(self.harmonics, channels)

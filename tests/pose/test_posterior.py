@@ -103,7 +103,9 @@ def test_wide_angles_wrap(turn):
     g = motion(theta, dtype=torch.float64)
     at_centre = many(q, g) + math.log(2 * math.pi * 0.5**2)  # the shift's density at its mode
     assert at_centre.exp().mean().item() == pytest.approx(1, abs=1e-3)
-    torch.testing.assert_close(at_centre.exp(), q.angle_log_density(360)[0].exp(), atol=1e-3, rtol=0)
+    torch.testing.assert_close(
+        at_centre.exp(), q.angle_log_density(360)[0].exp(), atol=1e-3, rtol=0
+    )
 
 
 def test_narrow_angles_are_cell_means():
@@ -183,7 +185,9 @@ def test_the_law_moves_with_the_object(reflections):
     torch.testing.assert_close(compose(h, q.mode), q.act(h).mode)
     quarter = motion(math.pi / 2, dtype=torch.float64).expand(6, 4)
     turned = q.act(quarter).angle_log_density(360)
-    torch.testing.assert_close(turned, q.angle_log_density(360).roll(90, dims=1), rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(
+        turned, q.angle_log_density(360).roll(90, dims=1), rtol=1e-6, atol=1e-6
+    )
     torch.testing.assert_close(q.act(quarter).position_scale, q.position_scale.flip(1))
 
 

@@ -194,7 +194,9 @@ def test_a_filter_blurs_as_its_transfer_function_says(channels):
             blob(w, centre).expand(2, channels, -1, -1) for w in (2.0, math.sqrt(2.0**2 + 1.2**2))
         )
         view = torch.tensor(t).expand(2, 2)
-        d = space(channels).extend(space(channels).coefficients(space(channels).analyse(sharp, view)))
+        d = space(channels).extend(
+            space(channels).coefficients(space(channels).analyse(sharp, view))
+        )
         transfer = torch.exp(-0.5 * (1.2 * frequency) ** 2).expand(2, -1)
         images = space(channels).synthesise(space(channels).filter(d, transfer), view)
         assert relative_error(images, blurred) < 2e-3

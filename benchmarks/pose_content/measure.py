@@ -1,0 +1,181 @@
+"""What the suites measure, each from content, poses and labels of held-out images."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.cluster import KMeans
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import balanced_accuracy_score, r2_score
+from sklearn.mixture import GaussianMixture
+from sklearn.model_selection import GroupKFold, StratifiedKFold, cross_val_predict
+from sklearn.neighbors import KNeighborsClassifier
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+
+from eqvae.analysis.evidence import Evidence
+from eqvae.config import build, compose
+from eqvae.metrics.clustering.partitions import contingency, matched_accuracy
+from eqvae.metrics.content.invariance import cluster_change
+from eqvae.metrics.content.leak import pose_leak
+from eqvae.metrics.pose.consistency import pose_consistency
+from eqvae.training.checkpoint import load_vae
+from eqvae.training.run import prepare, train
+
+QUIET = ["logger=none", "~callbacks.progress", "~callbacks.early_stopping", "~callbacks.pictures"]
+
+
+def trained(overrides: list[str], folder: Path) -> tuple[Any, Any, float]:
+    """The model of a run folder and its data, trained there if it is not yet; seconds of training."""
+    import json
+
+    config = compose([*QUIET, *overrides])
+    if not (folder / "metrics.json").is_file():
+        train(prepare(config, folder))
+    data = build(config["data"], path="data")
+    data.setup()
+    seconds = json.loads((folder / "metrics.json").read_text())["train/seconds"]
+    return load_vae(folder), data, seconds
+
+
+@torch.no_grad()
+def content_of(vae: Any, part: Any, batch: int = 500) -> np.ndarray:
+    """Mean content of the images of a split, (N, m): no pose is searched."""
+    rows = []
+    for first in range(0, len(part), batch):
+        some = part[slice(first, first + batch)]
+        rows.append(vae.content_of(some["image"], some.get("transfer"))[1].loc)
+    return torch.cat(rows).numpy()
+
+
+@torch.no_grad()
+def elbo_of(vae: Any, part: Any, seed: int = 0, batch: int = 250) -> np.ndarray:
+    """One-sample ELBO of each image, nats."""
+    torch.manual_seed(seed)
+    rows = []
+    for first in range(0, len(part), batch):
+        some = part[slice(first, first + batch)]
+        optics = {"transfer": some["transfer"]} if "transfer" in some else {}
+        rows.append(vae(some["image"], **optics).elbo)
+    return torch.cat(rows).numpy()
+
+
+@torch.no_grad()
+def rendered_elbo(vae: Any, part: Any, seed: int = 0, batch: int = 250) -> np.ndarray:
+    """log p(x|z) + log p(z) - log q(z|x) with z ~ q, the images rendered: as every other VAE is scored."""
+    torch.manual_seed(seed)
+    rows = []
+    for first in range(0, len(part), batch):
+        x = part[slice(first, first + batch)]["image"]
+        q = vae.encode(x)
+        z = q.rsample()
+        rows.append(vae.log_prob(x, z) + vae.prior.log_prob(z) - q.log_prob(z))
+    return torch.cat(rows).numpy()
+
+
+def shape_r2(content: np.ndarray, shape: np.ndarray, sources: np.ndarray) -> float:
+    """R^2 of log area and elongation from content by boosted trees, source images held out in turn."""
+    folds = GroupKFold(5)
+    with threadpool_limits(1):
+        found = [
+            r2_score(
+                y,
+                cross_val_predict(
+                    HistGradientBoostingRegressor(), content, y, groups=sources, cv=folds
+                ),
+            )
+            for y in shape.T
+        ]
+    return float(np.mean(found))
+
+
+def type_accuracy(content: np.ndarray, labels: np.ndarray) -> float:
+    """Mean recall of the classes by a balanced linear classifier on content, 5 folds."""
+    code = (content - content.mean(axis=0)) / (content.std(axis=0) + 1e-9)
+    model = LogisticRegression(max_iter=500, class_weight="balanced")
+    with threadpool_limits(1):
+        guess = cross_val_predict(model, code, labels, cv=StratifiedKFold(5))
+    return float(balanced_accuracy_score(labels, guess))
+
+
+def scaled(content: np.ndarray) -> np.ndarray:
+    """Content over one number, the root mean variance."""
+    return content / np.sqrt(content.var(axis=0).mean())
+
+
+def clusters_of(content: np.ndarray, count: int, seed: int = 0) -> dict[str, np.ndarray]:
+    """Clusters by the likeliest of 10 mixtures of full covariances, and by the best of 10 k-means."""
+    code = scaled(content)
+    with threadpool_limits(1):
+        mixture = GaussianMixture(count, n_init=10, reg_covar=1e-3, random_state=seed).fit(code)
+        tied = GaussianMixture(
+            count, covariance_type="tied", n_init=10, reg_covar=1e-3, random_state=seed
+        ).fit(code)
+        return {
+            "gmm": mixture.predict(code),
+            "gmm_tied": tied.predict(code),
+            "kmeans": KMeans(count, n_init=10, random_state=seed).fit_predict(code),
+        }
+
+
+def accuracy(clusters: np.ndarray, labels: np.ndarray) -> float:
+    """Share of images in the right cluster under the best one-to-one match."""
+    count = max(clusters.max(), labels.max()) + 1
+    return float(matched_accuracy(contingency(clusters, labels, (count, count))))
+
+
+def probes(
+    content: np.ndarray, labels: np.ndarray, test: np.ndarray, test_labels: np.ndarray
+) -> dict[str, float]:
+    """Accuracy of a linear classifier and of 5 nearest neighbours on frozen content."""
+    spread = content.std(axis=0) + 1e-9
+    with threadpool_limits(1):
+        linear = LogisticRegression(max_iter=400).fit(content / spread, labels)
+        near = KNeighborsClassifier(5).fit(content, labels)
+        return {
+            "linear_probe": float(linear.score(test / spread, test_labels)),
+            "knn": float(near.score(test, test_labels)),
+        }
+
+
+def leak(content: np.ndarray, poses: Tensor, classes: np.ndarray | None, seed: int = 0) -> float:
+    """Best R^2 of the angle from content, above the same for shuffled poses."""
+    found = pose_leak(content, poses, classes=classes, seed=seed)["angle/best"]
+    return float(found.value - found.floor)
+
+
+def consistency(evidence: Evidence, orders: dict[int, int] | int) -> dict[str, float]:
+    """Does the pose move with the image? Degrees and pixels."""
+    moved = evidence.moved
+    scores = pose_consistency(
+        evidence.pose[: moved.n],
+        torch.stack([evidence.pose_of(z) for z in moved.z]),
+        moved.motions,
+        orders=orders,
+        classes=evidence.labels[: moved.n],
+    )
+    return {
+        "median_degrees": scores["angle_median"].value,
+        "p95_degrees": scores["angle_p95"].value,
+        "shift_px": scores["shift_median"].value,
+        "shift_p95_px": scores["shift_p95"].value,
+    }
+
+
+def changes(evidence: Evidence, count: int, seed: int = 0) -> dict[str, float]:
+    """Percent of images that change cluster when they move."""
+    mixture = GaussianMixture(count, n_init=3, reg_covar=1e-3, random_state=seed)
+    still = evidence.content
+    live = still.std(axis=0) > 1e-6  # the frame vector is the same for all
+    scale = np.sqrt(still[:, live].var(axis=0).mean())
+    with threadpool_limits(1):
+        mixture.fit(still[:, live] / scale)
+        found = [
+            mixture.predict(c[:, live] / scale)
+            for c in (still[: evidence.moved.n], *evidence.moved_content)
+        ]
+    scores = cluster_change(found[0], np.stack(found[1:]), motions=evidence.moved.kinds)
+    names = {"cluster_change": "any", "cluster_change/quarter_turn": "quarter_turn"}
+    return {short: 100 * scores[name].value for name, short in names.items()}

@@ -1,0 +1,446 @@
+"""The suites of the pose and content benchmark: one function for each, one cell for each seed.
+
+A cell trains, measures and returns a flat dictionary of numbers; `run.py` runs cells in processes of their
+own and keeps what they return. Recipes stand here in full: nothing is chosen on test data.
+"""
+
+import resource
+import time
+from pathlib import Path
+from typing import Any
+
+import measure
+import numpy as np
+import torch
+
+from eqvae.analysis.evidence import Evidence
+from eqvae.config import build, compose
+from eqvae.metrics.pose.calibration import angle_calibration
+from eqvae.metrics.pose.error import gauge_split, pose_errors
+from eqvae.metrics.pose.gauge import apply_gauge, fit_gauge
+
+ASYMMETRIC_DIGITS = (2, 3, 4, 5, 6, 7, 9)  # 0, 1 and 8 look nearly the same after half a turn
+
+
+def mnist_u(seed: int, folder: Path, options: Any) -> dict[str, Any]:
+    """The full recipe: 53,333 training digits in any pose, 16 epochs, 10,000 test digits."""
+    vae, data, seconds = measure.trained(
+        ["experiment=mnist_u", f"data.root={options.data}", f"seed={seed}"], folder / "run"
+    )
+    found: dict[str, Any] = {"training_seconds": seconds}
+    content, labels = measure.content_of(vae, data.test), data.test.labels.numpy()
+    for name, clusters in measure.clusters_of(content, 10, seed).items():
+        found[name] = measure.accuracy(clusters, labels)
+        if name == "gmm":
+            found |= _six_nine(clusters, labels)
+    own = vae.prior.content.responsibilities(torch.from_numpy(content)).argmax(dim=1).numpy()
+    found["mixture_prior"] = measure.accuracy(own, labels)
+    found |= {f"mixture_prior_{k}": v for k, v in _six_nine(own, labels).items()}
+    known = measure.content_of(vae, data.train)
+    found |= measure.probes(known, data.train.labels.numpy(), content, labels)
+    found["leak_r2"] = measure.leak(content, data.test.poses, labels, seed)
+    found["elbo"] = float(measure.elbo_of(vae, data.test).mean())
+    found["val_elbo"] = float(measure.elbo_of(vae, data.val).mean())
+    turning = torch.isin(data.test.labels, torch.tensor(ASYMMETRIC_DIGITS))
+    some = Evidence(vae, data.test.images[turning][:500], data.test.labels[turning][:500])
+    found |= {f"consistency/{k}": v for k, v in measure.consistency(some, 1).items()}
+    every = Evidence(vae, data.test.images[:2000], data.test.labels[:2000])
+    found |= {f"cluster_change_percent/{k}": v for k, v in measure.changes(every, 10).items()}
+    return found
+
+
+def mnist_2d(seed: int, folder: Path, options: Any) -> dict[str, float]:
+    """Content of 2 coordinates, the size that TARGET-VAE reports."""
+    vae, data, seconds = measure.trained(
+        [
+            "experiment=mnist_u",
+            f"data.root={options.data}",
+            f"seed={seed}",
+            "latent.multiplicities=[2,1]",
+            "model/prior@model.prior=normal",
+            "callbacks=default",
+            "+model.decoder.hidden=384",
+            "trainer.max_epochs=8",
+        ],
+        folder / "run",
+    )
+    content, labels = measure.content_of(vae, data.test), data.test.labels.numpy()
+    clusters = measure.clusters_of(content, 10, seed)
+    found = {f"{k}_2d": measure.accuracy(v, labels) for k, v in clusters.items()}
+    return found | {"training_seconds": seconds}
+
+
+def mnist_quick(seed: int, folder: Path, options: Any) -> dict[str, float]:
+    """Wall seconds from posed images to 0.634 clustering accuracy, clustering included; two threads.
+
+    Training starts from raw images; every 25 steps 3,000 validation contents are clustered by k-means,
+    whose labels decide when to stop; the reported accuracy is that of the test contents at that moment.
+    """
+    from sklearn.cluster import KMeans
+
+    torch.set_num_threads(2)
+    torch.manual_seed(seed)
+    overrides = [
+        "experiment=mnist_u",
+        f"data.root={options.data}",
+        "model/prior@model.prior=normal",
+    ]
+    data = build(compose(overrides)["data"], path="data")
+    data.setup()
+    config = compose(overrides, image_shape=data.image_shape)
+    images, labels = data.train.images, data.val.labels.numpy()[:3000]
+    begin = time.perf_counter()
+    vae = build(config["model"], path="model")
+    optimizer = torch.optim.AdamW(vae.parameters(), lr=4e-3)
+    reached, step, best = None, 0, 0.0
+    while reached is None and time.perf_counter() - begin < 300:
+        for rows in torch.randperm(len(images)).split(256):
+            vae.train()
+            optimizer.zero_grad()
+            (-vae(images[rows]).elbo.mean()).backward()
+            torch.nn.utils.clip_grad_norm_(vae.parameters(), 1000.0)
+            optimizer.step()
+            step += 1
+            if step % 25 == 0:
+                vae.eval()
+                with torch.no_grad():
+                    code = vae.content_of(data.val.images[:3000])[1].loc.numpy()
+                clusters = KMeans(10, n_init=3, random_state=seed).fit_predict(code)
+                best = measure.accuracy(clusters, labels)
+                if best >= 0.65:  # a little above, so that the test digits reach it too
+                    reached = time.perf_counter() - begin
+                    break
+    content = measure.content_of(vae.eval(), data.test)
+    clusters = KMeans(10, n_init=3, random_state=seed).fit_predict(content)
+    return {
+        "seconds_to_0634": reached if reached is not None else float("nan"),
+        "test_accuracy_then": measure.accuracy(clusters, data.test.labels.numpy()),
+        "images_seen": 256.0 * step,
+    }
+
+
+def throughput(seed: int, folder: Path, options: Any) -> dict[str, float]:
+    """Training images per second at 50x50: ours and the plain CNN in turns in one process; pyroVED after."""
+    found: dict[str, float] = {}
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        images = torch.rand(256, 1, 50, 50)
+        steps = {}
+        for name, overrides, batch in (
+            ("pose", ["model=pose"], 256),
+            ("recipe", ["experiment=mnist_u"], 256),
+            ("plain", ["model=plain"], 128),
+        ):
+            config = compose(overrides, image_shape=(1, 50, 50))
+            vae, objective = build(config["model"]), build(config["objective"])
+            optimizer = build(config["optimizer"], allow=("eqvae.", "torch.optim."))(
+                vae.parameters()
+            )
+
+            def step(vae=vae, objective=objective, optimizer=optimizer, x=images[:batch]) -> int:
+                optimizer.zero_grad()
+                objective(vae, x, 0)[0].backward()
+                optimizer.step()
+                return len(x)
+
+            step()
+            steps[name] = step
+        rates: dict[str, list[float]] = {name: [] for name in steps}
+        for _ in range(6):
+            for name, step in steps.items():
+                begin, count = time.perf_counter(), 0
+                while time.perf_counter() - begin < 2:
+                    count += step()
+                rates[name].append(count / (time.perf_counter() - begin))
+        for name, values in rates.items():
+            found[f"{name}_{threads}"] = float(np.median(values))
+        if options.peer_python:
+            from peers import pyroved_peer
+
+            rate = pyroved_peer.throughput(
+                options.peer_python, size=50, seconds=20, threads=threads
+            )
+            found[f"pyroved_{threads}"] = float(rate["images_per_second"])
+    for other in ("plain", "pyroved"):
+        ours, theirs = (max(found.get(f"{n}_{t}", np.nan) for t in (1, 2)) for n in ("pose", other))
+        found[f"throughput_ratio/{other}"] = ours / theirs
+    return found
+
+
+SPRITES = [
+    "model=pose",
+    "data=sprites",
+    "data.num_images=12000",
+    "data.batch_size=64",
+    "data.radius=[9.5,10.5]",
+    "data.noise=0.2",
+    "latent.multiplicities=[4,1]",
+    "model.localiser._target_=eqvae.nn.Localiser",
+    "+model.likelihood.nuisances.background=0.2",
+    "trainer.max_epochs=30",
+]
+
+
+def sprites(seed: int, folder: Path, options: Any) -> dict[str, Any]:
+    """Shapes of C_1 .. C_4 and O(2) in noise 0.2, sizes within 10 %, poses known exactly."""
+    seeds = [
+        f"seed={seed}",
+        f"data.seed={seed}",
+        f"data.sprite_seed={seed}",
+        f"data.pose.seed={seed}",
+    ]
+    vae, data, seconds = measure.trained([*SPRITES, *seeds], folder / "run")
+    evidence = Evidence.of(vae, data, seed=seed)
+    orders, labels = evidence.orders, evidence.labels.numpy()
+    errors = pose_errors(evidence.pose, evidence.poses, classes=labels, orders=orders)
+    density = evidence.encoding.posterior.angle_log_density()
+    fit, rest = gauge_split(labels, np.arange(len(labels)), seed=seed)
+    gauges = fit_gauge(evidence.pose[fit], evidence.poses[fit], labels[fit], orders)
+    truth = apply_gauge(evidence.poses[rest], gauges, labels[rest])
+    covered = angle_calibration(density[rest], truth[:, 1], orders=orders, classes=labels[rest])
+    found_order = evidence.encoding.posterior.pose.symmetry_order().numpy()
+    true_order = np.array([orders[int(k)] for k in labels])
+    clusters = measure.clusters_of(measure.content_of(vae, data.test), 6, seed)
+    return {
+        "training_seconds": seconds,
+        "median_degrees": errors["angle_median"].value,
+        "p95_degrees": errors["angle_p95"].value,
+        "shift_median_px": errors["shift_median"].value,
+        "coverage50": covered["coverage_50"].value,
+        "coverage90": covered["coverage_90"].value,
+        "coverage95": covered["coverage_95"].value,
+        "symmetry_order_accuracy": float((found_order == true_order).mean()),
+        "clustering_gmm": measure.accuracy(clusters["gmm"], data.test.labels.numpy()),
+        "elbo": float(measure.elbo_of(vae, data.test).mean()),
+        **{
+            f"order_{k}_accuracy": float((found_order == true_order)[true_order == k].mean())
+            for k in sorted(set(true_order.tolist()))
+        },
+    }
+
+
+PARTICLES = [
+    "model=pose",
+    "data=particles",
+    "data.num_images=5000",
+    "data.defocus=[1.0,2.0]",
+    "data.batch_size=64",
+    "data.pose.shift_scale=2.0",
+    "data.pose.max_shift=4.0",
+    "latent.multiplicities=[4,1]",
+    "model.encoder.radius=24",
+    "model.prior.position_scale=2.0",
+    "model.localiser={_target_: eqvae.nn.ImageCentre}",
+    "model.inference.reach=4.5",
+    "model.inference.spacing=1.5",
+    "model.passes=2",
+    "+model.likelihood.nuisances.background=0.5",
+    "optimizer.lr=2.0e-3",
+    "trainer.max_epochs=12",
+]
+
+
+def particles(seed: int, folder: Path, options: Any) -> dict[str, Any]:
+    """Projections of 4 conformations behind a contrast transfer function, at three noise levels."""
+    found: dict[str, Any] = {}
+    for snr in (1.0, 0.3, 0.1):
+        tag = f"snr{snr:g}".replace(".", "")
+        seeds = [f"seed={seed}", f"data.seed={seed}", f"data.particle_seed={seed}"]
+        seeds.append(f"data.pose.seed={seed}")
+        vae, data, seconds = measure.trained(
+            [*PARTICLES, *seeds, f"data.snr={snr}"], folder / f"run-{tag}"
+        )
+        evidence = Evidence.of(vae, data, seed=seed)
+        labels = evidence.labels.numpy()
+        content = evidence.encoding.posterior.content.loc.numpy()
+        clusters = measure.clusters_of(content, 4, seed)["gmm"]
+        errors = pose_errors(evidence.pose, evidence.poses, classes=labels)
+        found |= {
+            f"{tag}/class_accuracy": measure.accuracy(clusters, labels),
+            f"{tag}/median_degrees": errors["angle_median"].value,
+            f"{tag}/shift_median_px": errors["shift_median"].value,
+            f"{tag}/training_seconds": seconds,
+        }
+        for name, peer in _peers(data, seed, options, clusters=4, radius=24, noisy=True).items():
+            truth = data.test.labels.numpy()
+            groups = measure.clusters_of(peer.content, 4, seed)["gmm"]
+            found[f"{tag}/{name}/class_accuracy"] = measure.accuracy(groups, truth)
+            found[f"{tag}/{name}/seconds"] = peer.seconds
+            if peer.angle is not None and peer.shift is not None:
+                poses = np.column_stack([np.zeros(len(truth)), peer.angle, peer.shift])
+                wrong = pose_errors(poses, data.test.poses, classes=truth)["angle_median"].value
+                found[f"{tag}/{name}/median_degrees"] = wrong
+    return found
+
+
+NUCLEI = [
+    "data=npz",
+    "data.group=source",
+    "data.mask=mask",
+    "data/pose=rotated_shifted",
+    "data.pose.size=72",
+    "data.pose.shift_scale=2.0",
+    "data.pose.max_shift=4.0",
+]
+GALAXIES = [
+    "data=npz",
+    "data.label=label",
+    "data/pose=rotated_shifted",
+    "data.pose.size=64",
+    "data.pose.shift_scale=2.0",
+    "data.pose.max_shift=4.0",
+]
+REAL = [
+    "model=pose",
+    "data.batch_size=128",
+    "latent.multiplicities=[16,1]",
+    "model.prior.position_scale=2.0",
+    "model.encoder.radius=28",
+    "model.encoder.degree=26",
+    "model.likelihood.variance=0.005",
+    "model.likelihood.learnable=false",
+    "trainer.max_epochs=20",
+]
+VARIANCE = 0.005  # of the likelihood, the same for us and for the peers: ELBOs can then be compared
+
+
+def nuclei(seed: int, folder: Path, options: Any) -> dict[str, Any]:
+    """Fluorescence nuclei, split by source image, shifted; what the content says of shape."""
+    path = Path(options.data) / "nuclei.npz"
+    seeds = [f"seed={seed}", f"data.seed={seed}", f"data.pose.seed={seed}"]
+    vae, data, seconds = measure.trained(
+        [*REAL, *NUCLEI, *seeds, f"data.path={path}"], folder / "run"
+    )
+    archive, rows = np.load(path), data.test.indices.numpy()
+    shape = np.column_stack([np.log(archive["area"][rows]), archive["elongation"][rows]])
+    sources = archive["source"][rows]
+    content = measure.content_of(vae, data.test)
+    motions = data.pose.draw(len(data.images))[data.test.indices]
+    evidence = Evidence(vae, data.test.images, groups=torch.from_numpy(sources).long())
+    long = np.flatnonzero(archive["elongation"][rows] > 0.3)
+    axis = archive["axis_angle_rad"][rows] + motions[:, 1].numpy()
+    truth = np.column_stack([np.zeros(len(axis)), axis, motions[:, 2:].numpy()])
+    wrong = pose_errors(evidence.pose[long], truth[long], orders=2, groups=sources[long])
+    found = {
+        "training_seconds": seconds,
+        "elbo": float(measure.rendered_elbo(vae, data.test).mean()),
+        "shape_r2": measure.shape_r2(content, shape, sources),
+        "leak_r2": measure.leak(content, motions, None, seed),
+        "axis_median_degrees": wrong["angle_median"].value,
+        "axis_chance_degrees": 45.0,
+    }
+    for name, peer in _peers(data, seed, options, clusters=8, radius=28).items():
+        found[f"{name}/shape_r2"] = measure.shape_r2(peer.content, shape, sources)
+        found[f"{name}/leak_r2"] = measure.leak(peer.content, motions, None, seed)
+        found[f"{name}/seconds"] = peer.seconds
+        if peer.elbo is not None:
+            found[f"{name}/elbo"] = float(peer.elbo.mean())
+    return found
+
+
+def galaxies(seed: int, folder: Path, options: Any) -> dict[str, Any]:
+    """SDSS galaxies in 6 classes, shifted; what the content says of type."""
+    path = Path(options.data) / "galaxies.npz"
+    seeds = [f"seed={seed}", f"data.seed={seed}", f"data.pose.seed={seed}"]
+    nuisance = ["model.localiser._target_=eqvae.nn.Localiser"]
+    vae, data, seconds = measure.trained(
+        [*REAL, *nuisance, *GALAXIES, *seeds, f"data.path={path}"], folder / "run"
+    )
+    labels, content = data.test.labels.numpy(), measure.content_of(vae, data.test)
+    motions = data.pose.draw(len(data.images))[data.test.indices]
+    found = {
+        "training_seconds": seconds,
+        "elbo": float(measure.rendered_elbo(vae, data.test).mean()),
+        "type_balanced_accuracy": measure.type_accuracy(content, labels),
+        "leak_r2": measure.leak(content, motions, None, seed),
+        "chance_balanced_accuracy": 1 / 6,
+    }
+    for name, peer in _peers(data, seed, options, clusters=6, radius=28).items():
+        found[f"{name}/type_balanced_accuracy"] = measure.type_accuracy(peer.content, labels)
+        found[f"{name}/leak_r2"] = measure.leak(peer.content, motions, None, seed)
+        found[f"{name}/seconds"] = peer.seconds
+        if peer.elbo is not None:
+            found[f"{name}/elbo"] = float(peer.elbo.mean())
+    return found
+
+
+def growth(seed: int, folder: Path, options: Any) -> dict[str, float]:
+    """Training throughput and peak memory against image size; describing 1k to 1M generated images."""
+    torch.set_num_threads(1)
+    found: dict[str, float] = {}
+    for size in (32, 64, 128, 256):
+        config = compose(["model=pose"], image_shape=(1, size, size))
+        vae = build(config["model"], path="model")
+        x = torch.rand(64, 1, size, size)
+        optimizer = torch.optim.AdamW(vae.parameters(), lr=1e-3)
+        begin, count = None, 0
+        while begin is None or time.perf_counter() - begin < 4:
+            optimizer.zero_grad()
+            (-vae(x).elbo.mean()).backward()
+            optimizer.step()
+            if begin is None:
+                begin = time.perf_counter()  # the first step makes tables
+            else:
+                count += len(x)
+        found[f"size_{size}/images_per_second"] = count / (time.perf_counter() - begin)
+        found[f"size_{size}/peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return found
+
+
+def growth_images(seed: int, folder: Path, options: Any) -> dict[str, float]:
+    """One pass of `embed` over n generated images, streamed: seconds and peak memory of the process."""
+    import tempfile
+
+    from eqvae.analysis.embed import write_embedding
+
+    torch.set_num_threads(1)
+    config = compose(
+        ["model=pose", "latent.multiplicities=[4,1]", "model.inference.fine_angles=64"],
+        image_shape=(1, 32, 32),
+    )
+    vae, n = build(config["model"], path="model").eval(), options.count
+    tile = torch.rand(500, 1, 32, 32)
+    batches = (tile[: min(500, n - first)] for first in range(0, n, 500))
+    begin = time.perf_counter()
+    with tempfile.TemporaryDirectory() as out:
+        write_embedding(vae, batches, Path(out), clusters=4)
+    seconds = time.perf_counter() - begin
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"seconds": seconds, "images_per_second": n / seconds, "peak_mb": peak}
+
+
+def _peers(
+    data: Any, seed: int, options: Any, clusters: int, radius: float, noisy: bool = False
+) -> dict[str, Any]:
+    """Content, pose and ELBO of the test images by every peer, on the same split."""
+    from peers import aligned_kmeans, plain_vae, power_spectrum
+
+    parts = [getattr(data, name).images.numpy() for name in ("train", "val", "test")]
+    found = {
+        "power_spectrum": power_spectrum.fit_transform(*parts, seed=seed),
+        "aligned_kmeans": aligned_kmeans.fit_transform(*parts, seed=seed, num_classes=clusters),
+        "plain_vae": plain_vae.fit_transform(
+            *parts, seed=seed, seconds=options.peer_seconds, width=16, variance=VARIANCE
+        ),
+    }
+    if options.peer_python:
+        from peers import pyroved_peer, zernike
+
+        python = options.peer_python
+        found["zernike"] = zernike.fit_transform(*parts, seed=seed, python=python, radius=radius)
+        found["pyroved"] = pyroved_peer.fit_transform(
+            *parts, seed=seed, python=python, seconds=options.peer_seconds, variance=VARIANCE
+        )
+    return found
+
+
+def _six_nine(clusters: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """Of the sixes and nines, how many lie in a cluster that the other of the two fills."""
+    from scipy.optimize import linear_sum_assignment
+
+    table = np.zeros((10, 10))
+    np.add.at(table, (clusters, labels), 1)
+    row, column = linear_sum_assignment(-table)
+    of = dict(zip(column, row, strict=True))  # digit -> cluster
+    swapped = table[of[9], 6] + table[of[6], 9]
+    return {"six_nine_swapped": float(swapped / np.isin(labels, (6, 9)).sum())}
