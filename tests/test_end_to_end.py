@@ -39,8 +39,10 @@ def test_train_evaluate_load_continue(family, tmp_path, monkeypatch):
     assert all(math.isfinite(value) for value in measured.values())
     failed = [name for name in scores if name.endswith("/suite")]
     assert not failed, scores[failed[0]]["reason"]
-    # the same weights on the same images; only the posterior noise is drawn anew
-    assert measured["likelihood/kl"] == pytest.approx(written["test/kl"], rel=1e-3)
+    # the same weights on the same images; only the posterior noise is drawn anew, which the KL to a mixture
+    # of poses is estimated with
+    close = 1e-2 if family == "pose" else 1e-3
+    assert measured["likelihood/kl"] == pytest.approx(written["test/kl"], rel=close)
     assert measured["likelihood/elbo"] == pytest.approx(written["test/elbo"], rel=0.2, abs=100)
     turns = [measured[f"equivariance/{p}/quarter_turn"] for p in ("encoder", "decoder")]
     assert all(error > 1e-2 for error in turns) if family == "plain" else max(turns) < 1e-5

@@ -13,6 +13,7 @@ from eqvae.testing import GaussianScenes
 from eqvae.training.checkpoint import load_weights, weights
 from eqvae.vae import VAE
 from tests.cases import draw
+from tests.training.runs import LATENTS
 
 MODELS = sorted(file.stem for file in (CONFIG_DIR / "model").glob("*.yaml"))
 OBJECTIVES = sorted(file.stem for file in (CONFIG_DIR / "objective").glob("*.yaml"))
@@ -32,7 +33,6 @@ TINY = {
     ]
     + ["+model.encoder.width=12", "+model.decoder.width=12"],
 }
-LATENTS = {"pose": "pose"}  # of the models that take no other; the rest share one
 MIRRORED = {"pose": ["latent.sign=1", "model.inference.reflections=true"]}  # what O(2) asks besides
 SIZE = 33
 

@@ -24,7 +24,12 @@ from eqvae.metrics.pose.consistency import pose_consistency
 from eqvae.training.checkpoint import load_vae
 from eqvae.training.run import prepare, train
 
-QUIET = ["logger=none", "~callbacks.progress", "~callbacks.early_stopping", "~callbacks.pictures"]
+QUIET = [
+    "logger=none",
+    "callbacks.progress=null",
+    "callbacks.early_stopping=null",
+    "callbacks.pictures=null",
+]
 
 
 def trained(overrides: list[str], folder: Path) -> tuple[Any, Any, float]:

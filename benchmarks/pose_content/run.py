@@ -3,10 +3,10 @@
     python benchmarks/pose_content/run.py --data FOLDER                 everything, some hours on two cores
     python benchmarks/pose_content/run.py --suites sprites --seeds 0    a part; what is there is kept
 
-FOLDER holds MNIST/raw, nuclei.npz and galaxies.npz. Cells (a suite and a seed) run in processes of their own
-with one thread; finished cells are not run again, failed ones are named and tried at the next call. Peers
-that need packages of their own come from an environment that `peers/environment.py` makes: name its interpreter by
---peer-python, or they are left out.
+FOLDER holds MNIST/raw, nuclei.npz and galaxies.npz. Cells (a suite and a seed) run in processes of their
+own with one thread; finished cells are not run again, failed ones are named and tried at the next call.
+Peers that need packages of their own come from an environment that `peers/environment.py` makes: name its
+interpreter by --peer-python, or they are left out.
 
 Writes benchmarks/results/pose_content.json, pose_content.md and pose_content.png.
 """

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from eqvae.nn.fibre import FibreMLP, circle_functions, fibre_order
-from eqvae.nn.harmonics import fitted_harmonics
 from eqvae.nn.harmonic import channel_order, image_type
+from eqvae.nn.harmonics import fitted_harmonics
 from eqvae.pose.exact import shift_grid
 from eqvae.pose.inference import PoseInference, PosePrior, PoseScore, sampled_score
 from eqvae.pose.likelihood import TemplateLikelihood

@@ -5,8 +5,8 @@ with theta(g z) = theta(z) + angle(g). Content is v steered back, rho(-theta) v:
 rotations and shifts, and complete, since v = rho(theta) content. Where u = 0 the object has no
 direction (it is symmetric, or the model found none); |u| says how far to trust the angle.
 
-References: Kaba et al., Equivariance with learned canonicalization functions (2023), https://arxiv.org/abs/2211.06489, section 3,
-for frames.
+Reference: Kaba et al., Equivariance with learned canonicalization functions (2023),
+https://arxiv.org/abs/2211.06489, section 3, for frames.
 """
 
 from dataclasses import dataclass

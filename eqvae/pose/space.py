@@ -102,7 +102,7 @@ class TemplateSpace(nn.Module):
         return View(self, x, t, self.analyse(x, t), x.square().flatten(1).sum(dim=1), transfer)
 
     def analyse(self, x: Tensor, t: Tensor) -> Tensor:
-        """Coordinates of images (B, C, H, H) about positions: (B, 2) -> (B, dim), (B, V, 2) -> (B, V, dim)."""
+        """Coordinates of images (B, C, H, H) about t: (B, 2) -> (B, dim), (B, V, 2) -> (B, V, dim)."""
         if t.dim() == 3:
             batch, views = t.shape[:2]
             many = x[:, None].expand(-1, views, -1, -1, -1).reshape(-1, *x.shape[1:])

@@ -7,7 +7,6 @@
 The decoder is an ordinary network and equivariant all the same, since it never sees the pose.
 """
 
-import torch
 from torch import Tensor, nn
 
 from eqvae.nn.fibre import FibreAction, FibreLinear, FibreMLP, FibreNorm, FourierSiLU

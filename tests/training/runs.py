@@ -15,11 +15,16 @@ TINY = [
     "trainer.accelerator=cpu",
     "trainer.num_sanity_val_steps=0",
 ]
+LATENTS = {
+    "pose": "pose"
+}  # of the families that take no other; the rest take a small steerable one
 NO_PICTURES = "~callbacks.pictures"
 
 
 def tiny_config(*overrides: str) -> dict[str, Any]:
-    return compose([*TINY, *overrides])
+    family = dict(choice.split("=", 1) for choice in overrides if "=" in choice).get("model")
+    latent = [f"latent={LATENTS[family]}"] if family in LATENTS else []
+    return compose([*TINY, *latent, *overrides])
 
 
 def tiny_run(folder: Path, *overrides: str) -> Run:
