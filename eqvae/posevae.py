@@ -11,6 +11,8 @@ construction, since the encoder sees the object from its own position and answer
 the pose is found by comparing the image with what the content says it should look like.
 """
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 
@@ -21,6 +23,19 @@ from eqvae.pose.space import TemplateSpace, View
 from eqvae.pose.symmetrise import symmetrised
 from eqvae.priors import PosedPrior
 from eqvae.vae import VAE, VAEOutput
+
+
+@dataclass(frozen=True)
+class PoseVAEOutput(VAEOutput):
+    """The same, and what the model saw.
+
+    Attributes:
+        coefficients: of the images about their positions, before any deformation, (B, C, dim).
+        content: q(c | x), of deformed images in training.
+    """
+
+    coefficients: Tensor
+    content: ContentPosterior
 
 
 class PoseVAE(VAE):
@@ -57,7 +72,7 @@ class PoseVAE(VAE):
         inference: PoseInference,
         passes: int = 1,
         refinements: int = 2,
-        symmetry_tolerance: float = 0.02,
+        symmetry_tolerance: float = 0.04,
         deform: nn.Module | None = None,
     ):
         super().__init__(encoder, decoder, prior, likelihood)
@@ -101,7 +116,7 @@ class PoseVAE(VAE):
 
     def forward(
         self, x: Tensor, *, sample: bool = True, transfer: Tensor | None = None
-    ) -> VAEOutput:
+    ) -> PoseVAEOutput:
         """Score images, with content drawn from q(c | x) (its mean, if not `sample`)."""
         t = self.localiser(x)
         for _ in range(self.passes - 1):
@@ -109,32 +124,37 @@ class PoseVAE(VAE):
                 t = self._seen(x, t, transfer, fine=False)[1].pose.mode[:, 2:]
         view = self.space.look(x, t, transfer)
         coefficients = self.coefficients(view)
-        if self.training and self.deform is not None:
-            coefficients = self.deform(coefficients)
-        q = self.encoder(coefficients)
+        deformed = self.training and self.deform is not None
+        q = self.encoder(self.deform(coefficients) if deformed else coefficients)
         c = q.rsample() if sample else q.loc
-        return self._output(view, q, c, sample)
+        return self._output(view, coefficients, q, c, sample)
 
     @torch.no_grad()
     def elbo(self, x: Tensor, noise: Tensor) -> Tensor:
         """ELBO of images with the content that standard normal noise (B, D) makes, (B,), nats."""
         view = self.space.look(x, self.localiser(x))
-        q = self.encoder(self.coefficients(view))
+        coefficients = self.coefficients(view)
+        q = self.encoder(coefficients)
         noise, _ = from_latent(self.representation, noise)
-        return self._output(view, q, q.loc + q.log_scale.exp() * noise, sample=False).elbo
+        c = q.loc + q.log_scale.exp() * noise
+        return self._output(view, coefficients, q, c, sample=False).elbo
 
-    def _output(self, view: View, q: ContentPosterior, c: Tensor, sample: bool) -> VAEOutput:
+    def _output(
+        self, view: View, coefficients: Tensor, q: ContentPosterior, c: Tensor, sample: bool
+    ) -> PoseVAEOutput:
         x, transfer = view.image, view.transfer
         score = self.inference.score(view, self.template(c), self.likelihood, self.prior.pose)
         size, variance = x[0].numel(), self.likelihood.variance
         error = 2 * variance * (self.likelihood.constant(x) - score.log_likelihood)
-        return VAEOutput(
+        return PoseVAEOutput(
             log_likelihood=score.log_likelihood,
             kl={"psi0": self.prior.content.kl(q, c), "pose": score.kl},
             squared_error=error.clamp(min=0, max=1e3 * size),
             infer=lambda: self.encode(x, transfer),
             draw=lambda posterior: posterior.rsample() if sample else posterior.mode,
             decode=lambda posterior, z: self._rendered(x, z, transfer),
+            coefficients=coefficients,
+            content=q,
         )
 
     def reconstruct(

@@ -32,6 +32,11 @@ QUIET = [
 ]
 
 
+FLOOR = (
+    0.03  # of variances in mixtures, of the mean variance: about what posteriors of content have
+)
+
+
 def trained(overrides: list[str], folder: Path) -> tuple[Any, Any, float]:
     """The model of a run folder and its data, trained there if it is not yet; seconds of training."""
     import json
@@ -114,9 +119,9 @@ def clusters_of(content: np.ndarray, count: int, seed: int = 0) -> dict[str, np.
     """Clusters by the likeliest of 10 mixtures of full covariances, and by the best of 10 k-means."""
     code = scaled(content)
     with threadpool_limits(1):
-        mixture = GaussianMixture(count, n_init=10, reg_covar=1e-3, random_state=seed).fit(code)
+        mixture = GaussianMixture(count, n_init=10, reg_covar=FLOOR, random_state=seed).fit(code)
         tied = GaussianMixture(
-            count, covariance_type="tied", n_init=10, reg_covar=1e-3, random_state=seed
+            count, covariance_type="tied", n_init=10, reg_covar=FLOOR, random_state=seed
         ).fit(code)
         return {
             "gmm": mixture.predict(code),

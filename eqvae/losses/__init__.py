@@ -1,5 +1,6 @@
 """Objectives: the ELBO, soft equivariance and their schedules."""
 
+from eqvae.losses.clusters import ClusterPenalty
 from eqvae.losses.elbo import elbo_terms
 from eqvae.losses.equivariance import (
     DecoderPenalty,
@@ -12,6 +13,7 @@ from eqvae.losses.objective import Objective, Penalty
 from eqvae.losses.schedules import Constant, Cyclic, WarmUp
 
 __all__ = [
+    "ClusterPenalty",
     "Constant",
     "Cyclic",
     "DecoderPenalty",

@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 from torch import Tensor, nn
 
 from eqvae.losses.elbo import elbo_terms
-from eqvae.losses.equivariance import EquivariancePenalty
 from eqvae.losses.schedules import Constant
 from eqvae.vae import VAE
 
@@ -16,7 +15,7 @@ class Penalty(nn.Module):
     """A penalty with its weight and schedule.
 
     Args:
-        term: what is penalised.
+        term: what is penalised, `term(vae, x, output) -> scalar`: `EquivariancePenalty` or your own.
         weight: factor in nats for each unit of the term.
         schedule: step -> factor on the weight.
 
@@ -24,7 +23,7 @@ class Penalty(nn.Module):
         ValueError: if the weight is negative.
     """
 
-    def __init__(self, term: EquivariancePenalty, weight: float, schedule: Schedule = Constant()):
+    def __init__(self, term: nn.Module, weight: float, schedule: Schedule = Constant()):
         super().__init__()
         if weight < 0:
             raise ValueError(f"weight of a penalty must be >= 0; got {weight}.")

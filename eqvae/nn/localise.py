@@ -25,7 +25,14 @@ class CentreOfMass(nn.Module):
 
 
 class ImageCentre(nn.Module):
-    """t = 0: objects that were centred by whoever picked them; a search about it finds the rest."""
+    """t = 0: objects that were centred by whoever picked them; a search about it finds the rest.
+
+    Args:
+        image_size, channels: as of the others, unused.
+    """
+
+    def __init__(self, image_size: int | None = None, channels: int = 1):
+        super().__init__()
 
     def forward(self, x: Tensor) -> Tensor:
         """Positions (B, 2) of images (B, C, H, H)."""

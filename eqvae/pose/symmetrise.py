@@ -7,7 +7,8 @@ last digit is enough to prefer one of equal angles. So a template that agrees wi
     min_u |d - R(2 pi / k) exp(u) d|^2 <= tolerance 2 |d_turning|^2,
 
 d_turning its part of frequency l >= 1, is replaced by its mean over C_k about the centre of that symmetry:
-only the frequencies l = 0, k, 2k, ... stay. If nearly all of it is at l = 0, so does nothing else.
+only the frequencies l = 0, k, 2k, ... stay. If nearly all of it is at l = 0 once it is centred, so does
+nothing else.
 
 Reference: the self-rotation function of Rossmann, Blow (1962) asks the same of crystals.
 """
@@ -36,7 +37,7 @@ class SymmetricTemplate:
     order: Tensor
 
 
-_ROUND = 0.25  # of the tolerance: how much of an object that is alike at every angle may turn
+_ROUND = 0.05  # of the tolerance: how much of an object that is alike at every angle may turn
 
 
 def symmetrised(
@@ -60,10 +61,7 @@ def symmetrised(
     out = d
     moves = [space.derivative(d, name) for name in ("shift_x", "shift_y")]
     tangents = torch.stack(moves, dim=1)  # (B, 2, dim)
-    gram = tangents @ tangents.mT
-    gram = gram + 1e-6 * (1 + gram.diagonal(dim1=1, dim2=2).mean(dim=1))[:, None, None] * torch.eye(
-        2
-    ).to(d)
+    gram = _regular(tangents @ tangents.mT)
     turning = space.frequency > 0
     energy = d[:, turning].square().sum(dim=1)
     for k in range(2, max_order + 1):
@@ -83,9 +81,24 @@ def symmetrised(
         out = torch.where(holds[:, None], exact, out)
         offset = torch.where(holds[:, None], centre, offset)
         order = torch.where(holds, k, order)
-    alike = energy <= _ROUND * tolerance * d.square().sum(dim=1)
-    out = torch.where(alike[:, None], out * ~turning, out)
+    # a round object off the origin turns too: by the tangents of its round part, so much is its centre
+    round_part = d * ~turning
+    tangents = torch.stack(
+        [space.derivative(round_part, name) for name in ("shift_x", "shift_y")], dim=1
+    )
+    u = torch.linalg.solve(_regular(tangents @ tangents.mT), tangents @ (d * turning)[:, :, None])
+    left = (d * turning - (u.mT @ tangents)[:, 0]).square().sum(dim=1)
+    alike = left <= _ROUND * tolerance * d.square().sum(dim=1)
+    centre = u[:, :, 0]
+    out = torch.where(alike[:, None], _shifted(space, d, -centre) * ~turning, out)
+    offset = torch.where(alike[:, None], centre, offset)
     return SymmetricTemplate(out, offset, torch.where(alike, 0, order))
+
+
+def _regular(gram: Tensor) -> Tensor:
+    """Gram matrices (B, 2, 2) that can be inverted even where nothing is seen."""
+    size = 1 + gram.diagonal(dim1=1, dim2=2).mean(dim=1)
+    return gram + 1e-6 * size[:, None, None] * torch.eye(2).to(gram)
 
 
 def _shifted(space: TemplateSpace, d: Tensor, u: Tensor) -> Tensor:

@@ -96,7 +96,15 @@ def test_background_and_noise_belong_to_the_camera(background):
     ]
     assert torch.allclose(*corner, atol=1e-5), "far from the object nothing moves"
     assert corner[0].min() >= 0 and corner[0].max() <= 1
-    assert (corner[0].mean() > 0.1) == (background != "clean")
+    dark = 3 * 0.05 / (1 + 6 * 0.05)  # room for the noise
+    assert (corner[0].mean() > dark + 0.1) == (background != "clean")
+
+
+def test_noise_is_the_same_everywhere():
+    clean, noisy = (Sprites(200, radius=(9.0, 9.0), noise=s).load().images for s in (0.0, 0.2))
+    noise = noisy * (1 + 6 * 0.2) - 3 * 0.2 - clean
+    for part in (clean > 0.99, clean < 0.01, (clean > 0.3) & (clean < 0.7)):
+        assert noise[part].std() == pytest.approx(0.2, rel=0.02)
 
 
 def test_draws_are_fixed_by_the_seed():

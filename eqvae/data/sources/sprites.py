@@ -85,7 +85,9 @@ class Sprites:
         shapes: names out of flag (C_1), zed (C_2), whirl3 (C_3), whirl4 (C_4), ring, disc (O(2)).
         radius: smallest and largest radius of the objects, pixels.
         background: "clean" (0), "constant" (0.3) or "gradient" (0 to 0.6 in a random direction).
-        noise: standard deviation of Gaussian pixel noise; values are then clipped to [0, 1].
+        noise: standard deviation s of Gaussian pixel noise, in units of the object's brightness. Noisy
+            images are (x + 3 s) / (1 + 6 s): clipped at 0 and 1 noise would be weaker inside and outside
+            the object than at its edge.
         seed: of shapes, radii, gradients and noise.
 
     Raises:
@@ -162,6 +164,7 @@ class Sprites:
         images = cover + (1 - cover) * _BACKGROUNDS[self.background](grid, directions.to(g), size)
         if self.noise:
             images = images + self.noise * self._noise(rows, images.shape[1]).to(g)
+            images = (images + 3 * self.noise) / (1 + 6 * self.noise)
         return images.clamp(0, 1).reshape(-1, 1, size, size)
 
     def _factors(self) -> tuple[Tensor, Tensor, Tensor]:
