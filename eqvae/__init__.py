@@ -18,6 +18,7 @@ _HOME = {
     "VAE": "eqvae.vae",
     "VAEOutput": "eqvae.vae",
     "act_on_image": "eqvae.symmetry",
+    "embed": "eqvae.analysis.embed",
     "load_vae": "eqvae.training.checkpoint",
     "motion": "eqvae.symmetry",
 }

@@ -57,7 +57,7 @@ def mnist_2d(seed: int, folder: Path, options: Any) -> dict[str, float]:
             f"data.root={options.data}",
             f"seed={seed}",
             "latent.multiplicities=[2,1]",
-            "model/prior@model.prior=normal",
+            "model/prior=normal",
             "callbacks=default",
             "objective=elbo",
             "+model.decoder.hidden=384",
@@ -84,7 +84,7 @@ def mnist_quick(seed: int, folder: Path, options: Any) -> dict[str, float]:
     overrides = [
         "experiment=mnist_u",
         f"data.root={options.data}",
-        "model/prior@model.prior=normal",
+        "model/prior=normal",
     ]
     data = build(compose(overrides)["data"], path="data")
     data.setup()
@@ -237,7 +237,7 @@ PARTICLES = [
     "model.passes=2",
     "+model.likelihood.nuisances.background=0.5",
     "optimizer.lr=2.0e-3",
-    "trainer.max_epochs=8",
+    "trainer.max_epochs=6",
 ]
 
 

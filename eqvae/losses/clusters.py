@@ -34,7 +34,7 @@ class ClusterPenalty(nn.Module):
             raise ValueError(
                 "ClusterPenalty needs a mixture prior and a deformation that keeps the cluster; got "
                 f"prior {type(prior).__name__} and deform={deform}. Choose "
-                "model/prior@model.prior=mixture and give model.deform, as experiment=mnist_u does."
+                "model/prior=mixture and give model.deform, as experiment=mnist_u does."
             )
         again = vae.encoder(deform(output.coefficients))
         first = prior.responsibilities(output.content.rsample())
