@@ -118,11 +118,7 @@ class PoseVAE(VAE):
         self, x: Tensor, *, sample: bool = True, transfer: Tensor | None = None
     ) -> PoseVAEOutput:
         """Score images, with content drawn from q(c | x) (its mean, if not `sample`)."""
-        t = self.localiser(x)
-        for _ in range(self.passes - 1):
-            with torch.no_grad():
-                t = self._seen(x, t, transfer, fine=False)[1].pose.mode[:, 2:]
-        view = self.space.look(x, t, transfer)
+        view = self.space.look(x, self._position(x, transfer), transfer)
         coefficients = self.coefficients(view)
         deformed = self.training and self.deform is not None
         q = self.encoder(self.deform(coefficients) if deformed else coefficients)
@@ -132,7 +128,7 @@ class PoseVAE(VAE):
     @torch.no_grad()
     def elbo(self, x: Tensor, noise: Tensor) -> Tensor:
         """ELBO of images with the content that standard normal noise (B, D) makes, (B,), nats."""
-        view = self.space.look(x, self.localiser(x))
+        view = self.space.look(x, self._position(x, None))
         coefficients = self.coefficients(view)
         q = self.encoder(coefficients)
         noise, _ = from_latent(self.representation, noise)
@@ -166,8 +162,9 @@ class PoseVAE(VAE):
     def content_of(
         self, x: Tensor, transfer: Tensor | None = None
     ) -> tuple[Tensor, ContentPosterior]:
-        """Coefficients (B, C, dim) of images about their positions, and q(c | x): no pose is searched."""
-        coefficients = self.coefficients(self.space.look(x, self.localiser(x), transfer))
+        """Coefficients (B, C, dim) of images about their positions, and q(c | x), as training sees them."""
+        view = self.space.look(x, self._position(x, transfer), transfer)
+        coefficients = self.coefficients(view)
         return coefficients, self.encoder(coefficients)
 
     def log_prob(self, x: Tensor, z: Tensor, transfer: Tensor | None = None) -> Tensor:
@@ -184,6 +181,14 @@ class PoseVAE(VAE):
             return a
         wiener = view.transfer / (view.transfer.square() + 0.1)  # for a signal-to-noise ratio of 10
         return self.space.coefficients(self.space.filter(self.space.extend(a), wiener))
+
+    def _position(self, x: Tensor, transfer: Tensor | None) -> Tensor:
+        """Where training looks from: the localiser's answer, mended by every pass but the last."""
+        t = self.localiser(x)
+        for _ in range(self.passes - 1):
+            with torch.no_grad():
+                t = self._seen(x, t, transfer, fine=False)[1].pose.mode[:, 2:]
+        return t
 
     def _seen(
         self, x: Tensor, t: Tensor, transfer: Tensor | None, *, fine: bool

@@ -85,7 +85,7 @@ class NormalContent(ContentPrior):
 class MixtureContent(ContentPrior):
     """A mixture of Gaussians with learned weights, means and variances: its components are clusters.
 
-    It is N(0, I) until `start` sets the components (the callback `StartMixture` does that after some
+    It is N(0, I) until `start` sets the components (the callback `StartPrior` does that after some
     epochs): components that start at random all end at the same place.
 
     Args:

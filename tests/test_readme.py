@@ -100,6 +100,7 @@ def test_python_examples_run(tiny_run, tmp_path, monkeypatch):
         "CHANGELOG.md",
         "LICENSE",
         "docs/metrics.md",
+        "docs/pose.md",
     ],
 )
 def test_links_lead_somewhere(file):

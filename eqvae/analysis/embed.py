@@ -255,10 +255,10 @@ def image_batches(
         raise ValueError(
             'transfer goes with images in one tensor; put "transfer" into each batch instead.'
         )
-    for what, given in (("transfer", transfer), ("names", names)):
+    for name, given in (("transfer", transfer), ("names", names)):
         if whole and given is not None and len(given) != len(images):
             raise ValueError(
-                f"{what} must have one entry for each of the {len(images)} images; got {len(given)}."
+                f"{name} must have one entry for each of the {len(images)} images; got {len(given)}."
             )
     if whole:
         columns = {"image": images} | ({} if transfer is None else {"transfer": transfer})

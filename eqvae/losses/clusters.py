@@ -36,10 +36,10 @@ class ClusterPenalty(nn.Module):
                 f"prior {type(prior).__name__} and deform={deform}. Choose "
                 "model/prior=mixture and give model.deform, as experiment=mnist_u does."
             )
-        again = vae.encoder(deform(output.coefficients))
         first = prior.responsibilities(output.content.rsample())
         if first is None:
             return x.new_zeros(())
+        again = vae.encoder(deform(output.coefficients))
         second = prior.responsibilities(again.rsample())
         return math.log(first.shape[1]) - mutual_information(first, second)
 

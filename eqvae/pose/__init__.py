@@ -2,5 +2,14 @@
 
 from eqvae.pose.direction import DirectionPosterior
 from eqvae.pose.frame import Pose, read_content, read_pose
+from eqvae.pose.posterior import ContentPosterior, PosedPosterior, PosePosterior
 
-__all__ = ["DirectionPosterior", "Pose", "read_content", "read_pose"]
+__all__ = [
+    "ContentPosterior",
+    "DirectionPosterior",
+    "Pose",
+    "PosePosterior",
+    "PosedPosterior",
+    "read_content",
+    "read_pose",
+]

@@ -41,7 +41,7 @@ _ROUND = 0.05  # of the tolerance: how much of an object that is alike at every 
 
 
 def symmetrised(
-    space: TemplateSpace, d: Tensor, tolerance: float = 0.02, max_order: int = 8
+    space: TemplateSpace, d: Tensor, tolerance: float = 0.04, max_order: int = 8
 ) -> SymmetricTemplate:
     """Templates with their symmetry made exact, and its order.
 

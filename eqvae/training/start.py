@@ -45,7 +45,8 @@ class StartPrior(pl.Callback):
         for batch in trainer.train_dataloader:
             x = batch["image"].to(pl_module.device)
             seen += len(x)
-            found = vae.content_of(x, batch.get("transfer"))
+            transfer = batch["transfer"].to(x) if "transfer" in batch else None
+            found = vae.content_of(x, transfer)
             content.append(found[1])
             coefficients.append(found[0])
             if seen >= self.images:

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from eqvae.domains import pixel_coordinates
-from eqvae.nn import CentreOfMass, Localiser
+from eqvae.nn import CentreOfMass, ImageCentre, Localiser
 from eqvae.nn.localise import centroid
 from eqvae.symmetry import Symmetry, act_on_image, motion
 from eqvae.symmetry.motions import apply
@@ -97,3 +97,18 @@ def test_centroid_weighs_points():
     points = pixel_coordinates(2, 2)
     heat = torch.tensor([[[1.0, 0.0], [0.0, 3.0]]])
     assert centroid(heat, points).tolist() == [[0.25, -0.25]]
+
+
+@SIZES
+def test_the_image_centre_stays_and_moves_with_what_turns_about_it(size):
+    part, x = ImageCentre(size, channels=2), torch.rand(4, 2, size, size)
+    t = part(x)
+    assert t.shape == (4, 2) and t.dtype == x.dtype and t.abs().max() == 0
+    assert not list(part.parameters()) and not part.state_dict()
+    moves = quarter_turns(reflections=True)
+    assert_equivariant(part, x, moves, act_in=act_on_image, act_out=apply, rtol=0, error=pixels)
+    with pytest.raises(AssertionError, match="not equivariant"):  # control: shifts it does not see
+        shifts = motion(shift=(3.0, 0.0))
+        assert_equivariant(
+            part, x, shifts, act_in=act_on_image, act_out=apply, rtol=1, error=pixels
+        )
