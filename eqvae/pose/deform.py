@@ -32,7 +32,7 @@ class RandomDeformation(nn.Module):
         seed: of the bank.
 
     Raises:
-        ValueError: if a generator is unknown or a standard deviation negative.
+        ValueError: if a generator is unknown, a standard deviation negative or nothing is to be drawn.
     """
 
     def __init__(
@@ -47,6 +47,11 @@ class RandomDeformation(nn.Module):
     ):
         super().__init__()
         scales = {"scale": 0.15, "stretch": 0.15, "shear": 0.15} if scales is None else dict(scales)
+        if not scales or bank < 1 or groups < 1:
+            raise ValueError(
+                f"scales must name a generator, bank and groups be at least 1; got {scales}, {bank}, "
+                f"{groups}. Set model.deform=null for no deformation."
+            )
         for name, scale in scales.items():
             if name not in GENERATORS or not scale >= 0:
                 raise ValueError(

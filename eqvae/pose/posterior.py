@@ -149,7 +149,10 @@ class PosePosterior:
         )
 
     def recentred(self, shift: Tensor) -> "PosePosterior":
-        """The law of g exp(shift): the same poses told of another point of the object, (B, 2) pixels."""
+        """The law of g exp(shift): the same poses told of another point of the object, (B, 2) pixels.
+
+        For shifts of about a pixel and less: that the angle's noise moves the new point is left out.
+        """
         u = torch.nn.functional.pad(shift, (1, 0))[:, None].expand(-1, self.cells.shape[1], -1)
         return replace(self, cells=nudge(self.cells, u))
 

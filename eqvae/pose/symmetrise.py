@@ -82,16 +82,16 @@ def symmetrised(
         offset = torch.where(holds[:, None], centre, offset)
         order = torch.where(holds, k, order)
     # a round object off the origin turns too: by the tangents of its round part, so much is its centre
-    round_part = d * ~turning
+    round_part = out * ~turning
     tangents = torch.stack(
         [space.derivative(round_part, name) for name in ("shift_x", "shift_y")], dim=1
     )
-    u = torch.linalg.solve(_regular(tangents @ tangents.mT), tangents @ (d * turning)[:, :, None])
-    left = (d * turning - (u.mT @ tangents)[:, 0]).square().sum(dim=1)
+    u = torch.linalg.solve(_regular(tangents @ tangents.mT), tangents @ (out * turning)[:, :, None])
+    left = (out * turning - (u.mT @ tangents)[:, 0]).square().sum(dim=1)
     alike = left <= _ROUND * tolerance * d.square().sum(dim=1)
     centre = u[:, :, 0]
-    out = torch.where(alike[:, None], _shifted(space, d, -centre) * ~turning, out)
-    offset = torch.where(alike[:, None], centre, offset)
+    out = torch.where(alike[:, None], _shifted(space, out, -centre) * ~turning, out)
+    offset = torch.where(alike[:, None], offset + centre, offset)
     return SymmetricTemplate(out, offset, torch.where(alike, 0, order))
 
 
