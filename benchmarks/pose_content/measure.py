@@ -112,6 +112,7 @@ def type_accuracy(content: np.ndarray, labels: np.ndarray) -> float:
 
 def scaled(content: np.ndarray) -> np.ndarray:
     """Content over one number, the root mean variance."""
+    content = content.astype(np.float64)
     return content / np.sqrt(content.var(axis=0).mean())
 
 

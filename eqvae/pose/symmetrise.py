@@ -59,24 +59,16 @@ def symmetrised(
     if tolerance <= 0:
         return SymmetricTemplate(d, offset, order)
     out = d
-    moves = [space.derivative(d, name) for name in ("shift_x", "shift_y")]
-    tangents = torch.stack(moves, dim=1)  # (B, 2, dim)
-    gram = _regular(tangents @ tangents.mT)
     turning = space.frequency > 0
     energy = d[:, turning].square().sum(dim=1)
     for k in range(2, max_order + 1):
-        angle = d.new_full((len(d),), 2 * math.pi / k)
-        # d seen after a turn back: what is left is explained by a shift u of d itself
-        difference = space.turn(d, -angle) - d
-        u = torch.linalg.solve(gram, (tangents @ difference[:, :, None]))[:, :, 0]
-        left = (difference - (u[:, None] @ tangents)[:, 0]).square().sum(dim=1)
-        holds = left <= tolerance * 2 * energy
+        centre, left = _turned(space, d, k)
+        again, left_again = _turned(space, _shifted(space, d, -centre), k)  # closer, so better told
+        closer = left_again < left
+        centre = centre + again * closer[:, None]
+        holds = torch.where(closer, left_again, left) <= tolerance * 2 * energy
         if not holds.any():
             continue
-        # turning about c instead of the origin by -a shifts d by (1 - R(-a)) c
-        cos, sin = math.cos(2 * math.pi / k), math.sin(2 * math.pi / k)
-        matrix = torch.tensor([[1 - cos, -sin], [sin, 1 - cos]]).to(d)
-        centre = -torch.linalg.solve(matrix, u[:, :, None])[:, :, 0]
         exact = _shifted(space, d, -centre) * (space.frequency % k == 0)
         out = torch.where(holds[:, None], exact, out)
         offset = torch.where(holds[:, None], centre, offset)
@@ -93,6 +85,21 @@ def symmetrised(
     out = torch.where(alike[:, None], _shifted(space, out, -centre) * ~turning, out)
     offset = torch.where(alike[:, None], offset + centre, offset)
     return SymmetricTemplate(out, offset, torch.where(alike, 0, order))
+
+
+def _turned(space: TemplateSpace, d: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The centre about which d agrees best with itself after a turn, (B, 2), and |what is left|^2, (B,)."""
+    moves = [space.derivative(d, name) for name in ("shift_x", "shift_y")]
+    tangents = torch.stack(moves, dim=1)  # (B, 2, dim)
+    angle = d.new_full((len(d),), 2 * math.pi / k)
+    # d seen after a turn back: what is left is explained by a shift u of d itself
+    difference = space.turn(d, -angle) - d
+    u = torch.linalg.solve(_regular(tangents @ tangents.mT), tangents @ difference[:, :, None])
+    left = (difference - (u.mT @ tangents)[:, 0]).square().sum(dim=1)
+    # turning about c instead of the origin by -a shifts d by (1 - R(-a)) c
+    cos, sin = math.cos(2 * math.pi / k), math.sin(2 * math.pi / k)
+    matrix = torch.tensor([[1 - cos, -sin], [sin, 1 - cos]]).to(d)
+    return -torch.linalg.solve(matrix, u)[:, :, 0], left
 
 
 def _regular(gram: Tensor) -> Tensor:
