@@ -60,29 +60,31 @@ def content_of(vae: Any, part: Any, batch: int = 500) -> np.ndarray:
     return torch.cat(rows).numpy()
 
 
-@torch.no_grad()
-def elbo_of(vae: Any, part: Any, seed: int = 0, batch: int = 250) -> np.ndarray:
+def elbo_of(vae: Any, part: Any, seed: int = 0) -> np.ndarray:
     """One-sample ELBO of each image, nats."""
-    torch.manual_seed(seed)
-    rows = []
-    for first in range(0, len(part), batch):
-        some = part[slice(first, first + batch)]
+
+    def value(some: dict[str, Tensor]) -> Tensor:
         optics = {"transfer": some["transfer"]} if "transfer" in some else {}
-        rows.append(vae(some["image"], **optics).elbo)
-    return torch.cat(rows).numpy()
+        return vae(some["image"], **optics).elbo
+
+    return _each(part, value, seed)
+
+
+def rendered_elbo(vae: Any, part: Any, seed: int = 0) -> np.ndarray:
+    """log p(x|z) + log p(z) - log q(z|x) with z ~ q, the images rendered: as every other VAE is scored."""
+
+    def value(some: dict[str, Tensor]) -> Tensor:
+        q = vae.encode(some["image"])
+        z = q.rsample()
+        return vae.log_prob(some["image"], z) + vae.prior.log_prob(z) - q.log_prob(z)
+
+    return _each(part, value, seed)
 
 
 @torch.no_grad()
-def rendered_elbo(vae: Any, part: Any, seed: int = 0, batch: int = 250) -> np.ndarray:
-    """log p(x|z) + log p(z) - log q(z|x) with z ~ q, the images rendered: as every other VAE is scored."""
+def _each(part: Any, value: Any, seed: int, batch: int = 250) -> np.ndarray:
     torch.manual_seed(seed)
-    rows = []
-    for first in range(0, len(part), batch):
-        x = part[slice(first, first + batch)]["image"]
-        q = vae.encode(x)
-        z = q.rsample()
-        rows.append(vae.log_prob(x, z) + vae.prior.log_prob(z) - q.log_prob(z))
-    return torch.cat(rows).numpy()
+    return torch.cat([value(part[slice(i, i + batch)]) for i in range(0, len(part), batch)]).numpy()
 
 
 def shape_r2(content: np.ndarray, shape: np.ndarray, sources: np.ndarray) -> float:

@@ -333,10 +333,7 @@ def nuclei(seed: int, folder: Path, options: Any) -> dict[str, Any]:
     }
     for name, peer in _peers(data, seed, options, clusters=8, radius=28).items():
         found[f"{name}/shape_r2"] = measure.shape_r2(peer.content, shape, sources)
-        found[f"{name}/leak_r2"] = measure.leak(peer.content, motions, None, seed)
-        found[f"{name}/seconds"] = peer.seconds
-        if peer.elbo is not None:
-            found[f"{name}/elbo"] = float(peer.elbo.mean())
+        found |= _common(name, peer, motions, seed)
     return found
 
 
@@ -359,10 +356,7 @@ def galaxies(seed: int, folder: Path, options: Any) -> dict[str, Any]:
     }
     for name, peer in _peers(data, seed, options, clusters=6, radius=28).items():
         found[f"{name}/type_balanced_accuracy"] = measure.type_accuracy(peer.content, labels)
-        found[f"{name}/leak_r2"] = measure.leak(peer.content, motions, None, seed)
-        found[f"{name}/seconds"] = peer.seconds
-        if peer.elbo is not None:
-            found[f"{name}/elbo"] = float(peer.elbo.mean())
+        found |= _common(name, peer, motions, seed)
     return found
 
 
@@ -431,6 +425,17 @@ def _peers(data: Any, seed: int, options: Any, clusters: int, radius: float) -> 
         found["pyroved"] = pyroved_peer.fit_transform(
             *parts, seed=seed, python=python, seconds=options.peer_seconds, variance=VARIANCE
         )
+    return found
+
+
+def _common(name: str, peer: Any, motions: Any, seed: int) -> dict[str, float]:
+    """Leak, time and, of models that have one, ELBO of a peer."""
+    found = {
+        f"{name}/leak_r2": measure.leak(peer.content, motions, None, seed),
+        f"{name}/seconds": peer.seconds,
+    }
+    if peer.elbo is not None:
+        found[f"{name}/elbo"] = float(peer.elbo.mean())
     return found
 
 
