@@ -91,7 +91,8 @@ class PoseVAE(VAE):
         if mirrors != bool(self.representation.sign):
             raise ValueError(
                 f"inference.reflections must be {bool(self.representation.sign)} for a latent with "
-                f"sign={self.representation.sign}; got {mirrors}."
+                f"sign={self.representation.sign}; got {mirrors}. Mirrors need all of symmetry=o2, "
+                "latent.sign=1, model/inference=exact and model.inference.reflections=true."
             )
         self.localiser = localiser
         self.inference = inference

@@ -37,7 +37,8 @@ class TemplateLikelihood(nn.Module):
         variance: sigma^2 on images in [0, 1], where training starts.
         learnable: whether sigma^2 is trained.
         nuisances: standard deviations by name: "intensity" (relative), "background" (grey value),
-            "scale", "stretch", "shear" (relative; linearised, so at most about 0.2).
+            "scale", "stretch", "shear" (relative), "heat" (blur, pixels^2); these are linearised, so
+            at most about 0.2.
 
     Raises:
         ValueError: if the variance is not positive, a nuisance is unknown or negative.
