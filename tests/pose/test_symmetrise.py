@@ -81,6 +81,12 @@ def test_a_disc_beside_the_origin_has_every_symmetry(part):
     assert relative_error(exact.coordinates, polygon(0).expand_as(d)) < 0.02
 
 
+@pytest.mark.parametrize("away", [0.8, 1.0, 1.2])
+def test_a_disc_a_pixel_off_is_no_polygon(away):
+    d = beside(polygon(0), torch.tensor([[away, 0.0], [0.0, -away]]))
+    assert symmetrised(space(), d, TOLERANCE).order.tolist() == [0, 0]
+
+
 def test_objects_without_symmetry_stay_as_they_are():
     d = template(scenes(4))
     exact = symmetrised(space(), d, TOLERANCE)
