@@ -120,6 +120,13 @@ def table(report: dict[str, Any]) -> str:
         "Means and standard deviations over seeds; `python benchmarks/pose_content/run.py`.",
         "",
     ]
+    seeds = {
+        suite: " ".join(map(str, found))
+        for part in report.values()
+        if isinstance(part, dict)
+        for suite, found in part.get("seeds", {}).items()
+    }
+    lines += ["Seeds: " + "; ".join(f"{suite} {known}" for suite, known in seeds.items()) + ".", ""]
     lines += ["| what | measured | asked |", "|---|---|---|"]
     for label, path, asked in ROWS:
         section, name = path.split(".", 1)
