@@ -30,11 +30,8 @@ QUIET = [
     "callbacks.early_stopping=null",
     "callbacks.pictures=null",
 ]
-
-
-FLOOR = (
-    0.03  # of variances in mixtures, of the mean variance: about what posteriors of content have
-)
+# of variances in mixtures, in units of the mean variance: about what posteriors of content have
+FLOOR = 0.03
 
 
 def trained(overrides: list[str], folder: Path) -> tuple[Any, Any, float]:
@@ -52,7 +49,7 @@ def trained(overrides: list[str], folder: Path) -> tuple[Any, Any, float]:
 
 @torch.no_grad()
 def content_of(vae: Any, part: Any, batch: int = 500) -> np.ndarray:
-    """Mean content of the images of a split, (N, m): no pose is searched."""
+    """Mean content of the images of a split, (N, m)."""
     rows = []
     for first in range(0, len(part), batch):
         some = part[slice(first, first + batch)]

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from eqvae.pose.likelihood import tangents
 from eqvae.pose.space import TemplateSpace
 
 
@@ -37,6 +38,7 @@ class SymmetricTemplate:
     order: Tensor
 
 
+_SHIFTS = ("shift_x", "shift_y")
 _ROUND = 0.05  # of the tolerance: how much of an object that is alike at every angle may turn
 
 
@@ -75,11 +77,9 @@ def symmetrised(
         order = torch.where(holds, k, order)
     # a round object off the origin turns too: by the tangents of its round part, so much is its centre
     round_part = out * ~turning
-    tangents = torch.stack(
-        [space.derivative(round_part, name) for name in ("shift_x", "shift_y")], dim=1
-    )
-    u = torch.linalg.solve(_regular(tangents @ tangents.mT), tangents @ (out * turning)[:, :, None])
-    left = (out * turning - (u.mT @ tangents)[:, 0]).square().sum(dim=1)
+    moves = tangents(space, round_part, _SHIFTS)
+    u = torch.linalg.solve(_regular(moves @ moves.mT), moves @ (out * turning)[:, :, None])
+    left = (out * turning - (u.mT @ moves)[:, 0]).square().sum(dim=1)
     alike = left <= _ROUND * tolerance * d.square().sum(dim=1)
     centre = u[:, :, 0]
     out = torch.where(alike[:, None], _shifted(space, out, -centre) * ~turning, out)
@@ -89,13 +89,12 @@ def symmetrised(
 
 def _turned(space: TemplateSpace, d: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The centre about which d agrees best with itself after a turn, (B, 2), and |what is left|^2, (B,)."""
-    moves = [space.derivative(d, name) for name in ("shift_x", "shift_y")]
-    tangents = torch.stack(moves, dim=1)  # (B, 2, dim)
+    moves = tangents(space, d, _SHIFTS)
     angle = d.new_full((len(d),), 2 * math.pi / k)
     # d seen after a turn back: what is left is explained by a shift u of d itself
     difference = space.turn(d, -angle) - d
-    u = torch.linalg.solve(_regular(tangents @ tangents.mT), tangents @ difference[:, :, None])
-    left = (difference - (u.mT @ tangents)[:, 0]).square().sum(dim=1)
+    u = torch.linalg.solve(_regular(moves @ moves.mT), moves @ difference[:, :, None])
+    left = (difference - (u.mT @ moves)[:, 0]).square().sum(dim=1)
     # turning about c instead of the origin by -a shifts d by (1 - R(-a)) c
     cos, sin = math.cos(2 * math.pi / k), math.sin(2 * math.pi / k)
     matrix = torch.tensor([[1 - cos, -sin], [sin, 1 - cos]]).to(d)
