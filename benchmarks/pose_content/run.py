@@ -4,7 +4,8 @@
     python benchmarks/pose_content/run.py --suites sprites --seeds 0    a part; what is there is kept
 
 FOLDER holds MNIST/raw, nuclei.npz and galaxies.npz. Cells (a suite and a seed) run in processes of their
-own with one thread; finished cells are not run again, failed ones are named and tried at the next call.
+own with one thread. Finished cells are kept as benchmarks/results/pose_content/SUITE-SEED.json and not run
+again; failed ones are named and tried at the next call. To measure all anew, name another --results.
 Peers that need packages of their own come from an environment that `peers/environment.py` makes: name its
 interpreter by --peer-python, or they are left out.
 
@@ -33,9 +34,11 @@ def main() -> None:
     parser.add_argument("--suites", nargs="+", choices=(*SEEDED, *ALONE), default=[*SEEDED, *ALONE])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--jobs", type=int, default=2, help="cells at a time, one thread each")
-    parser.add_argument("--folder", type=Path, default=ROOT / "runs" / "pose_content")
+    parser.add_argument(
+        "--folder", type=Path, default=ROOT / "runs" / "pose_content", help="models"
+    )
+    parser.add_argument("--results", type=Path, default=ROOT / "benchmarks" / "results")
     parser.add_argument("--peer-python", help="interpreter of the peers' environment")
-    parser.add_argument("--peer-seconds", type=float, default=60.0, help="training of slow peers")
     parser.add_argument("--counts", type=int, nargs="+", default=list(COUNTS))
     parser.add_argument("--cell", nargs=2, help=argparse.SUPPRESS)  # suite, seed
     parser.add_argument("--count", type=int, default=0, help=argparse.SUPPRESS)
@@ -44,6 +47,7 @@ def main() -> None:
         run_cell(options)
         return
     options.folder.mkdir(parents=True, exist_ok=True)
+    (options.results / "pose_content").mkdir(parents=True, exist_ok=True)
     cells = [
         (suite, seed, 0) for seed in options.seeds for suite in options.suites if suite in SEEDED
     ]
@@ -59,22 +63,27 @@ def main() -> None:
     sys.path.insert(0, str(HERE))
     from report import write_report
 
-    write_report(options.folder, ROOT / "benchmarks" / "results")
+    write_report(options.results / "pose_content", options.results)
 
 
-def cell_path(folder: Path, suite: str, seed: int, count: int) -> Path:
-    return folder / (f"{suite}-{count}.json" if count else f"{suite}-{seed}.json")
+def cell_path(results: Path, suite: str, seed: int, count: int) -> Path:
+    return results / "pose_content" / (f"{suite}-{count}.json" if count else f"{suite}-{seed}.json")
 
 
 def start(suite: str, seed: int, count: int, options: argparse.Namespace) -> None:
     """Run a cell in a process of its own, unless its result is there."""
-    path = cell_path(options.folder, suite, seed, count)
+    path = cell_path(options.results, suite, seed, count)
     if path.is_file():
         return
     begin = time.monotonic()
     command = [sys.executable, "-W", "ignore", __file__, "--cell", suite, str(seed)]
-    command += ["--data", str(Path(options.data).resolve()), "--folder", str(options.folder)]
-    command += ["--peer-seconds", str(options.peer_seconds), "--count", str(count)]
+    command += [
+        "--data",
+        str(Path(options.data).resolve()),
+        "--folder",
+        str(options.folder.resolve()),
+    ]
+    command += ["--results", str(options.results.resolve()), "--count", str(count)]
     if options.peer_python:
         command += ["--peer-python", options.peer_python]
     environment = {**os.environ, "OMP_NUM_THREADS": "2" if suite in ALONE else "1"}
@@ -97,7 +106,7 @@ def run_cell(options: argparse.Namespace) -> None:
     begin = time.monotonic()
     found = getattr(suites, suite)(seed, folder, options)
     found["cell_seconds"] = time.monotonic() - begin
-    path = cell_path(options.folder, suite, seed, options.count)
+    path = cell_path(options.results, suite, seed, options.count)
     path.write_text(json.dumps(found, indent=2) + "\n")
 
 

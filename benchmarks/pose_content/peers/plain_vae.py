@@ -39,9 +39,10 @@ def fit_transform(
     Args:
         train, val, test: images, (N, C, H, H); val is not looked at.
         seed: of weights, batches, motions and noise.
-        seconds: wall time of training; the learning rate falls to zero over it as a half cosine.
+        seconds: of the processor that training may take; the learning rate falls to zero over them as a
+            half cosine.
         multiplicities: copies of psi_0, psi_1, ...; only their sum matters to the network.
-        variance: sigma^2 of the Gaussian likelihood.
+        variance: sigma^2 of the Gaussian likelihood at the start; it is learned.
         position_scale: standard deviation of the prior of the position, pixels.
         shift: radius of the disc of the random shifts, pixels.
         augment: turn and shift the training images at random; False trains on them as they are.
@@ -96,24 +97,24 @@ def _build(shape, multiplicities, variance, position_scale, width):
         PlainEncoder(size, channels, latent, so2, width),
         PlainDecoder(size, channels, latent, so2, width),
         GaussianPrior(latent, position_scale),
-        GaussianLikelihood(variance),
+        GaussianLikelihood(variance, learnable=True),
     )
 
 
 def _train(
     vae, images: Tensor, seconds: float, shift: float | None, batch_size: int, lr: float
 ) -> tuple[float, int]:
-    """Train for the time; seconds and images seen."""
+    """Train for the CPU time; wall seconds and images seen."""
     from eqvae.losses import Objective
     from eqvae.symmetry import Symmetry, act_on_image
 
     objective, so2 = Objective(), Symmetry.so2()
     optimizer = torch.optim.AdamW(vae.parameters(), lr=lr, weight_decay=0.0, fused=True)
-    step, seen, begin = 0, 0, time.perf_counter()
+    step, seen, begin, cpu = 0, 0, time.perf_counter(), time.process_time()
     vae.train()
     while True:
         for rows in torch.randperm(len(images)).split(batch_size):
-            spent = (time.perf_counter() - begin) / seconds
+            spent = (time.process_time() - cpu) / seconds
             if spent >= 1:
                 return time.perf_counter() - begin, seen
             for group in optimizer.param_groups:

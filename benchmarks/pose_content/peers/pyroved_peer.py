@@ -46,11 +46,11 @@ def fit_transform(
             looked at.
         seed: of weights, batches and noise.
         python: interpreter with pyroved, see `environment.py`.
-        seconds: wall time of training.
+        seconds: of the processor, of all threads together, that training may take.
         epochs: train so many epochs instead.
         latent_dim: dimensions of the content.
         invariances: ("r", "t") for trVAE, ("r",) for rVAE, which has no shift.
-        variance: sigma^2 of the Gaussian likelihood.
+        variance: sigma^2 of the Gaussian likelihood in training; the ELBO is taken at the best one.
         shift_scale: standard deviation of the prior of the shift, pixels.
         batch_size, lr: of Adam; the package's own.
         draws: posterior samples that the ELBO of a test image is averaged over.

@@ -43,21 +43,21 @@ def build(size: int, settings: dict) -> iVAE:
 
 
 def fit(vae: iVAE, train: Tensor, settings: dict) -> dict[str, float]:
-    """Train for the time or the epochs; the first batch warms up and does not count in the throughput."""
+    """Train for the CPU time or the epochs; the first batch warms up and does not count in the throughput."""
     trainer = SVItrainer(vae, lr=settings["lr"], seed=settings["seed"], device="cpu")
     batch_size, epochs = settings["batch_size"], settings["epochs"]
     budget = math.inf if epochs else settings["seconds"]
     images = epochs * len(train) if epochs else math.inf
-    seen, begin = 0, time.perf_counter()
+    seen, begin, cpu = 0, time.perf_counter(), time.process_time()
     warm, warm_seconds, warm_cpu = 0, 0.0, 0.0
-    while seen < images and time.perf_counter() - begin < budget:
+    while seen < images and time.process_time() - cpu < budget:
         for rows in torch.randperm(len(train)).split(batch_size):
             trainer.svi.step(train[rows])
             seen += len(rows)
             if not warm:
                 warm, warm_seconds = seen, time.perf_counter() - begin
                 warm_cpu = time.process_time()
-            if time.perf_counter() - begin >= budget:
+            if time.process_time() - cpu >= budget:
                 break
     seconds = time.perf_counter() - begin
     timed = seen - warm if seen > warm else math.nan
@@ -102,18 +102,22 @@ def decode(vae: iVAE, z: Tensor) -> Tensor:
 
 @torch.no_grad()
 def elbo(vae: iVAE, x: Tensor, z: Tensor, scale: Tensor, settings: dict) -> Tensor:
-    """E_q log p(x|z) - KL(q || N(0, 1)) of each image, nats."""
-    variance = settings["variance"]
-    constant = -0.5 * x[0].numel() * math.log(2 * math.pi * variance)
+    """E_q log p(x|z) - KL(q || N(0, 1)) of each image, nats.
+
+    The package trains with a fixed variance. It is scored at the one that is best for these very images,
+    in its favour: their mean squared error.
+    """
     kl = 0.5 * (z.square() + scale.square() - 1).sum(dim=1) - scale.log().sum(dim=1)
-    values = []
+    errors = []
     for rows in torch.arange(len(x)).split(100):
         squared = torch.zeros(len(rows))
         for _ in range(settings["draws"]):
             drawn = z[rows] + scale[rows] * torch.randn_like(z[rows])
             squared += (x[rows].flatten(1) - decode(vae, drawn)).square().sum(dim=1)
-        values.append(constant - 0.5 * squared / settings["draws"] / variance - kl[rows])
-    return torch.cat(values)
+        errors.append(squared / settings["draws"])
+    squared, pixels = torch.cat(errors), x[0].numel()
+    variance = squared.mean() / pixels
+    return -0.5 * (pixels * (2 * math.pi * variance).log() + squared / variance) - kl
 
 
 if __name__ == "__main__":
