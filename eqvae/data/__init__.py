@@ -3,6 +3,7 @@
 from eqvae.data.choices import folder, mnist, mnist5k, npz, particles, sprites
 from eqvae.data.datamodule import ImageDataModule, PosedImages
 from eqvae.data.images import ImageSet, ImageSource
+from eqvae.data.levels import LimitedRotation, Lit, Stretched, UprightClasses
 from eqvae.data.optics import ctf
 from eqvae.data.posing import Posing, Rotated, RotatedShifted, Upright
 from eqvae.data.sources import MNIST, SHAPES, Folder, MNIST5k, Npz, Particles, Shape, Sprites
@@ -14,6 +15,8 @@ __all__ = [
     "ImageDataModule",
     "ImageSet",
     "ImageSource",
+    "LimitedRotation",
+    "Lit",
     "MNIST5k",
     "Npz",
     "Particles",
@@ -23,7 +26,9 @@ __all__ = [
     "RotatedShifted",
     "Shape",
     "Sprites",
+    "Stretched",
     "Upright",
+    "UprightClasses",
     "ctf",
     "folder",
     "mnist",

@@ -19,9 +19,10 @@ def mnist5k(
     split: Sequence[float] = _SPLIT,
     seed: int = 0,
     num_workers: int = 0,
+    limit: int | None = None,
 ) -> ImageDataModule:
     """5,000 MNIST digits that ship with a dependency: see `MNIST5k`."""
-    return ImageDataModule(MNIST5k(), pose, batch_size, split, seed, num_workers)
+    return ImageDataModule(MNIST5k(), pose, batch_size, split, seed, num_workers, limit)
 
 
 def mnist(
@@ -32,9 +33,10 @@ def mnist(
     split: Sequence[float] = _SPLIT,
     seed: int = 0,
     num_workers: int = 0,
+    limit: int | None = None,
 ) -> ImageDataModule:
     """All of MNIST: see `MNIST`."""
-    return ImageDataModule(MNIST(root, download), pose, batch_size, split, seed, num_workers)
+    return ImageDataModule(MNIST(root, download), pose, batch_size, split, seed, num_workers, limit)
 
 
 def sprites(
@@ -50,10 +52,11 @@ def sprites(
     split: Sequence[float] = _SPLIT,
     seed: int = 0,
     num_workers: int = 0,
+    limit: int | None = None,
 ) -> ImageDataModule:
     """Generated shapes of known symmetry: see `Sprites`; `sprite_seed` is its seed."""
     source = Sprites(num_images, size, tuple(shapes), tuple(radius), background, noise, sprite_seed)
-    return ImageDataModule(source, pose, batch_size, split, seed, num_workers)
+    return ImageDataModule(source, pose, batch_size, split, seed, num_workers, limit)
 
 
 def particles(
@@ -75,6 +78,7 @@ def particles(
     split: Sequence[float] = _SPLIT,
     seed: int = 0,
     num_workers: int = 0,
+    limit: int | None = None,
 ) -> ImageDataModule:
     """Simulated electron micrographs of a molecule: see `Particles`; `particle_seed` is its seed."""
     source = Particles(
@@ -92,7 +96,7 @@ def particles(
         b_factor,
         particle_seed,
     )
-    return ImageDataModule(source, pose, batch_size, split, seed, num_workers)
+    return ImageDataModule(source, pose, batch_size, split, seed, num_workers, limit)
 
 
 def npz(
@@ -109,10 +113,11 @@ def npz(
     split: Sequence[float] = _SPLIT,
     seed: int = 0,
     num_workers: int = 0,
+    limit: int | None = None,
 ) -> ImageDataModule:
     """The user's .npz archive: see `Npz`."""
     source = Npz(path, image, label, group, mask, mask_margin, aligned, skip_unreadable)
-    return ImageDataModule(source, pose, batch_size, split, seed, num_workers)
+    return ImageDataModule(source, pose, batch_size, split, seed, num_workers, limit)
 
 
 def folder(
@@ -125,7 +130,8 @@ def folder(
     split: Sequence[float] = _SPLIT,
     seed: int = 0,
     num_workers: int = 0,
+    limit: int | None = None,
 ) -> ImageDataModule:
     """The user's folder of image files: see `Folder`."""
     source = Folder(path, channels, aligned, skip_unreadable)
-    return ImageDataModule(source, pose, batch_size, split, seed, num_workers)
+    return ImageDataModule(source, pose, batch_size, split, seed, num_workers, limit)

@@ -65,6 +65,9 @@ class ImageDataModule(pl.LightningDataModule):
         split: fractions of train, val and test.
         seed: of the split and of the order of training batches.
         num_workers: loader processes; 0 is fast enough, as everything is in memory.
+        limit: training images to use, None for all. They are the first of the train split, or with
+            groups of a seeded shuffle of it: smaller sets are parts of larger ones, and val and
+            test stay the same.
 
     Raises:
         ValueError: if a number is out of its range.
@@ -78,6 +81,7 @@ class ImageDataModule(pl.LightningDataModule):
         split: Sequence[float] = (0.8, 0.1, 0.1),
         seed: int = 0,
         num_workers: int = 0,
+        limit: int | None = None,
     ):
         super().__init__()
         if not isinstance(pose, Posing):
@@ -93,6 +97,11 @@ class ImageDataModule(pl.LightningDataModule):
             raise ValueError(
                 f"num_workers must be a whole number of at least 0; got {num_workers!r}."
             )
+        if limit is not None and (not isinstance(limit, int) or limit < 1):
+            raise ValueError(
+                "limit must be a whole number of training images, at least 1, or null for all; "
+                f"got {limit!r}."
+            )
         check_fractions(split)
         self.source = source
         self.pose = pose
@@ -100,6 +109,7 @@ class ImageDataModule(pl.LightningDataModule):
         self.split = tuple(split)
         self.seed = seed
         self.num_workers = num_workers
+        self.limit = limit
         self._images: ImageSet | None = None
         self._posed: dict[str, PosedImages] = {}
 
@@ -113,7 +123,8 @@ class ImageDataModule(pl.LightningDataModule):
         if self._posed:
             return
         images = self.source.load().usable()
-        parts = split_rows(images, self.split, self.seed)
+        train, val, test = split_rows(images, self.split, self.seed)
+        parts = (self._limited(train, grouped=images.groups is not None), val, test)
         self._posed = {
             name: PosedImages(images, rows, self.pose)
             for name, rows in zip(SPLITS, parts, strict=True)
@@ -173,6 +184,19 @@ class ImageDataModule(pl.LightningDataModule):
 
     def test_dataloader(self) -> DataLoader:
         return self._loader(self.test)
+
+    def _limited(self, rows: Tensor, *, grouped: bool) -> Tensor:
+        if self.limit is None:
+            return rows
+        if self.limit > len(rows):
+            raise ValueError(
+                f"limit must be at most the {len(rows)} images of the train split; "
+                f"got {self.limit}. Lower data.limit, or set it to null for all."
+            )
+        if grouped:  # images of one group lie next to each other
+            order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(self.seed))
+            rows = rows[order]
+        return rows[: self.limit]
 
     def _split(self, name: str) -> PosedImages:
         if name not in SPLITS:

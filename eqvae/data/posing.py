@@ -3,7 +3,7 @@
 The posed image is g x with (g x)(p) = x(g^-1 p); g is drawn by a `Posing`, the image first padded
 with zeros to the posing's size. Scenes that can be rendered are rendered at g; other images are
 resampled once (bicubic), and not at all where g maps the grid to itself. Padding by an odd number
-puts the spare row at the bottom and the spare column on the right.
+puts the spare row at the bottom and the spare column on the right. The posing's camera comes last.
 """
 
 import math
@@ -31,8 +31,20 @@ class Posing(ABC):
     seed: int
 
     @abstractmethod
-    def draw(self, n: int) -> Tensor:
-        """Motions of n images, (n, 4), the same at every call."""
+    def draw(self, n: int, labels: Tensor | None = None) -> Tensor:
+        """Motions of n images, (n, 4), the same at every call.
+
+        Args:
+            n: how many.
+            labels: their classes, (n,) int64, for a law that depends on them.
+        """
+
+    def camera(self, images: Tensor) -> Tensor:
+        """What the camera makes of posed images, (B, C, H, H) in [0, 1]; here it changes nothing.
+
+        It stays where it is while the objects move, so true poses are those before the camera.
+        """
+        return images
 
     def __post_init__(self):
         if self.size is not None and (not isinstance(self.size, int) or self.size < 1):
@@ -49,7 +61,7 @@ class Upright(Posing):
     size: int | None = None
     seed: int = 0
 
-    def draw(self, n: int) -> Tensor:
+    def draw(self, n: int, labels: Tensor | None = None) -> Tensor:
         return identity(n, dtype=torch.float32)
 
 
@@ -60,7 +72,7 @@ class Rotated(Posing):
     size: int | None = None
     seed: int = 0
 
-    def draw(self, n: int) -> Tensor:
+    def draw(self, n: int, labels: Tensor | None = None) -> Tensor:
         return motion(_angles(n, _generator(self.seed)), dtype=torch.float32)
 
 
@@ -95,7 +107,7 @@ class RotatedShifted(Posing):
                     "For no shift use data/pose=rotated."
                 )
 
-    def draw(self, n: int) -> Tensor:
+    def draw(self, n: int, labels: Tensor | None = None) -> Tensor:
         generator = _generator(self.seed)
         angle = _angles(n, generator)
         # inverse distribution function of the normal law on [-max_shift, max_shift]
@@ -136,15 +148,16 @@ def pose_images(source: ImageSet, rows: Tensor, posing: Posing) -> tuple[Tensor,
     """
     source_size = source.images.shape[-1]
     size = posing.size or source_size
-    g = posing.draw(len(source))[rows]
+    g = posing.draw(len(source), source.labels)[rows]
     pad_to(source.images[:1], size)  # refuses a size that is too small
     posed = torch.empty(len(rows), source.images.shape[1], size, size)
     for chunk in torch.arange(len(rows)).split(512):
         if source.render is not None:
-            posed[chunk] = source.render(rows[chunk], g[chunk], size)
+            moved = source.render(rows[chunk], g[chunk], size)
         else:
             padded = pad_to(source.images[rows[chunk]], size)
-            posed[chunk] = act_on_image(g[chunk], padded, "bicubic").clamp(0, 1)
+            moved = act_on_image(g[chunk], padded, "bicubic").clamp(0, 1)
+        posed[chunk] = posing.camera(moved)
     return posed, _true_pose(source, rows, g)
 
 

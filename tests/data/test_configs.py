@@ -9,6 +9,7 @@ from eqvae.config import build, compose
 from eqvae.data import Folder, ImageDataModule, Npz, Rotated, Sprites, Upright
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "data"
+CLASSES = {"limited": "limitedrotation"}
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def composed(tmp_path):
 def test_every_data_goes_with_every_posing(composed, data, pose):
     module = build(composed(f"data={data}", f"data/pose={pose}"), path="data")
     assert isinstance(module, ImageDataModule)
-    assert type(module.pose).__name__.lower() == pose.replace("_", "")
+    assert type(module.pose).__name__.lower() == CLASSES.get(pose, pose.replace("_", ""))
 
 
 @pytest.mark.parametrize("data", sorted(p.stem for p in CONFIGS.glob("*.yaml")))
@@ -39,7 +40,7 @@ def test_yaml_states_the_defaults_of_python(composed, data):
 
 
 def vars_of(module):
-    names = ("source", "pose", "batch_size", "split", "seed", "num_workers")
+    names = ("source", "pose", "batch_size", "split", "seed", "num_workers", "limit")
     return {name: getattr(module, name) for name in names}
 
 

@@ -148,6 +148,8 @@ def test_setup_comes_first_and_once():
         ({"batch_size": 2.5}, "batch_size must be .*got 2.5"),
         ({"num_workers": -1}, "num_workers must be .*got -1"),
         ({"split": (0.5, 0.1, 0.1)}, r"split must be .*sum to 1; got \[0.5, 0.1, 0.1\], sum 0.7"),
+        ({"limit": 0}, "limit must be .*at least 1, or null for all; got 0"),
+        ({"limit": 2.5}, "limit must be .*got 2.5"),
         ({"pose": "rotated"}, "pose must be a Posing; got 'rotated'. Choose data/pose=upright"),
     ],
 )

@@ -20,7 +20,7 @@ class Fixed(Posing):
     def __init__(self, g, size=None):
         self.g, self.size, self.seed = g.float(), size, 0
 
-    def draw(self, n):
+    def draw(self, n, labels=None):
         return self.g.expand(n, -1)
 
 
