@@ -48,6 +48,7 @@ def compose(
     """
     from hydra import compose as hydra_compose
     from hydra import initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
     from hydra.errors import HydraException
 
     folder = Path(config_dir or CONFIG_DIR).resolve()
@@ -56,11 +57,15 @@ def compose(
             f"config_dir must hold {name}.yaml; {folder} does not. "
             "Pass the repository's configs folder."
         )
+    outer = GlobalHydra.instance().hydra  # of a script that is itself Hydra's
+    GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(config_dir=str(folder), version_base="1.3"):
             config = hydra_compose(config_name=name, overrides=list(overrides))
     except HydraException as error:
         raise ValueError(" ".join(str(error).split())) from error
+    finally:
+        GlobalHydra.instance().hydra = outer
     plain = to_plain(config)
     return plain if image_shape is None else fill_image(plain, image_shape)
 

@@ -70,7 +70,7 @@ class Objective(nn.Module):
 
         Returns:
             The loss in nats (scalar), and the terms by name: those of `elbo_terms`, "loss", and
-            "penalty/<name>" before weighting.
+            "penalty/<name>" before weighting, and "dial/<key>" of terms that have `dials(vae)`.
         """
         output = vae(x, **optics)
         terms = elbo_terms(x, output, vae.likelihood)
@@ -79,4 +79,6 @@ class Objective(nn.Module):
             value = penalty.term(vae, x, output)
             loss = loss + penalty.weight * penalty.schedule(step) * value
             terms[f"penalty/{name}"] = value
+            if hasattr(penalty.term, "dials"):
+                terms |= {f"dial/{key}": dial for key, dial in penalty.term.dials(vae).items()}
         return loss, {"loss": loss, **terms}

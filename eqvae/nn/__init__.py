@@ -1,18 +1,35 @@
-"""Networks: plain, steerable, harmonic. GeometricTensor never leaves this folder."""
+"""Networks: plain, steerable, harmonic, and those between hard and none: relaxed, projected, canonical.
 
+GeometricTensor never leaves this folder.
+"""
+
+from eqvae.nn.canonical import CanonicalDecoder, CanonicalEncoder, Canonicaliser
 from eqvae.nn.harmonic import HarmonicDecoder, HarmonicEncoder
 from eqvae.nn.localise import CentreOfMass, ImageCentre, Localiser
 from eqvae.nn.plain import PlainDecoder, PlainEncoder
+from eqvae.nn.projected import DenseFibreLinear
+from eqvae.nn.relaxed import (
+    RelaxedFibreLinear,
+    RelaxedHarmonicDecoder,
+    RelaxedHarmonicEncoder,
+)
 from eqvae.nn.steerable import SteerableDecoder, SteerableEncoder
 
 __all__ = [
+    "CanonicalDecoder",
+    "CanonicalEncoder",
+    "Canonicaliser",
     "CentreOfMass",
+    "DenseFibreLinear",
     "HarmonicDecoder",
     "HarmonicEncoder",
     "ImageCentre",
     "Localiser",
     "PlainDecoder",
     "PlainEncoder",
+    "RelaxedFibreLinear",
+    "RelaxedHarmonicDecoder",
+    "RelaxedHarmonicEncoder",
     "SteerableDecoder",
     "SteerableEncoder",
 ]

@@ -18,6 +18,7 @@ section 2.6; Franzen, Wand, General nonlinearities in SO(2)-equivariant CNNs (20
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -135,6 +136,7 @@ class FibreMLP(nn.Module):
         depth: number of hidden layers, >= 2.
         out_frequency: band limit after the last hidden layer; higher ones of the output are zero.
         oversampling: see `FourierSiLU`.
+        linear: (in_channels, out_channels, frequency, symmetry) -> linear layer on coefficients.
     """
 
     def __init__(
@@ -147,6 +149,7 @@ class FibreMLP(nn.Module):
         depth: int = 3,
         out_frequency: int | None = None,
         oversampling: int = 8,
+        linear: Callable[..., nn.Module] = FibreLinear,
     ):
         super().__init__()
         if depth < 2:
@@ -160,7 +163,7 @@ class FibreMLP(nn.Module):
 
         def layer(channels: int, out: int) -> nn.Sequential:
             return nn.Sequential(
-                FibreLinear(channels, hidden, frequency, symmetry),
+                linear(channels, hidden, frequency, symmetry),
                 FibreNorm(),
                 FourierSiLU(frequency, out, oversampling),
             )
@@ -168,7 +171,7 @@ class FibreMLP(nn.Module):
         self.first = layer(in_order.shape[1], frequency)
         self.middle = nn.ModuleList(layer(hidden, frequency) for _ in range(depth - 2))
         self.last = layer(hidden, out_frequency)
-        self.head = FibreLinear(hidden, out_order.shape[1], out_frequency, symmetry)
+        self.head = linear(hidden, out_order.shape[1], out_frequency, symmetry)
 
     def forward(self, h: Tensor) -> Tensor:
         """Features (B, in_type.dim) to (B, out_type.dim)."""

@@ -8,6 +8,8 @@ moves t. The decoder is a closed-form function of the plane, so that D(g z) = g 
 the aliasing of the fibre non-linearity; the encoder adds the pixel grid of its input.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -34,6 +36,7 @@ class HarmonicEncoder(nn.Module):
         frequency: their band limit.
         depth: number of hidden layers.
         oversampling: samples of the non-linearity for each unit of frequency.
+        linear: the linear layers of the network, see `FibreMLP`.
 
     Raises:
         ValueError: if the symmetry is finite, the latent has no position or frequencies above the band
@@ -53,6 +56,7 @@ class HarmonicEncoder(nn.Module):
         frequency: int = 5,
         depth: int = 3,
         oversampling: int = 8,
+        linear: Callable[..., nn.Module] = FibreLinear,
     ):
         super().__init__()
         check_harmonic(representation, symmetry, frequency)
@@ -69,6 +73,7 @@ class HarmonicEncoder(nn.Module):
             frequency,
             depth,
             oversampling=oversampling,
+            linear=linear,
         )
         self.split = LatentSplit(out, representation)
         self.register_buffer("order", channel_order(self.harmonics, channels), persistent=False)
@@ -76,13 +81,20 @@ class HarmonicEncoder(nn.Module):
     @property
     def layer_actions(self) -> dict[str, FibreAction]:
         """How the output of each fibre layer moves, by its name: for the layer table of an audit."""
-        layers = (FibreLinear, FibreNorm, FourierSiLU)
+        layers = (type(self.mlp.head), FibreNorm, FourierSiLU)
         return {n: FibreAction() for n, m in self.named_modules() if isinstance(m, layers)}
 
     def forward(self, x: Tensor) -> GaussianPosterior:
         """The posterior of images (B, C, H, H)."""
         t = self.localiser(x)
-        coefficients = self.harmonics.analyse(x, t).flatten(1)[:, self.order]
+        return self.posterior(self.coefficients(x, t), t)
+
+    def coefficients(self, x: Tensor, t: Tensor) -> Tensor:
+        """What the network reads: the object about t (B, 2) in the types of the harmonics, (B, C dim)."""
+        return self.harmonics.analyse(x, t).flatten(1)[:, self.order]
+
+    def posterior(self, coefficients: Tensor, t: Tensor) -> GaussianPosterior:
+        """The posterior of an object with these coefficients about t."""
         v, log_scale, correction = self.split(self.mlp(coefficients))
         loc = torch.cat([t + correction, v], dim=1)
         return GaussianPosterior(self.representation, loc, log_scale)
@@ -93,7 +105,7 @@ class HarmonicDecoder(nn.Module):
 
     Args:
         image_size, channels, representation, symmetry, degree, radius, hidden, frequency, depth,
-            oversampling: as for `HarmonicEncoder`.
+            oversampling, linear: as for `HarmonicEncoder`.
         out_frequency: highest angular frequency of the images.
     """
 
@@ -110,6 +122,7 @@ class HarmonicDecoder(nn.Module):
         depth: int = 3,
         out_frequency: int = 14,
         oversampling: int = 10,
+        linear: Callable[..., nn.Module] = FibreLinear,
     ):
         super().__init__()
         check_harmonic(representation, symmetry, frequency)
@@ -126,6 +139,7 @@ class HarmonicDecoder(nn.Module):
             depth,
             out_frequency=out_frequency,
             oversampling=oversampling,
+            linear=linear,
         )
         inverse = channel_order(self.harmonics, channels).argsort()
         self.register_buffer("order", inverse, persistent=False)

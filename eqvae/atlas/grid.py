@@ -1,0 +1,160 @@
+"""The design of a comparison: from a short description to the list of its cells.
+
+A cell is one training: an arm (how the symmetry is put in), a level (how far the data obey it), a number of
+training images, a rule that sets the widths, a factor on the penalties, a learning rate and a seed. Blocks
+are full grids over these; a cell that two blocks share is trained once.
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from eqvae.config import CONFIG_DIR
+
+MATCHES = ("none", "parameters", "macs")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training of the comparison.
+
+    Attributes:
+        arm: choice in configs/arm.
+        level: choice in configs/level.
+        images: number of training images.
+        match: what is equal to the reference arm's: "parameters", "macs" or "none".
+        weight: factor on the weights of all penalties of the arm's objective.
+        seed: of weights, noise, split and poses.
+        lr: learning rate; None until it is tuned.
+    """
+
+    arm: str
+    level: str
+    images: int
+    match: str = "parameters"
+    weight: float = 1.0
+    seed: int = 0
+    lr: float | None = None
+
+    @property
+    def name(self) -> str:
+        """A file name that says it all."""
+        rate = "untuned" if self.lr is None else f"lr{self.lr:g}"
+        return f"{self.arm}-{self.level}-{self.images}-{self.match}-w{self.weight:g}-{rate}-s{self.seed}"
+
+
+@dataclass(frozen=True)
+class Design:
+    """A whole comparison, as `configs/experiment/atlas_*.yaml` describes it.
+
+    Args:
+        name: of the comparison and its files.
+        reference: arm whose parameters and multiply-accumulates the others meet, and its widths:
+            {"arm": "hard", "widths": {"model.encoder.hidden": 24, ...}}.
+        overrides: for every cell, as behind `scripts/train.py`.
+        widths: by arm the configuration keys that are changed to meet the reference, encoder then decoder.
+        blocks: by name the grids: {"arms": [...], "levels": [...], "images": [...], "seeds": [...]}, and
+            where they differ from one, "match": [...] and "weights": [...].
+        rates: learning rates that every arm tries.
+        tuning: where they are tried: {"level": ..., "images": ..., "seed": ...}, a seed of no block.
+
+    Raises:
+        ValueError: if an arm, level, match or key is unknown, or a grid is empty.
+    """
+
+    name: str
+    reference: Mapping[str, Any]
+    overrides: Sequence[str]
+    widths: Mapping[str, Sequence[str]]
+    blocks: Mapping[str, Mapping[str, Any]]
+    rates: Sequence[float]
+    tuning: Mapping[str, Any]
+
+    def __post_init__(self):
+        for block, grid in self.blocks.items():
+            unknown = set(grid) - {"arms", "levels", "images", "seeds", "match", "weights"}
+            if unknown:
+                raise ValueError(
+                    f"atlas.blocks.{block} has no key {sorted(unknown)[0]!r}; it may have arms, levels, "
+                    "images, seeds, match and weights."
+                )
+            for key in ("arms", "levels", "images", "seeds"):
+                if not grid.get(key):
+                    raise ValueError(f"atlas.blocks.{block}.{key} must list at least one value.")
+            _known(grid["arms"], f"atlas.blocks.{block}.arms", choices("arm"))
+            _known(grid["levels"], f"atlas.blocks.{block}.levels", choices("level"))
+            _known(grid.get("match", ()), f"atlas.blocks.{block}.match", MATCHES)
+            if self.tuning["seed"] in grid["seeds"]:
+                raise ValueError(
+                    f"atlas.tuning.seed must not be among the seeds of block {block}, which would be "
+                    f"judged where they were tuned; got {self.tuning['seed']}."
+                )
+        _known([self.reference["arm"]], "atlas.reference.arm", choices("arm"))
+        _known(self.widths, "atlas.widths", choices("arm"))
+        if not self.rates:
+            raise ValueError("atlas.rates must list at least one learning rate.")
+
+    @property
+    def arms(self) -> list[str]:
+        return list(dict.fromkeys(arm for grid in self.blocks.values() for arm in grid["arms"]))
+
+    def trials(self) -> list[Cell]:
+        """Every arm with every learning rate on the seed kept for this; none where there is no choice."""
+        if len(self.rates) == 1:
+            return []
+        where = {key: self.tuning[key] for key in ("level", "images", "seed")}
+        return [Cell(arm=arm, lr=lr, **where) for arm in self.arms for lr in self.rates]
+
+    def tuned(self, scores: Mapping[str, float | None]) -> dict[str, float]:
+        """By arm the learning rate whose trial has the highest validation ELBO.
+
+        Args:
+            scores: by the name of a trial; None where it diverged.
+
+        Raises:
+            ValueError: if an arm diverged at every rate.
+        """
+        if len(self.rates) == 1:
+            return dict.fromkeys(self.arms, self.rates[0])
+        best: dict[str, tuple[float, float]] = {}
+        for cell in self.trials():
+            score = scores.get(cell.name)
+            if score is not None and score > best.get(cell.arm, (-float("inf"), 0.0))[0]:
+                best[cell.arm] = (score, cell.lr)
+        for arm in self.arms:
+            if arm not in best:
+                raise ValueError(
+                    f"atlas.rates holds no learning rate at which {arm} can be trained: all trials "
+                    "diverged or failed. Add smaller ones."
+                )
+        return {arm: lr for arm, (_, lr) in best.items()}
+
+    def cells(self, rates: Mapping[str, float]) -> list[tuple[str, Cell]]:
+        """All cells with the block that they stand in; `rates` by arm, as tuned."""
+        return [
+            (block, replace(cell, lr=rates[cell.arm]))
+            for block, grid in self.blocks.items()
+            for cell in _product(grid)
+        ]
+
+
+def choices(group: str) -> list[str]:
+    """Names of the files in a folder of configs/."""
+    return sorted(file.stem for file in (Path(CONFIG_DIR) / group).glob("*.yaml"))
+
+
+def _product(grid: Mapping[str, Any]) -> Iterator[Cell]:
+    axes = (
+        grid["seeds"], grid["levels"], grid["images"], grid.get("match", ["parameters"]),
+        grid["arms"], grid.get("weights", [1.0]),
+    )  # fmt: skip
+    for seed, level, images, match, arm, weight in itertools.product(*axes):
+        yield Cell(arm, level, int(images), match, float(weight), int(seed))
+
+
+def _known(names: Any, key: str, known: Sequence[str]) -> None:
+    for name in names:
+        if name not in known:
+            raise ValueError(f"{key} must be among {', '.join(known)}; got {name!r}.")

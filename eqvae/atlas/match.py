@@ -1,0 +1,100 @@
+"""Equal sizes: widths at which an arm has as many parameters, or multiply-accumulates, as the reference.
+
+Multiply-accumulates are half of the floating-point operations that torch counts in one forward pass for one
+image: the matrix products and convolutions. What is not counted (interpolation, element-wise functions) shows
+in the wall time beside it.
+"""
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from eqvae.config import build
+
+TOLERANCE = {"parameters": 0.05, "macs": 0.10}
+_LARGEST = 512
+
+
+def num_parameters(vae: nn.Module) -> int:
+    """Trained numbers of a model."""
+    return sum(p.numel() for p in vae.parameters() if p.requires_grad)
+
+
+def num_macs(vae: nn.Module, image_shape: tuple[int, int, int]) -> float:
+    """Multiply-accumulates of one forward pass, for one image."""
+    was_training = vae.training
+    vae.train()
+    with torch.no_grad(), torch.random.fork_rng(), FlopCounterMode(display=False) as counter:
+        vae(torch.rand(1, *image_shape))
+    vae.train(was_training)
+    return counter.get_total_flops() / 2
+
+
+COUNTS: dict[str, Callable[[nn.Module, tuple[int, int, int]], float]] = {
+    "parameters": lambda vae, shape: num_parameters(vae),
+    "macs": num_macs,
+}
+
+
+def fit_widths(
+    config: dict[str, Any], keys: Sequence[str], target: float, by: str
+) -> dict[str, int]:
+    """Widths of encoder and decoder whose count is nearest to the target.
+
+    Args:
+        config: of a run, with the image shape filled in; left as it is.
+        keys: dotted keys of the two widths, such as "model.encoder.width".
+        target: parameters or multiply-accumulates to meet.
+        by: "parameters" or "macs".
+
+    Returns:
+        Width by key.
+
+    Raises:
+        ValueError: if no widths come within the tolerance (5 % of parameters, 10 % of multiply-accumulates).
+    """
+    image = config["image"]
+    shape = (image["channels"], image["size"], image["size"])
+    known: dict[tuple[int, ...], float] = {}
+
+    def count(*widths: int) -> float:
+        if widths not in known:
+            model = with_values(config, dict(zip(keys, widths, strict=True)))["model"]
+            known[widths] = COUNTS[by](build(model, path="model"), shape)
+        return known[widths]
+
+    low, high = 1, 2
+    while count(*[high] * len(keys)) < target and high < _LARGEST:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if count(*[middle] * len(keys)) < target else (low, middle)
+    best, best_miss = None, float("inf")
+    near = [w for w in range(low - 2, high + 3) if w >= 1]
+    for widths in sorted(
+        itertools.product(near, repeat=len(keys)), key=lambda w: (max(w) - min(w), w)
+    ):
+        miss = abs(count(*widths) / target - 1)
+        if miss < best_miss:
+            best, best_miss = widths, miss
+        if best_miss < 0.2 * TOLERANCE[by]:
+            break
+    if best_miss > TOLERANCE[by]:
+        raise ValueError(
+            f"{', '.join(keys)} can't be chosen to have {target:,.0f} {by}: the nearest has "
+            f"{known[best]:,.0f}. Take a larger reference, or match: [none]."
+        )
+    return dict(zip(keys, best, strict=True))
+
+
+def with_values(config: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+    """A copy of a nested configuration with the values at dotted keys set."""
+    changed = dict(config)
+    for key, value in values.items():
+        first, _, rest = key.partition(".")
+        changed[first] = with_values(changed.get(first, {}), {rest: value}) if rest else value
+    return changed

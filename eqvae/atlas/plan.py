@@ -1,0 +1,140 @@
+"""What a comparison still has to do: cells with the widths that make them comparable.
+
+The reference arm keeps its own widths. Every other arm gets, for each level and rule, the widths at which it
+has as many parameters, or multiply-accumulates, as the reference there.
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from eqvae.atlas.cell import cell_config
+from eqvae.atlas.grid import Cell, Design
+from eqvae.atlas.match import COUNTS, fit_widths
+from eqvae.atlas.table import Results, write_whole
+from eqvae.config import build, fill_image
+
+Watch = Callable[[Iterable, str], Iterable]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A cell and the widths that its arm is given."""
+
+    cell: Cell
+    widths: dict[str, int]
+
+
+class Plan:
+    """Jobs of a design, its widths and its results, in one folder.
+
+    Args:
+        design: what to compare.
+        folder: for cells, widths and jobs.
+        table: Parquet file of an earlier run, whose rows count.
+        watch: wraps long loops with a progress bar.
+    """
+
+    def __init__(
+        self,
+        design: Design,
+        folder: str | Path,
+        table: str | Path | None = None,
+        watch: Watch = lambda steps, what: steps,
+    ):
+        self.design = design
+        self.folder = Path(folder)
+        self.results = Results(self.folder / "cells", table)
+        self.watch = watch
+        self._shapes: dict[str, tuple[int, int, int]] = {}
+        self._widths_file = self.folder / "widths.json"
+        self._widths: dict[str, dict[str, int]] = {}
+        if self._widths_file.is_file():
+            self._widths = json.loads(self._widths_file.read_text())
+
+    def pending(self, cells: Iterable[Cell]) -> list[Job]:
+        """Jobs of the cells that are not done, each once; their descriptions are left for the workers.
+
+        Raises:
+            ValueError: if an arm can't be made as large as the reference.
+        """
+        missing = {cell.name: cell for cell in cells if not self.results.done(cell.name)}
+        jobs = [
+            Job(cell, self.widths(cell))
+            for cell in self.watch(list(missing.values()), "matching sizes")
+        ]
+        for job in jobs:
+            text = json.dumps({"cell": asdict(job.cell), "widths": job.widths})
+            write_whole(self._job_file(job.cell.name), text)
+        return jobs
+
+    def job(self, name: str) -> Job:
+        """A job that `pending` left, by the name of its cell.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        path = self._job_file(name)
+        if not path.is_file():
+            raise ValueError(f"cell must name a job in {path.parent}; {name!r} is not there.")
+        stored = json.loads(path.read_text())
+        return Job(Cell(**stored["cell"]), stored["widths"])
+
+    def rates(self) -> dict[str, float]:
+        """By arm the tuned learning rate, once all trials are done."""
+        rows = {cell.name: self.results.get(cell.name) or {} for cell in self.design.trials()}
+        return self.design.tuned({name: row.get("val_elbo") for name, row in rows.items()})
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The table so far: trials as block "tuning", then the blocks; cells never run are left out."""
+        trials = self.design.trials()
+        named = [("tuning", cell) for cell in trials]
+        if all(self.results.done(cell.name) for cell in trials):
+            named += self.design.cells(self.rates())
+        found = []
+        for block, cell in named:
+            row = self.results.get(cell.name)
+            if row is not None:
+                found.append({**row, **asdict(cell), "block": block, "cell": cell.name})
+        return found
+
+    def widths(self, cell: Cell) -> dict[str, int]:
+        """Widths of a cell's arm; {}, its own, where nothing is matched."""
+        given = self.design.reference
+        if cell.match == "none":
+            return {}
+        if cell.arm == given["arm"]:
+            return dict(given["widths"])
+        shape = self.shape(cell.level)
+        key = f"{cell.arm}/{cell.match}/{shape}"
+        if key not in self._widths:
+            reference = Cell(given["arm"], cell.level, cell.images)
+            ours = cell_config(reference, self.design.overrides, given["widths"])
+            ours = fill_image(ours, shape)
+            target = COUNTS[cell.match](build(ours["model"], path="model"), shape)
+            theirs = fill_image(cell_config(cell, self.design.overrides), shape)
+            keys = self.design.widths.get(cell.arm)
+            if keys is None:
+                raise ValueError(
+                    f"atlas.widths must name the keys that set the size of {cell.arm}, such as "
+                    "[model.encoder.width, model.decoder.width]."
+                )
+            self._widths[key] = fit_widths(theirs, keys, target, cell.match)
+            write_whole(self._widths_file, json.dumps(self._widths, indent=1))
+        return self._widths[key]
+
+    def shape(self, level: str) -> tuple[int, int, int]:
+        """(C, H, H) of a level's images."""
+        if level not in self._shapes:
+            any_arm = Cell(self.design.reference["arm"], level, 1)
+            data = build(cell_config(any_arm, self.design.overrides)["data"], path="data")
+            data.setup()
+            self._shapes[level] = data.image_shape
+        return self._shapes[level]
+
+    def _job_file(self, name: str) -> Path:
+        folder = self.folder / "jobs"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{name}.json"

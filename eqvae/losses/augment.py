@@ -1,0 +1,45 @@
+"""Symmetry by augmentation: the ELBO of moved images, so that the data have every pose."""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from eqvae.losses.objective import Objective, Penalty, Schedule
+from eqvae.losses.schedules import Constant
+from eqvae.symmetry.actions import act_on_image
+from eqvae.symmetry.groups import Symmetry
+from eqvae.vae import VAE
+
+
+class AugmentedObjective(Objective):
+    """The objective of g x with a new g for every image and step; in eval mode that of x.
+
+    Args:
+        symmetry: the group to draw from.
+        shift: radius of the disc of shifts, pixels.
+        interpolation: how images are moved, "bicubic" or "fourier"; the result is kept in [0, 1].
+        beta, beta_schedule, penalties: as of `Objective`.
+    """
+
+    def __init__(
+        self,
+        symmetry: Symmetry = Symmetry.so2(),
+        shift: float = 2.0,
+        interpolation: str = "bicubic",
+        beta: float = 1.0,
+        beta_schedule: Schedule = Constant(),
+        penalties: Mapping[str, Penalty] | None = None,
+    ):
+        super().__init__(beta, beta_schedule, penalties)
+        self.symmetry = symmetry
+        self.shift = shift
+        self.interpolation = interpolation
+
+    def forward(
+        self, vae: VAE, x: Tensor, step: int, **optics: Tensor
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Score a batch, see `Objective`; the optics must be round, as a radial transfer function is."""
+        if self.training:
+            g = self.symmetry.sample(len(x), shift=self.shift)
+            x = act_on_image(g, x, self.interpolation).clamp(0, 1)
+        return super().forward(vae, x, step, **optics)

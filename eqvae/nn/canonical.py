@@ -1,0 +1,158 @@
+"""Canonicalised networks: a small equivariant network finds the pose, a plain one does the rest.
+
+    encoder: g = c(x),   q(z|x) = g . q_0(z | g^-1 x)          c(h x) = h c(x)
+    decoder: g = c(z),   D(z) = g . D_0(g^-1 z)                c from the position and first psi_1 of z
+
+Both laws then hold whatever q_0 and D_0 are, up to the interpolation of images. Where an object has no
+direction of its own, the angle jumps, as every continuous choice of one must.
+
+References: Kaba et al., Equivariance with learned canonicalization functions (2023),
+https://arxiv.org/abs/2211.06489.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from eqvae.distributions import GaussianPosterior
+from eqvae.nn.fibre import FibreMLP
+from eqvae.nn.harmonic import channel_order, image_type
+from eqvae.nn.harmonics import fitted_harmonics
+from eqvae.nn.localise import Localiser
+from eqvae.symmetry.actions import act_on_image
+from eqvae.symmetry.groups import Symmetry
+from eqvae.symmetry.motions import inverse, motion
+from eqvae.symmetry.representations import LatentRepresentation
+
+
+class Canonicaliser(nn.Module):
+    """Where an object is and which way it points: motions c(x) with c(g x) = g c(x) under SE(2).
+
+    A localiser gives the position, a fibre network on disk harmonics about it one vector: the direction.
+
+    Args:
+        image_size: side of the image, pixels.
+        channels: of the image.
+        localiser: images -> positions (B, 2), default a learned `Localiser`.
+        degree: of the `DiskHarmonics`, lowered on images too small for it.
+        radius: of the disc around the object that they cover, pixels; None for 5/8 of half the image.
+        hidden, frequency, depth: of the `FibreMLP`.
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        channels: int,
+        localiser: nn.Module | None = None,
+        degree: int = 12,
+        radius: float | None = None,
+        hidden: int = 16,
+        frequency: int = 3,
+        depth: int = 2,
+    ):
+        super().__init__()
+        self.localiser = localiser or Localiser(image_size, channels)
+        self.harmonics = fitted_harmonics(image_size, degree, radius)
+        self.mlp = FibreMLP(
+            image_type(self.harmonics, channels),
+            LatentRepresentation((0, 1), position=False),
+            Symmetry.so2(),
+            hidden,
+            frequency,
+            depth,
+            out_frequency=1,
+        )
+        self.register_buffer("order", channel_order(self.harmonics, channels), persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Motions (B, 4) of images (B, C, H, H), without mirrors."""
+        t = self.localiser(x)
+        direction = self.mlp(self.harmonics.analyse(x, t).flatten(1)[:, self.order])
+        return pointing(t, direction)
+
+
+class CanonicalEncoder(nn.Module):
+    """q(z|x) = g . q_0(z | g^-1 x) with g = c(x): q(z|h x) = h q(z|x) for all of SE(2).
+
+    Args:
+        canonicaliser: images (B, C, H, H) -> motions (B, 4), c(h x) = h c(x).
+        encoder: any encoder, q_0.
+        interpolation: how images are moved, "bicubic" or "fourier"; both pass gradients to g.
+
+    Raises:
+        ValueError: if the encoder's symmetry has mirrors.
+    """
+
+    def __init__(
+        self, canonicaliser: nn.Module, encoder: nn.Module, interpolation: str = "bicubic"
+    ):
+        super().__init__()
+        check_canonical(encoder)
+        self.canonicaliser = canonicaliser
+        self.encoder = encoder
+        self.interpolation = interpolation
+
+    @property
+    def representation(self) -> LatentRepresentation:
+        return self.encoder.representation
+
+    @property
+    def symmetry(self) -> Symmetry:
+        return self.encoder.symmetry
+
+    def forward(self, x: Tensor) -> GaussianPosterior:
+        """The posterior of images (B, C, H, H)."""
+        g = self.canonicaliser(x)
+        return self.encoder(act_on_image(inverse(g), x, self.interpolation)).act(g)
+
+
+class CanonicalDecoder(nn.Module):
+    """D(z) = g . D_0(g^-1 z) with g the position and first psi_1 of z: D(h z) = h D(z) for all of SE(2).
+
+    Args:
+        decoder: any decoder, D_0.
+        interpolation: how images are moved, "bicubic" or "fourier"; what comes from outside is 0.
+
+    Raises:
+        ValueError: if the decoder's symmetry has mirrors, or its latent no position or no psi_1.
+    """
+
+    def __init__(self, decoder: nn.Module, interpolation: str = "bicubic"):
+        super().__init__()
+        check_canonical(decoder)
+        blocks = {block.name: block for block in decoder.representation.blocks}
+        if not {"position", "psi1"} <= set(blocks):
+            raise ValueError(
+                "representation must carry a position and a psi_1 for a canonical decoder, which reads "
+                f"the pose there; got {sorted(blocks)}. Set latent.position=true and use latent=default."
+            )
+        self.decoder = decoder
+        self.interpolation = interpolation
+        self.direction = slice(blocks["psi1"].start, blocks["psi1"].start + 2)
+
+    @property
+    def representation(self) -> LatentRepresentation:
+        return self.decoder.representation
+
+    @property
+    def symmetry(self) -> Symmetry:
+        return self.decoder.symmetry
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Images (B, C, H, H) of latents (B, D)."""
+        g = pointing(z[:, :2], z[:, self.direction])
+        images = self.decoder(self.representation.act(inverse(g), z))
+        return act_on_image(g, images, self.interpolation)
+
+
+def pointing(t: Tensor, direction: Tensor) -> Tensor:
+    """The motions (B, 4) that take the origin to t (B, 2) and the x axis to a direction (B, 2)."""
+    return motion(torch.atan2(direction[:, 1], direction[:, 0]), t, dtype=t.dtype)
+
+
+def check_canonical(part: nn.Module) -> None:
+    """Refuse mirrors."""
+    if part.symmetry.reflections:
+        raise ValueError(
+            f"symmetry must have no mirrors for a canonicalised network, whose poses are turns and "
+            f"shifts; got {part.symmetry.name}. Use symmetry=so2."
+        )

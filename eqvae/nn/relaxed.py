@@ -1,0 +1,169 @@
+"""Relaxed symmetry: an equivariant path and beside it a small one that no law binds.
+
+    y = W_eq h + up (down h),        W_res = up down of rank r,    up = 0 at the start
+
+W_eq is the most general equivariant map, W_res any map between the coordinates; a prior on W_res,
+`eqvae.losses.DeparturePenalty`, makes the data pay for what breaks the symmetry. Coefficients are taken
+about the object, so nothing in them says where it is; `PositionResidual` tells a network.
+
+References: Finzi, Benton, Wilson, Residual pathway priors for soft equivariance constraints (2021),
+https://arxiv.org/abs/2112.01388, there with a dense residual and fixed variances.
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from eqvae.distributions import GaussianPosterior
+from eqvae.nn.fibre import FibreAction, FibreLinear
+from eqvae.nn.harmonic import HarmonicDecoder, HarmonicEncoder
+from eqvae.symmetry.groups import Symmetry
+from eqvae.symmetry.representations import LatentRepresentation
+
+_PIXELS = 5.0  # pixels for one unit of position, about the spread of shifted objects
+
+
+class RelaxedFibreLinear(nn.Module):
+    """`FibreLinear` and a residual map of low rank over all coordinates; equivariant at the start.
+
+    Args:
+        in_channels, out_channels, frequency, symmetry: as of `FibreLinear`.
+        rank: r of the residual, r (2L + 1) (in + out) parameters; lowered where a side is smaller.
+
+    Raises:
+        ValueError: if rank < 1.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        frequency: int,
+        symmetry: Symmetry,
+        rank: int = 8,
+    ):
+        super().__init__()
+        if rank < 1:
+            raise ValueError(
+                f"rank of a residual must be >= 1; got {rank}. Use FibreLinear for none."
+            )
+        self.rows = 2 * frequency + 1
+        inputs, outputs = self.rows * in_channels, self.rows * out_channels
+        rank = min(rank, inputs, outputs)
+        self.equivariant = FibreLinear(in_channels, out_channels, frequency, symmetry)
+        self.down = nn.Parameter(torch.randn(rank, inputs) / math.sqrt(inputs))
+        self.up = nn.Parameter(torch.zeros(outputs, rank))
+
+    @property
+    def freedom(self) -> int:
+        """Dimension r (m + n - r) of the matrices of rank r."""
+        return self.down.numel() + self.up.numel() - len(self.down) ** 2
+
+    def departure(self) -> Tensor:
+        """|W_res|^2 (Frobenius): at least the squared distance from the equivariant maps."""
+        return ((self.up.T @ self.up) * (self.down @ self.down.T)).sum()
+
+    def size(self) -> Tensor:
+        """|W_eq|^2 (Frobenius), what the departure is relative to."""
+        moving = (
+            2 * self.equivariant.weight.square().sum()
+        )  # A and B stand twice in [[A, -B], [B, A]]
+        return self.equivariant.invariant.square().sum() + moving
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Coefficients (2L + 1, in, B) to (2L + 1, out, B)."""
+        residual = self.up @ (self.down @ h[: self.rows].flatten(0, 1))
+        return self.equivariant(h) + residual.unflatten(0, (self.rows, -1))
+
+
+class PositionResidual(nn.Module):
+    """h + W t / 5 px: coordinates that depend on where the object is; W = 0 at the start.
+
+    Args:
+        dim: number of coordinates.
+    """
+
+    def __init__(self, dim: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(dim, 2))
+
+    @property
+    def freedom(self) -> int:
+        return self.weight.numel()
+
+    def departure(self) -> Tensor:
+        """|W|^2, all of it a departure: t moves with shifts, h does not."""
+        return self.weight.square().sum()
+
+    def size(self) -> Tensor:
+        """|I|^2 of the coordinates that pass through."""
+        return self.weight.new_tensor(float(len(self.weight)))
+
+    def forward(self, h: Tensor, t: Tensor) -> Tensor:
+        """Coordinates (B, dim) of objects at t (B, 2), pixels."""
+        return h + (t / _PIXELS) @ self.weight.T
+
+
+class RelaxedHarmonicEncoder(nn.Module):
+    """A `HarmonicEncoder` that may know where the object is; give it relaxed layers as `linear`.
+
+    Args:
+        encoder: the harmonic encoder.
+    """
+
+    def __init__(self, encoder: HarmonicEncoder):
+        super().__init__()
+        self.harmonic = encoder
+        self.position = PositionResidual(len(encoder.order))
+
+    @property
+    def representation(self) -> LatentRepresentation:
+        return self.harmonic.representation
+
+    @property
+    def symmetry(self) -> Symmetry:
+        return self.harmonic.symmetry
+
+    @property
+    def layer_actions(self) -> dict[str, FibreAction]:
+        """How each fibre layer would move without its residual."""
+        return {f"harmonic.{name}": act for name, act in self.harmonic.layer_actions.items()}
+
+    def forward(self, x: Tensor) -> GaussianPosterior:
+        """The posterior of images (B, C, H, H)."""
+        t = self.harmonic.localiser(x)
+        return self.harmonic.posterior(self.position(self.harmonic.coefficients(x, t), t), t)
+
+
+class RelaxedHarmonicDecoder(nn.Module):
+    """A `HarmonicDecoder` that may draw an object differently where it is elsewhere.
+
+    Args:
+        decoder: the harmonic decoder; give it relaxed layers as `linear`.
+    """
+
+    def __init__(self, decoder: HarmonicDecoder):
+        super().__init__()
+        self.harmonic = decoder
+        self.position = PositionResidual(decoder.representation.dim - 2)
+
+    @property
+    def representation(self) -> LatentRepresentation:
+        return self.harmonic.representation
+
+    @property
+    def symmetry(self) -> Symmetry:
+        return self.harmonic.symmetry
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Images (B, C, H, H) of latents (B, D)."""
+        return self.harmonic(self._placed(z))
+
+    def render(self, z: Tensor, points: Tensor) -> Tensor:
+        """The same images at any points of the plane, (B, P, 2) pixels: (B, C, P)."""
+        return self.harmonic.render(self._placed(z), points)
+
+    def _placed(self, z: Tensor) -> Tensor:
+        t, v = z[:, :2], z[:, 2:]
+        return torch.cat([t, self.position(v, t)], dim=1)

@@ -1,0 +1,165 @@
+"""Compare ways to put the symmetry in: train every cell of a design, resume what is missing, report.
+
+Usage: python scripts/compare.py [experiment=atlas_smoke] [KEY=VALUE ...]
+"""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+_EXAMPLES = """\
+Designs
+  experiment=atlas_smoke     does everything run? minutes
+  experiment=atlas_laptop    two cores, hours: every arm, a part of the levels and budgets
+  experiment=atlas_full      the whole grid, for a cluster
+
+Where the cells run
+  (default)                                                   one after the other
+  hydra/launcher=joblib hydra.launcher.n_jobs=2               local processes
+  hydra/launcher=submitit_slurm hydra.launcher.partition=P    SLURM
+  hydra/launcher=ray                                          Ray
+Each but the first is a package: pip install hydra-joblib-launcher (or -submitit-, -ray-).
+
+Run the same command again to go on: finished cells are kept, failed and killed ones are run again.
+  results=FOLDER             where table, report and atlas.json go
+  work=FOLDER                where cells are kept until then
+  wandb=online               one W&B run for each cell, grouped by the comparison
+"""
+
+
+def main() -> None:
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print(__doc__.strip() + "\n\n" + _EXAMPLES)
+        return
+    import hydra
+
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+    hydra.main(version_base="1.3", config_path=str(ROOT / "configs"), config_name="compare")(run)()
+
+
+def run(config: Any) -> None:
+    """The whole comparison, or with `cell` one job of it."""
+    from eqvae.cli import complain, one_sentence_errors, watch
+
+    with one_sentence_errors():
+        from eqvae.atlas.grid import Design
+        from eqvae.config import to_plain
+
+        plain = to_plain(config)
+        design = Design(**plain["atlas"])
+        from eqvae.atlas.plan import Plan  # which imports torch
+
+        results = Path(plain["results"])
+        table = results / f"{design.name}.parquet"
+        folder = Path(plain["work"]) / design.name
+        plan = Plan(design, folder, table, watch)
+        if plain["cell"] is not None:
+            _work(plan, plain["cell"], plain["wandb"])
+            return
+        try:
+            for what, cells in (("learning rates", design.trials), ("cells", None)):
+                todo = cells() if cells else [c for _, c in design.cells(plan.rates())]
+                _launch(plan, [job.cell.name for job in plan.pending(todo)], what)
+        except KeyboardInterrupt:
+            complain("interrupted; the finished cells are kept. Run the same command to go on.")
+            sys.exit(130)
+        finally:
+            _collect(plan, table, results)
+
+
+def _work(plan: Any, name: str, wandb_mode: str) -> None:
+    """Run one cell and keep its row; an error is kept as its reason, and the others go on."""
+    from dataclasses import asdict
+
+    from eqvae.atlas.cell import cell_config, run_cell
+
+    if plan.results.done(name):
+        return
+    job = plan.job(name)
+    begin = time.monotonic()
+    try:
+        config = cell_config(job.cell, plan.design.overrides, job.widths)
+        row = run_cell(config, job.cell.seed)
+    except Exception as error:  # whatever it is, it must not end the others
+        row = {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
+    row |= {"cell_seconds": time.monotonic() - begin}
+    plan.results.put(name, row)
+    if wandb_mode != "disabled":
+        from eqvae.atlas.tracking import log_cell
+
+        log_cell(plan.folder, plan.design.name, name, asdict(job.cell), row, wandb_mode)
+
+
+def _launch(plan: Any, names: list[str], what: str) -> None:
+    """Hydra's multirun over the cells, in a process of its own; progress from the files they leave."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    if not names:
+        return
+    cells = f"cell={','.join(names)}"
+    command = [sys.executable, "-W", "ignore", __file__, "-m", *sys.argv[1:], cells]
+    console = Console(stderr=True, highlight=False)
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        TextColumn("left"), TimeRemainingColumn(), TextColumn("{task.fields[failed]}"),
+    )  # fmt: skip
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=len(names), failed="")
+        child = subprocess.Popen(command)
+        begin, said = time.time(), 0
+        try:
+            while child.poll() is None:
+                time.sleep(0.5)
+                rows = [plan.results.get(name) for name in names if _fresh(plan, name, begin)]
+                bad = sum(row["status"] != "finished" for row in rows)
+                failed = f"{bad} failed or diverged" if bad else ""
+                bar.update(task, completed=len(rows), failed=failed)
+                if not console.is_terminal and len(rows) >= said + max(1, len(names) // 20):
+                    said = len(rows)
+                    left = (time.time() - begin) / said * (len(names) - said)
+                    console.print(f"{what}: {said} of {len(names)}, about {left / 60:.0f} min left")
+        except KeyboardInterrupt:
+            child.wait()
+            raise
+    if child.returncode:
+        raise OSError(f"the launcher stopped with code {child.returncode}; it says why above.")
+
+
+def _fresh(plan: Any, name: str, since: float) -> bool:
+    path = plan.results.folder / f"{name}.json"
+    return path.is_file() and path.stat().st_mtime >= since - 1
+
+
+def _collect(plan: Any, table: Path, results: Path) -> None:
+    """Table and report of what there is."""
+    from eqvae.atlas.report import write_atlas
+    from eqvae.atlas.table import write_table, write_whole
+    from eqvae.cli import complain
+
+    rows = plan.rows()
+    if not rows:
+        return
+    write_table(rows, table)
+    page = write_atlas(rows, results / plan.design.name, title=f"Hard or soft: {plan.design.name}")
+    write_whole(results / "atlas.json", page.with_name("atlas.json").read_text())
+    for row in rows:
+        if row["status"] != "finished":
+            why = row.get("reason") or f"at step {row.get('step')}"
+            complain(f"{row['status']}: {row['cell']}: {why}")
+    print(f"{len(rows)} cells; {table}, {page}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""From a short description to cells: full grids, shared cells, tuned rates, refusals."""
+
+import pytest
+
+from eqvae.atlas.grid import Cell, Design, choices
+from eqvae.config import compose
+
+DESIGNS = [name for name in choices("experiment") if name.startswith("atlas_")]
+BLOCK = {"arms": ["plain", "hard"], "levels": ["se2"], "images": [100, 200], "seeds": [0, 1]}
+
+
+def design(**changes):
+    given = {
+        "name": "test",
+        "reference": {"arm": "hard", "widths": {}},
+        "overrides": [],
+        "widths": {"plain": ["model.encoder.width", "model.decoder.width"]},
+        "blocks": {"levels": BLOCK},
+        "rates": [0.01, 0.001],
+        "tuning": {"level": "se2", "images": 100, "seed": 100},
+    }
+    return Design(**{**given, **changes})
+
+
+def test_a_block_is_the_full_grid():
+    cells = design().cells({"plain": 0.1, "hard": 0.2})
+    assert len(cells) == 2 * 1 * 2 * 2 == len({cell.name for _, cell in cells})
+    assert {(c.arm, c.lr) for _, c in cells} == {("plain", 0.1), ("hard", 0.2)}
+    assert {c.images for _, c in cells} == {100, 200} and {c.seed for _, c in cells} == {0, 1}
+
+
+def test_a_cell_that_two_blocks_share_has_one_name():
+    both = design(blocks={"levels": BLOCK, "budgets": {**BLOCK, "images": [200, 400]}})
+    cells = both.cells({"plain": 0.1, "hard": 0.2})
+    assert len(cells) == 16 and len({cell.name for _, cell in cells}) == 12
+
+
+def test_what_makes_cells_differ_is_in_their_names():
+    base = Cell("plain", "se2", 100, lr=0.01)
+    others = [
+        Cell("hard", "se2", 100, lr=0.01),
+        Cell("plain", "lit", 100, lr=0.01),
+        Cell("plain", "se2", 101, lr=0.01),
+        Cell("plain", "se2", 100, "macs", lr=0.01),
+        Cell("plain", "se2", 100, weight=2.0, lr=0.01),
+        Cell("plain", "se2", 100, seed=1, lr=0.01),
+        Cell("plain", "se2", 100, lr=0.02),
+    ]
+    assert len({cell.name for cell in [base, *others]}) == len(others) + 1
+
+
+def test_rates_are_tuned_by_arm_on_validation():
+    made = design()
+    trials = made.trials()
+    assert len(trials) == 4 and {cell.seed for cell in trials} == {100}
+    scores = dict(zip([cell.name for cell in trials], [1.0, 2.0, 5.0, None], strict=True))
+    assert made.tuned(scores) == {"plain": 0.001, "hard": 0.01}
+    with pytest.raises(ValueError, match="no learning rate at which hard can be trained"):
+        made.tuned({name: score for name, score in scores.items() if "plain" in name})
+    single = design(rates=[0.5])
+    assert single.trials() == [] and single.tuned({}) == {"plain": 0.5, "hard": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"blocks": {"b": {**BLOCK, "arms": ["hrad"]}}}, "blocks.b.arms must be among .*'hrad'"),
+        ({"blocks": {"b": {**BLOCK, "levels": ["x"]}}}, "blocks.b.levels must be among .*'x'"),
+        ({"blocks": {"b": {**BLOCK, "match": ["flops"]}}}, "none, parameters, macs; got 'flops'"),
+        ({"blocks": {"b": {**BLOCK, "seed": [1]}}}, "blocks.b has no key 'seed'"),
+        ({"blocks": {"b": {**BLOCK, "images": []}}}, "blocks.b.images must list at least one"),
+        ({"blocks": {"b": {**BLOCK, "seeds": [100]}}}, "tuning.seed must not be among"),
+        ({"reference": {"arm": "x", "widths": {}}}, "reference.arm must be among"),
+        ({"rates": []}, "rates must list at least one"),
+    ],
+)
+def test_mistakes_are_named_before_anything_runs(changes, message):
+    with pytest.raises(ValueError, match=message):
+        design(**changes)
+
+
+@pytest.mark.parametrize("name", DESIGNS)
+def test_the_published_designs_are_sound(name):
+    made = Design(**compose([f"experiment={name}"], name="compare")["atlas"])
+    rates = dict.fromkeys(made.arms, 0.01)
+    assert made.name == name and made.cells(rates)
+    assert set(made.arms) <= set(made.widths)
+    if name != "atlas_smoke":
+        assert set(made.arms) == set(choices("arm"))
+        assert all(len(grid["seeds"]) >= 5 for grid in made.blocks.values())

@@ -1,0 +1,150 @@
+"""Relaxed layers: equivariant at the start, not once their residual is there, and it says how far."""
+
+import copy
+
+import pytest
+import torch
+
+from eqvae.distributions import GaussianLikelihood, GaussianPrior
+from eqvae.nn import (
+    HarmonicDecoder,
+    HarmonicEncoder,
+    RelaxedFibreLinear,
+    RelaxedHarmonicDecoder,
+    RelaxedHarmonicEncoder,
+)
+from eqvae.nn.fibre import FibreAction, FibreLinear
+from eqvae.nn.relaxed import PositionResidual
+from eqvae.symmetry import LatentRepresentation, Symmetry, motion
+from eqvae.symmetry.motions import apply
+from eqvae.testing import GaussianScenes, latent_error, relative_error
+from eqvae.vae import VAE
+from tests.cases import BY_NAME, draw
+
+GROUPS = pytest.mark.parametrize("symmetry", [Symmetry.so2(), Symmetry.o2()], **BY_NAME)
+LATENT, SIZE = LatentRepresentation((4, 2, 1)), 41
+ACT = FibreAction()
+
+
+@pytest.fixture(autouse=True)
+def _double() -> None:
+    torch.set_default_dtype(torch.float64)
+
+
+def perturb(module: torch.nn.Module, size: float = 0.3) -> None:
+    for layer in module.modules():
+        if isinstance(layer, RelaxedFibreLinear):
+            torch.nn.init.normal_(layer.up, std=size)
+
+
+def relaxed() -> VAE:
+    symmetry = Symmetry.so2()
+    torch.manual_seed(0)
+    size = {"degree": 8, "radius": 10.6, "hidden": 8, "frequency": 3, "linear": RelaxedFibreLinear}
+    encoder = HarmonicEncoder(SIZE, 1, LATENT, symmetry, **size)
+    decoder = HarmonicDecoder(SIZE, 1, LATENT, symmetry, **size, out_frequency=6)
+    parts = RelaxedHarmonicEncoder(encoder), RelaxedHarmonicDecoder(decoder)
+    return VAE(*parts, GaussianPrior(LATENT), GaussianLikelihood())
+
+
+@torch.no_grad()
+def errors(vae: VAE, g: torch.Tensor) -> tuple[float, float]:
+    """Of the encoder's means and of the decoder, the latter at rendered points."""
+    scenes, z = GaussianScenes(6, size=SIZE), torch.randn(6, LATENT.dim)
+    still, moved = vae.encode(scenes.render()).act(g), vae.encode(scenes.render(g))
+    points = torch.randn(6, 50, 2) * 4
+    moved_images = vae.decoder.render(LATENT.act(g, z), apply(g, points))
+    decoder = relative_error(moved_images, vae.decoder.render(z, points))
+    return latent_error(LATENT, moved.loc, still.loc), decoder
+
+
+@GROUPS
+def test_a_layer_is_equivariant_until_its_residual_is_there(symmetry):
+    layer, h, g = RelaxedFibreLinear(4, 5, 3, symmetry), torch.randn(7, 4, 8), draw(symmetry, 8)
+    torch.testing.assert_close(layer(ACT(g, h)), ACT(g, layer(h)), rtol=1e-12, atol=1e-12)
+    assert layer.departure() == 0
+    perturb(layer)
+    assert relative_error(layer(ACT(g, h)), ACT(g, layer(h))) > 0.1  # the control
+    assert layer.departure() > 0
+
+
+@GROUPS
+def test_departure_and_size_are_the_squares_of_the_two_matrices(symmetry):
+    layer = RelaxedFibreLinear(4, 5, 3, symmetry, rank=2)
+    perturb(layer)
+    unit = torch.eye(28).reshape(7, 4, 28)
+    total, equivariant = (f(unit).flatten(0, 1) for f in (layer, layer.equivariant))
+    torch.testing.assert_close(layer.departure(), (total - equivariant).square().sum())
+    torch.testing.assert_close(layer.size(), equivariant.square().sum())
+    assert torch.linalg.matrix_rank(total - equivariant) == 2
+    assert layer.freedom == 2 * (28 + 35 - 2)
+    assert layer.down.numel() + layer.up.numel() == 2 * 7 * (4 + 5)
+
+
+def test_networks_are_equivariant_at_the_start_and_then_not():
+    vae, g = relaxed(), draw(Symmetry.so2(), 6, shift=2.0)
+    encoder, decoder = errors(vae, g)
+    assert encoder < 2e-3 and decoder < 1e-3  # as the harmonic networks'
+    perturb(vae)
+    encoder, decoder = errors(vae, g)
+    assert encoder > 0.05 and decoder > 0.05
+
+
+def test_residuals_alone_do_not_break_shifts_but_the_position_does():
+    vae, g = relaxed(), motion(shift=(2.0, -1.0)).expand(6, 4)
+    perturb(vae)
+    encoder, decoder = errors(vae, g)
+    assert encoder < 2e-3 and decoder < 1e-12
+    for part in (vae.encoder, vae.decoder):
+        torch.nn.init.normal_(part.position.weight)
+    encoder, decoder = errors(vae, g)
+    assert encoder > 0.05 and decoder > 0.05
+
+
+def test_a_position_says_how_far_it_departs():
+    layer, h = PositionResidual(6), torch.randn(3, 6)
+    assert layer.departure() == 0 and layer.size() == 6 and layer.freedom == 12
+    torch.testing.assert_close(layer(h, torch.randn(3, 2)), h)
+    torch.nn.init.ones_(layer.weight)
+    torch.testing.assert_close(layer(h, torch.full((3, 2), 5.0)), h + 2)
+    assert layer.departure() == 12
+
+
+def test_rendering_on_the_pixels_is_decoding():
+    vae, z = relaxed(), torch.randn(2, LATENT.dim)
+    torch.nn.init.normal_(vae.decoder.position.weight)
+    points = vae.encoder.harmonic.localiser.points  # every other pixel, from the first
+    drawn = vae.decoder.render(z, points.reshape(1, -1, 2).expand(2, -1, -1))
+    torch.testing.assert_close(drawn.unflatten(2, points.shape[:2]), vae.decoder(z)[..., ::2, ::2])
+
+
+def test_gradient_reaches_every_parameter():
+    vae = relaxed()
+    perturb(vae)  # a factor of zero gives the other no gradient
+    torch.nn.init.ones_(vae.encoder.harmonic.split.gain)
+    (-vae(GaussianScenes(6, size=SIZE).render()).elbo.mean()).backward()
+    for name, parameter in vae.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+
+
+def test_saved_weights_give_equal_output():
+    vae, other, x = relaxed(), relaxed(), GaussianScenes(6, size=SIZE).render()
+    perturb(vae)
+    assert not torch.equal(vae.encode(x).mode, other.encode(x).mode)
+    other.load_state_dict(copy.deepcopy(vae.state_dict()))
+    assert torch.equal(vae(x, sample=False).elbo, other(x, sample=False).elbo)
+
+
+def test_layers_are_named_for_the_layer_table():
+    vae = relaxed()
+    modules = dict(vae.encoder.named_modules())
+    actions = vae.encoder.layer_actions
+    assert all(name in modules for name in actions)
+    kinds = {type(modules[name]) for name in actions}
+    assert RelaxedFibreLinear in kinds and FibreLinear not in kinds
+
+
+def test_rank_is_checked():
+    with pytest.raises(ValueError, match="rank of a residual must be >= 1; got 0"):
+        RelaxedFibreLinear(2, 3, 1, Symmetry.so2(), rank=0)
+    assert RelaxedFibreLinear(2, 3, 0, Symmetry.so2(), rank=8).down.shape == (2, 2)
