@@ -21,7 +21,7 @@ from eqvae.nn.harmonic import HarmonicDecoder, HarmonicEncoder
 from eqvae.symmetry.groups import Symmetry
 from eqvae.symmetry.representations import LatentRepresentation
 
-_PIXELS = 5.0  # pixels for one unit of position, about the spread of shifted objects
+_PIXELS = 50.0  # a tenth of what objects move, as the gain of the layers
 
 
 class RelaxedFibreLinear(nn.Module):
@@ -30,6 +30,8 @@ class RelaxedFibreLinear(nn.Module):
     Args:
         in_channels, out_channels, frequency, symmetry: as of `FibreLinear`.
         rank: r of the residual, r (2L + 1) (in + out) parameters; lowered where a side is smaller.
+        gain: factor on the residual. Adam moves every weight by its rate, whether the data ask for it or
+            not; a small gain keeps noise from breaking a symmetry that the data have.
 
     Raises:
         ValueError: if rank < 1.
@@ -41,13 +43,15 @@ class RelaxedFibreLinear(nn.Module):
         out_channels: int,
         frequency: int,
         symmetry: Symmetry,
-        rank: int = 8,
+        rank: int = 2,
+        gain: float = 0.1,
     ):
         super().__init__()
         if rank < 1:
             raise ValueError(
                 f"rank of a residual must be >= 1; got {rank}. Use FibreLinear for none."
             )
+        self.gain = gain
         self.rows = 2 * frequency + 1
         inputs, outputs = self.rows * in_channels, self.rows * out_channels
         rank = min(rank, inputs, outputs)
@@ -62,7 +66,7 @@ class RelaxedFibreLinear(nn.Module):
 
     def departure(self) -> Tensor:
         """|W_res|^2 (Frobenius): at least the squared distance from the equivariant maps."""
-        return ((self.up.T @ self.up) * (self.down @ self.down.T)).sum()
+        return self.gain**2 * ((self.up.T @ self.up) * (self.down @ self.down.T)).sum()
 
     def size(self) -> Tensor:
         """|W_eq|^2 (Frobenius), what the departure is relative to."""
@@ -73,12 +77,12 @@ class RelaxedFibreLinear(nn.Module):
 
     def forward(self, h: Tensor) -> Tensor:
         """Coefficients (2L + 1, in, B) to (2L + 1, out, B)."""
-        residual = self.up @ (self.down @ h[: self.rows].flatten(0, 1))
+        residual = self.gain * self.up @ (self.down @ h[: self.rows].flatten(0, 1))
         return self.equivariant(h) + residual.unflatten(0, (self.rows, -1))
 
 
 class PositionResidual(nn.Module):
-    """h + W t / 5 px: coordinates that depend on where the object is; W = 0 at the start.
+    """h + W t / 50 px: coordinates that depend on where the object is; W = 0 at the start.
 
     Args:
         dim: number of coordinates.

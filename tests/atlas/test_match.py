@@ -50,3 +50,8 @@ def test_counting_leaves_the_random_numbers_alone():
     torch.manual_seed(0)
     num_macs(vae, SHAPE)
     assert torch.rand(1) == before
+
+
+def test_escnn_networks_can_be_counted():
+    config = compose(["arm=hard_c4", "latent.multiplicities=[2,2]"], image_shape=(1, 29, 29))
+    assert num_macs(build(config["model"]), (1, 29, 29)) > 1e5

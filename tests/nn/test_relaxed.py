@@ -31,7 +31,7 @@ def _double() -> None:
     torch.set_default_dtype(torch.float64)
 
 
-def perturb(module: torch.nn.Module, size: float = 0.3) -> None:
+def perturb(module: torch.nn.Module, size: float = 5.0) -> None:
     for layer in module.modules():
         if isinstance(layer, RelaxedFibreLinear):
             torch.nn.init.normal_(layer.up, std=size)
@@ -96,7 +96,7 @@ def test_residuals_alone_do_not_break_shifts_but_the_position_does():
     encoder, decoder = errors(vae, g)
     assert encoder < 2e-3 and decoder < 1e-12
     for part in (vae.encoder, vae.decoder):
-        torch.nn.init.normal_(part.position.weight)
+        torch.nn.init.normal_(part.position.weight, std=10.0)
     encoder, decoder = errors(vae, g)
     assert encoder > 0.05 and decoder > 0.05
 
@@ -106,7 +106,7 @@ def test_a_position_says_how_far_it_departs():
     assert layer.departure() == 0 and layer.size() == 6 and layer.freedom == 12
     torch.testing.assert_close(layer(h, torch.randn(3, 2)), h)
     torch.nn.init.ones_(layer.weight)
-    torch.testing.assert_close(layer(h, torch.full((3, 2), 5.0)), h + 2)
+    torch.testing.assert_close(layer(h, torch.full((3, 2), 50.0)), h + 2)
     assert layer.departure() == 12
 
 
