@@ -52,7 +52,9 @@ def run(config: Any) -> None:
         plain = to_plain(config)
         design = Design(**plain["atlas"])
         from eqvae.atlas.plan import Plan  # which imports torch
+        from eqvae.training.loggers import check_account
 
+        check_account(plain["wandb"])
         results = Path(plain["results"])
         table = results / f"{design.name}.parquet"
         folder = Path(plain["work"]) / design.name

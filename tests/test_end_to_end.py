@@ -15,6 +15,16 @@ from eqvae.training.checkpoint import read_checkpoint
 from eqvae.training.run import prepare, stored_config, train
 from tests.training.runs import FAMILIES, NO_PICTURES, tiny_run
 
+# errors under quarter turns of the families that are not exact; after one epoch a posterior over poses is so
+# flat that rounding decides between neighbouring cells, and a learned canonical pose is between the pixels
+QUARTER_TURNS = {
+    "pose": (0.0, 1e-2),
+    "canonicalised": (0.0, 1e-2),
+    "relaxed": (1e-5, 1e-1),
+    "projected": (1e-2, math.inf),
+    "plain": (1e-2, math.inf),
+}
+
 
 def evaluate(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict]:
     """What `python scripts/evaluate.py ckpt=<folder>` does and writes: every suite."""
@@ -45,9 +55,8 @@ def test_train_evaluate_load_continue(family, tmp_path, monkeypatch):
     assert measured["likelihood/kl"] == pytest.approx(written["test/kl"], rel=close)
     assert measured["likelihood/elbo"] == pytest.approx(written["test/elbo"], rel=0.2, abs=100)
     turns = [measured[f"equivariance/{p}/quarter_turn"] for p in ("encoder", "decoder")]
-    # after one epoch a posterior over poses is so flat that rounding decides between neighbouring cells
-    exact = 1e-2 if family == "pose" else 1e-5
-    assert all(error > 1e-2 for error in turns) if family == "plain" else max(turns) < exact
+    least, most = QUARTER_TURNS.get(family, (0.0, 1e-5))
+    assert least <= min(turns) and max(turns) <= most
 
     vae = eqvae.load_vae(folder)
     x = eqvae.act_on_image(eqvae.motion(angle=0.5), vae.sample(1))
@@ -59,5 +68,5 @@ def test_train_evaluate_load_continue(family, tmp_path, monkeypatch):
     config["trainer"]["max_epochs"] = 2
     longer = train(prepare(config, folder, resume=True))
     assert read_checkpoint(folder / "checkpoints" / "last.ckpt")["global_step"] == 2 * reached
-    assert longer["test/elbo"] > trained["test/elbo"]  # four more steps help at this stage
+    assert longer["test/elbo"] >= trained["test/elbo"]  # of the best weights, on the same noise
     assert json.loads((folder / "metrics.json").read_text()) == pytest.approx(longer)

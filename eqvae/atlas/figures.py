@@ -78,7 +78,7 @@ def gap_figure(rows: Iterable[Row], column: str = "free_energy") -> Figure | Non
             close = arm != best and not (pair and pair.separable)
             text[i, j] = "~" * close + _short(table[i, j]) + "\u2020" * (lost > 0)
     figure = Figure(
-        figsize=(2.2 + 0.62 * len(arms), 1.7 + 0.42 * len(levels)), layout="constrained"
+        figsize=(max(7.0, 2.2 + 0.62 * len(arms)), 1.7 + 0.42 * len(levels)), layout="constrained"
     )
     axes = figure.add_subplot()
     top = max(np.nanmax(table), 1.0)

@@ -64,6 +64,7 @@ def wandb_logger(
     project: str = "eqvae",
     entity: str | None = None,
     tags: list[str] | tuple[str, ...] = (),
+    group: str | None = None,
     *,
     name: str | None = None,
     folder: str | Path = ".",
@@ -75,6 +76,7 @@ def wandb_logger(
         project: on W&B.
         entity: team or user; None for the default one.
         tags: of the run.
+        group: of runs that belong together, such as the cells of a comparison.
         name: of the run.
         folder: the run folder.
 
@@ -83,11 +85,7 @@ def wandb_logger(
     """
     if mode == "disabled":
         return None
-    if mode == "online" and not _has_credentials():
-        raise ValueError(
-            "logger.mode=online needs a Weights & Biases account, and no key was found. Run `wandb "
-            "login` or set WANDB_API_KEY, or leave logger.mode=offline."
-        )
+    check_account(mode)
     import wandb
 
     os.environ.setdefault("WANDB_DATA_DIR", str(Path(folder) / "wandb"))
@@ -96,6 +94,7 @@ def wandb_logger(
         project=project,
         entity=entity,
         tags=list(tags),
+        group=group,
         name=name,
         dir=folder,
         id=_run_id(Path(folder)),
@@ -116,6 +115,19 @@ def log_model(logger: WandbLogger, checkpoint: Path, config_file: Path) -> None:
     artifact.add_file(str(checkpoint), name="model.ckpt")
     artifact.add_file(str(config_file), name="config.yaml")
     logger.experiment.log_artifact(artifact)
+
+
+def check_account(mode: str) -> None:
+    """Refuse "online" where no Weights & Biases key is found.
+
+    Raises:
+        ValueError: if so.
+    """
+    if mode == "online" and not _has_credentials():
+        raise ValueError(
+            "logger.mode=online needs a Weights & Biases account, and no key was found. Run `wandb "
+            "login` or set WANDB_API_KEY, or leave logger.mode=offline."
+        )
 
 
 def _has_credentials() -> bool:
