@@ -447,7 +447,7 @@ def _peers(
 
 
 def _diverged(peer: Any) -> bool:
-    """Whether a peer's training ended in NaN, as pyroVED's does for some seeds."""
+    """Whether a peer's training ended in NaN."""
     return not np.isfinite(peer.content).all()
 
 
