@@ -120,12 +120,13 @@ def _launch(plan: Any, names: list[str], what: str) -> None:
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(what, total=len(names), failed="")
         child = subprocess.Popen(command)
-        begin, said = time.time(), 0
+        begin, said, rows = time.time(), 0, {}
         try:
             while child.poll() is None:
                 time.sleep(0.5)
-                rows = [plan.results.get(name) for name in names if _fresh(plan, name, begin)]
-                bad = sum(row["status"] != "finished" for row in rows)
+                new = [n for n in names if n not in rows and _fresh(plan, n, begin)]
+                rows |= {name: plan.results.get(name) for name in new}
+                bad = sum(row["status"] != "finished" for row in rows.values())
                 failed = f"{bad} failed or diverged" if bad else ""
                 bar.update(task, completed=len(rows), failed=failed)
                 if not console.is_terminal and len(rows) >= said + max(1, len(names) // 20):

@@ -20,6 +20,7 @@ from eqvae.atlas.grid import Cell
 from eqvae.atlas.match import num_macs, num_parameters, with_values
 from eqvae.config import compose
 from eqvae.domains.grid import disc_mask
+from eqvae.losses import dials
 from eqvae.metrics.clustering.clusterers import varying
 from eqvae.metrics.clustering.partitions import contingency, matched_accuracy
 from eqvae.metrics.content.leak import pose_leak
@@ -115,8 +116,6 @@ def run_cell(config: dict[str, Any], seed: int = 0) -> dict[str, Any]:
 
 def measure(evidence: Evidence) -> dict[str, float | None]:
     """Every score of a trained model on its evidence; None where the data do not allow it."""
-    from eqvae.losses.departure import dials
-
     found: dict[str, float | None] = {"iwae": importance_bound(evidence)}
     found |= equivariance(evidence)
     labels = None if evidence.labels is None else evidence.labels.numpy()
