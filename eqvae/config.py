@@ -95,7 +95,8 @@ def fill_image(config: dict[str, Any], image_shape: tuple[int, int, int]) -> dic
     from omegaconf import OmegaConf
 
     channels, size, _ = image_shape
-    filled = OmegaConf.create({**config, "image": {"size": int(size), "channels": int(channels)}})
+    image = {**config.get("image", {}), "size": int(size), "channels": int(channels)}
+    filled = OmegaConf.create({**config, "image": image})
     return to_plain(filled)
 
 

@@ -122,7 +122,7 @@ def test_compose_is_plain_and_waits_for_the_image_size() -> None:
     config = compose(["data=sprites"])
     assert type(config) is dict
     assert type(config["model"]) is dict
-    assert config["image"] == {"size": "???", "channels": "???"}
+    assert config["image"] == {"size": "???", "channels": "???", "radius": None}
     assert config["model"]["encoder"]["image_size"] == "${image.size}"
     assert config["model"]["encoder"]["representation"] == config["latent"]
     filled = fill_image(config, (3, 41, 41))

@@ -25,6 +25,7 @@ SYMMETRIES = {
     "pose": ["so2", "o2"],
     "projected": ["so2", "o2"],
     "relaxed": ["so2", "o2"],
+    "relaxed_layers": ["so2", "o2"],
     "steerable": ["c4", "d4", "o2"],
 }
 FIBRE = ["+model.encoder.encoder.hidden=8", "+model.decoder.decoder.hidden=8"]
@@ -34,7 +35,8 @@ TINY = {
     "plain": ["+model.encoder.width=8", "+model.decoder.width=8"],
     "pose": ["+model.encoder.hidden=8", "+model.decoder.hidden=16", "latent.multiplicities=[4,1]"],
     "projected": FIBRE,
-    "relaxed": FIBRE,
+    "relaxed": FIBRE + ["+model.encoder.free.width=8", "+model.decoder.free.width=8"],
+    "relaxed_layers": FIBRE,
     "steerable": [
         f"+model.{part}.{name}=4" for part in ("encoder", "decoder") for name in ("maps", "hidden")
     ]

@@ -1,5 +1,7 @@
 """What the suites measure, each from content, poses and labels of held-out images."""
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +38,9 @@ FLOOR = 0.03
 
 def trained(overrides: list[str], folder: Path) -> tuple[Any, Any, float]:
     """The model of a run folder and its data, trained there if it is not yet; seconds of training."""
-    import json
-
     config = compose([*QUIET, *overrides])
     if not (folder / "metrics.json").is_file():
+        shutil.rmtree(folder, ignore_errors=True)  # of a run that was killed
         train(prepare(config, folder))
     data = build(config["data"], path="data")
     data.setup()

@@ -235,6 +235,8 @@ PARTICLES = [
     "model.inference.spacing=1.5",
     "model.passes=2",
     "+model.likelihood.nuisances.background=0.5",
+    "model.likelihood.variance=0.2",  # wide at first: narrow noise freezes poses before there is a template
+    "model.likelihood.rate=12",
     "optimizer.lr=2.0e-3",
 ]
 EPOCHS = {1.0: 6, 0.3: 6, 0.1: 12}  # by signal-to-noise ratio

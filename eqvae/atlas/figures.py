@@ -23,7 +23,7 @@ _COLORS = dict(
         ARMS,
         ("#808080", "#6b4226")
         + ("#86c0e6", "#5fa3d9", "#3f86c6", "#2266ab", "#6a6fd0", "#0b3c78")
-        + ("#1b9e77", "#0b5f46", "#8ab82e")
+        + ("#1b9e77", "#66c2a5", "#0b5f46", "#8ab82e")
         + ("#f6a58a", "#ef7a5a", "#dd4b39", "#f07f13", "#a50f15"),
         strict=True,
     )
@@ -34,7 +34,7 @@ _INK, _FAINT = "#1d2430", "0.8"
 LABELS = {
     "free_energy": "free energy (nats)",
     "elbo": "ELBO (nats)",
-    "seconds": "training time (s)",
+    "seconds": "training, processor time (s)",
     "macs": "MACs per image",
     "encoder_error": "encoder error under rotation",
     "decoder_error": "decoder error under rotation",

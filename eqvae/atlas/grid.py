@@ -54,7 +54,8 @@ class Design:
         reference: arm whose parameters and multiply-accumulates the others meet, and its widths:
             {"arm": "hard", "widths": {"model.encoder.hidden": 24, ...}}.
         overrides: for every cell, as behind `scripts/train.py`.
-        widths: by arm the configuration keys that are changed to meet the reference, encoder then decoder.
+        widths: by arm the configuration keys that are changed to meet the reference, encoder then decoder,
+            as `fit_widths` takes them.
         blocks: by name the grids: {"arms": [...], "levels": [...], "images": [...], "seeds": [...]}, and
             where they differ from one, "match": [...] and "weights": [...].
         rates: learning rates that every arm tries.
@@ -67,7 +68,7 @@ class Design:
     name: str
     reference: Mapping[str, Any]
     overrides: Sequence[str]
-    widths: Mapping[str, Sequence[str]]
+    widths: Mapping[str, Sequence[str | Mapping[str, float]]]
     blocks: Mapping[str, Mapping[str, Any]]
     rates: Sequence[float]
     tuning: Mapping[str, Any]

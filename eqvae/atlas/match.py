@@ -6,7 +6,7 @@ in the wall time beside it.
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -42,13 +42,14 @@ COUNTS: dict[str, Callable[[nn.Module, tuple[int, int, int]], float]] = {
 
 
 def fit_widths(
-    config: dict[str, Any], keys: Sequence[str], target: float, by: str
+    config: dict[str, Any], keys: Sequence[str | Mapping[str, float]], target: float, by: str
 ) -> dict[str, int]:
     """Widths of encoder and decoder whose count is nearest to the target.
 
     Args:
         config: of a run, with the image shape filled in; left as it is.
-        keys: dotted keys of the two widths, such as "model.encoder.width".
+        keys: dotted keys of the two widths, such as "model.encoder.width"; where one width sets several
+            keys, a factor for each: {"model.encoder.free.width": 1, "model.encoder.encoder.hidden": 2}.
         target: parameters or multiply-accumulates to meet.
         by: "parameters" or "macs".
 
@@ -60,11 +61,16 @@ def fit_widths(
     """
     image = config["image"]
     shape = (image["channels"], image["size"], image["size"])
+    groups = [{key: 1.0} if isinstance(key, str) else key for key in keys]
     known: dict[tuple[int, ...], float] = {}
+
+    def values(widths: Sequence[int]) -> dict[str, int]:
+        pairs = zip(groups, widths, strict=True)
+        return {k: max(1, round(f * width)) for group, width in pairs for k, f in group.items()}
 
     def count(*widths: int) -> float:
         if widths not in known:
-            model = with_values(config, dict(zip(keys, widths, strict=True)))["model"]
+            model = with_values(config, values(widths))["model"]
             known[widths] = COUNTS[by](build(model, path="model"), shape)
         return known[widths]
 
@@ -82,14 +88,15 @@ def fit_widths(
         miss = abs(count(*widths) / target - 1)
         if miss < best_miss:
             best, best_miss = widths, miss
-        if best_miss < 0.2 * TOLERANCE[by]:
+        if best_miss < 0.6 * TOLERANCE[by]:  # good enough, and the most alike
             break
     if best_miss > TOLERANCE[by]:
+        names = ", ".join(key for group in groups for key in group)
         raise ValueError(
-            f"{', '.join(keys)} can't be chosen to have {target:,.0f} {by}: the nearest has "
+            f"{names} can't be chosen to have {target:,.0f} {by}: the nearest has "
             f"{known[best]:,.0f}. Take a larger reference, or match: [none]."
         )
-    return dict(zip(keys, best, strict=True))
+    return values(best)
 
 
 def with_values(config: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:

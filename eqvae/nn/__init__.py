@@ -6,6 +6,7 @@ GeometricTensor never leaves this folder.
 from eqvae.nn.canonical import CanonicalDecoder, CanonicalEncoder, Canonicaliser
 from eqvae.nn.harmonic import HarmonicDecoder, HarmonicEncoder
 from eqvae.nn.localise import CentreOfMass, ImageCentre, Localiser
+from eqvae.nn.paths import RelaxedDecoder, RelaxedEncoder
 from eqvae.nn.plain import PlainDecoder, PlainEncoder
 from eqvae.nn.projected import DenseFibreLinear
 from eqvae.nn.relaxed import (
@@ -27,6 +28,8 @@ __all__ = [
     "Localiser",
     "PlainDecoder",
     "PlainEncoder",
+    "RelaxedDecoder",
+    "RelaxedEncoder",
     "RelaxedFibreLinear",
     "RelaxedHarmonicDecoder",
     "RelaxedHarmonicEncoder",

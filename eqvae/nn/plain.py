@@ -60,6 +60,11 @@ class PlainEncoder(nn.Module):
         self.head = nn.Linear(features, representation.dim + representation.num_copies)
         self.to(memory_format=torch.channels_last)  # half as fast again on a CPU
 
+    @property
+    def last(self) -> nn.Linear:
+        """The layer that writes the posterior."""
+        return self.head
+
     def forward(self, x: Tensor) -> GaussianPosterior:
         """q(z|x) for images (B, C, H, H)."""
         loc, log_scale = self.head(self.trunk(x)).split(
@@ -110,6 +115,11 @@ class PlainDecoder(nn.Module):
             nn.Conv2d(width, channels, 3, padding=1),
         )
         self.to(memory_format=torch.channels_last)
+
+    @property
+    def last(self) -> nn.Conv2d:
+        """The layer that writes the image."""
+        return self.trunk[-1]
 
     def forward(self, z: Tensor) -> Tensor:
         """Images (B, C, H, H) from latents (B, D)."""

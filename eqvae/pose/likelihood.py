@@ -36,30 +36,38 @@ class TemplateLikelihood(nn.Module):
     Args:
         variance: sigma^2 on images in [0, 1], where training starts.
         learnable: whether sigma^2 is trained.
+        rate: how many times faster than other weights it is trained. Where the noise is not known, start
+            it wide, so that poses stay open until there is a template, and let it fall fast.
         nuisances: standard deviations by name: "intensity" (relative), "background" (grey value),
             "scale", "stretch", "shear" (relative), "heat" (blur, pixels^2); these are linearised, so
             at most about 0.2.
 
     Raises:
-        ValueError: if the variance is not positive, a nuisance is unknown or negative.
+        ValueError: if the variance or the rate is not positive, a nuisance is unknown or negative.
     """
 
     def __init__(
         self,
         variance: float = 0.02,
         learnable: bool = True,
+        rate: float = 1.0,
         nuisances: Mapping[str, float] | None = None,
     ):
         super().__init__()
         if not variance > 0:
             raise ValueError(f"variance must be positive; got {variance}.")
+        if not rate > 0:
+            raise ValueError(
+                f"rate must be positive; got {rate}. Set learnable=false to keep the variance."
+            )
         nuisances = dict(nuisances or {})
         for name, scale in nuisances.items():
             if name not in NUISANCES:
                 raise ValueError(f"nuisances must be out of {list(NUISANCES)}; got {name!r}.")
             if not scale >= 0:
                 raise ValueError(f"nuisances.{name} is a standard deviation, >= 0; got {scale}.")
-        log_variance = torch.tensor(math.log(variance))
+        self.rate = rate
+        log_variance = torch.tensor(math.log(variance) / rate)  # Adam's steps do not know the scale
         if learnable:
             self.log_variance = nn.Parameter(log_variance)
         else:
@@ -71,7 +79,7 @@ class TemplateLikelihood(nn.Module):
     @property
     def variance(self) -> Tensor:
         """sigma^2. A perfect model of noise-free images has no density, so it stays above 1e-5."""
-        return self.log_variance.exp().clamp_min(1e-5)
+        return (self.rate * self.log_variance).exp().clamp_min(1e-5)
 
     def mean(self, decoded: Tensor) -> Tensor:
         """The mean image of what the decoder gives."""

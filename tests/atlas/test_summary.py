@@ -224,7 +224,7 @@ def test_ranks_of_a_known_order():
     assert ranks.blocks == 10 and ranks.p < 1e-6
     assert list(ranks.means)[0] == "relaxed"  # third at se2, first at upright
     assert ranks.means["relaxed"] == pytest.approx((3 + 1) / 2)
-    assert ranks.means["hard"] == pytest.approx((1 + 9) / 2)  # 15 tie at upright: mean of 2..16
+    assert ranks.means["hard"] == pytest.approx((1 + 9.5) / 2)  # 16 tie at upright: mean of 2..17
     # Demsar (2006), table 5: q_0.05 = 2.343 for 3 arms
     three = [r for r in planted() if r["arm"] in ("hard", "plain", "relaxed")]
     found = summary.ranks(three)
@@ -234,7 +234,7 @@ def test_ranks_of_a_known_order():
 
 def test_a_diverged_cell_ranks_last_and_a_lone_arm_drops_out():
     rows = changed(planted(), {"status": "diverged", "free_energy": None}, arm="hard", level="se2")
-    assert summary.ranks(rows).means["hard"] == pytest.approx((16 + 9) / 2)
+    assert summary.ranks(rows).means["hard"] == pytest.approx((17 + 9.5) / 2)
     lone = [r for r in planted() if r["arm"] != "plain" or (r["level"] == "se2" and r["seed"] == 0)]
     assert "plain" not in summary.ranks(lone).means
     assert summary.ranks([cell(arm="hard"), cell(arm="plain")]) is None

@@ -1,0 +1,105 @@
+"""Relaxed symmetry by paths: an equivariant network and beside it a plain one that no law binds.
+
+    loc(x) = E_eq(x) + E_free(x),   log_scale alike,   D(z) = D_eq(z) + D_free(z)
+
+The last layer of each free path is zero at the start, so that training begins equivariant; a prior on its
+weights, `eqvae.losses.DeparturePenalty`, makes the data pay for what breaks the symmetry. As the free path
+is a convolutional network, the sum holds all that a plain model can say.
+
+References: Finzi, Benton, Wilson, Residual pathway priors for soft equivariance constraints (2021),
+https://arxiv.org/abs/2112.01388, there with both maps in every layer.
+"""
+
+from dataclasses import replace
+
+from torch import Tensor, nn
+
+from eqvae.distributions import GaussianPosterior
+from eqvae.nn.plain import PlainDecoder, PlainEncoder
+from eqvae.symmetry.groups import Symmetry
+from eqvae.symmetry.representations import LatentRepresentation
+
+
+class FreePath(nn.Module):
+    """A network whose last layer says how much of it is used; silent at the start.
+
+    Args:
+        network: any network with a linear layer or convolution `last`, which is set to zero.
+    """
+
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+        nn.init.zeros_(network.last.weight)
+        nn.init.zeros_(network.last.bias)
+
+    @property
+    def freedom(self) -> int:
+        """Number of weights of the last layer."""
+        return self.network.last.weight.numel()
+
+    def departure(self) -> Tensor:
+        """|W|^2 of the last layer, zero where the path is silent but for a constant."""
+        return self.network.last.weight.square().sum()
+
+    def size(self) -> Tensor:
+        """Number of outputs: |W|^2 / size is the variance that features of size 1 add to each."""
+        weight = self.network.last.weight
+        return weight.new_tensor(float(len(weight)))
+
+    def forward(self, x: Tensor) -> GaussianPosterior | Tensor:
+        """What the network says."""
+        return self.network(x)
+
+
+class RelaxedEncoder(nn.Module):
+    """q(z|x) of an equivariant encoder, moved and rescaled by a plain one.
+
+    Args:
+        encoder: the equivariant path.
+        free: the plain path, with the same latent space.
+    """
+
+    def __init__(self, encoder: nn.Module, free: PlainEncoder):
+        super().__init__()
+        self.encoder = encoder
+        self.free = FreePath(free)
+
+    @property
+    def representation(self) -> LatentRepresentation:
+        return self.encoder.representation
+
+    @property
+    def symmetry(self) -> Symmetry:
+        return self.encoder.symmetry
+
+    def forward(self, x: Tensor) -> GaussianPosterior:
+        """The posterior of images (B, C, H, H)."""
+        q, free = self.encoder(x), self.free(x)
+        return replace(q, loc=q.loc + free.loc, log_scale=q.log_scale + free.log_scale)
+
+
+class RelaxedDecoder(nn.Module):
+    """Images of an equivariant decoder and a plain one, added.
+
+    Args:
+        decoder: the equivariant path.
+        free: the plain path, with the same latent space.
+    """
+
+    def __init__(self, decoder: nn.Module, free: PlainDecoder):
+        super().__init__()
+        self.decoder = decoder
+        self.free = FreePath(free)
+
+    @property
+    def representation(self) -> LatentRepresentation:
+        return self.decoder.representation
+
+    @property
+    def symmetry(self) -> Symmetry:
+        return self.decoder.symmetry
+
+    def forward(self, z: Tensor) -> Tensor:
+        """Images (B, C, H, H) of latents (B, D)."""
+        return self.decoder(z) + self.free(z)

@@ -1,0 +1,107 @@
+"""Relaxed symmetry by paths: equivariant while the free path is silent, not once it speaks."""
+
+import copy
+
+import pytest
+import torch
+
+from eqvae.distributions import GaussianLikelihood, GaussianPrior
+from eqvae.losses import dials
+from eqvae.nn import (
+    HarmonicDecoder,
+    HarmonicEncoder,
+    PlainDecoder,
+    PlainEncoder,
+    RelaxedDecoder,
+    RelaxedEncoder,
+)
+from eqvae.symmetry import LatentRepresentation, Symmetry, act_on_image
+from eqvae.testing import GaussianScenes, latent_error, relative_error
+from eqvae.vae import VAE
+from tests.cases import draw
+
+LATENT, SIZE = LatentRepresentation((4, 2, 1)), 41
+
+
+@pytest.fixture(autouse=True)
+def _double() -> None:
+    torch.set_default_dtype(torch.float64)
+
+
+def relaxed() -> VAE:
+    symmetry = Symmetry.so2()
+    torch.manual_seed(0)
+    size = {"degree": 8, "radius": 10.6, "hidden": 8, "frequency": 3}
+    encoder = HarmonicEncoder(SIZE, 1, LATENT, symmetry, **size)
+    decoder = HarmonicDecoder(SIZE, 1, LATENT, symmetry, **size, out_frequency=6)
+    parts = (
+        RelaxedEncoder(encoder, PlainEncoder(SIZE, 1, LATENT, width=8)),
+        RelaxedDecoder(decoder, PlainDecoder(SIZE, 1, LATENT, width=8)),
+    )
+    return VAE(*parts, GaussianPrior(LATENT), GaussianLikelihood())
+
+
+def speak(vae: VAE) -> None:
+    for part in (vae.encoder, vae.decoder):
+        torch.nn.init.normal_(part.free.network.last.weight, std=0.3)
+
+
+@torch.no_grad()
+def errors(vae: VAE) -> tuple[float, float]:
+    """Of the encoder's means under motions and of the decoder under quarter turns."""
+    g, quarter = draw(Symmetry.so2(), 6, shift=2.0), draw(Symmetry.cyclic(4), 6, shift=0.0)
+    scenes, z = GaussianScenes(6, size=SIZE), torch.randn(6, LATENT.dim)
+    still, moved = vae.encode(scenes.render()).act(g), vae.encode(scenes.render(g))
+    turned = vae.decode(LATENT.act(quarter, z))
+    decoder = relative_error(turned, act_on_image(quarter, vae.decode(z)))
+    return latent_error(LATENT, moved.loc, still.loc), decoder
+
+
+def test_networks_are_equivariant_until_the_free_paths_speak():
+    vae = relaxed()
+    encoder, decoder = errors(vae)
+    assert encoder < 2e-3 and decoder < 1e-12  # as the harmonic networks'
+    speak(vae)
+    encoder, decoder = errors(vae)
+    assert encoder > 0.05 and decoder > 0.05  # the control
+
+
+def test_the_sum_of_the_paths_is_what_it_says():
+    vae, x, z = relaxed(), GaussianScenes(3, size=SIZE).render(), torch.randn(3, LATENT.dim)
+    speak(vae)
+    e, d = vae.encoder, vae.decoder
+    hard, free = e.encoder(x), e.free.network(x)
+    torch.testing.assert_close(vae.encode(x).loc, hard.loc + free.loc)
+    torch.testing.assert_close(vae.encode(x).log_scale, hard.log_scale + free.log_scale)
+    torch.testing.assert_close(vae.decode(z), d.decoder(z) + d.free.network(z))
+
+
+def test_each_path_has_a_dial():
+    vae = relaxed()
+    assert {n: v for n, v in dials(vae).items() if n.endswith("departure")} == {
+        "encoder.free/departure": 0.0,
+        "decoder.free/departure": 0.0,
+    }
+    last = vae.encoder.free.network.last
+    torch.nn.init.constant_(last.weight, 0.1)
+    assert vae.encoder.free.freedom == last.weight.numel()
+    expected = 0.1 * last.in_features**0.5
+    assert dials(vae)["encoder.free/departure"] == pytest.approx(expected)
+
+
+def test_gradient_reaches_every_parameter_once_the_paths_speak():
+    vae = relaxed()
+    speak(vae)
+    torch.nn.init.ones_(vae.encoder.encoder.split.gain)
+    (-vae(GaussianScenes(6, size=SIZE).render()).elbo.mean()).backward()
+    for name, parameter in vae.named_parameters():
+        assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
+
+
+def test_saved_and_copied_weights_give_equal_output():
+    vae, other, x = relaxed(), relaxed(), GaussianScenes(6, size=SIZE).render()
+    speak(vae)
+    assert not torch.equal(vae.encode(x).mode, other.encode(x).mode)
+    other.load_state_dict(copy.deepcopy(vae.state_dict()))
+    for twin in (other, copy.deepcopy(vae)):
+        assert torch.equal(vae(x, sample=False).elbo, twin(x, sample=False).elbo)
