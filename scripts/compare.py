@@ -147,6 +147,7 @@ def _fresh(plan: Any, name: str, since: float) -> bool:
 
 def _collect(plan: Any, table: Path, results: Path) -> None:
     """Table and report of what there is."""
+    from eqvae.atlas.advice import validate
     from eqvae.atlas.report import write_atlas
     from eqvae.atlas.table import write_table, write_whole
     from eqvae.cli import complain
@@ -155,7 +156,13 @@ def _collect(plan: Any, table: Path, results: Path) -> None:
     if not rows:
         return
     write_table(rows, table)
-    page = write_atlas(rows, results / plan.design.name, title=f"Hard or soft: {plan.design.name}")
+    chooser = validate(rows)
+    page = write_atlas(
+        rows,
+        results / plan.design.name,
+        title=f"Hard or soft: {plan.design.name}",
+        chooser_within_1_percent=100 * chooser.share if chooser else None,
+    )
     write_whole(results / "atlas.json", page.with_name("atlas.json").read_text())
     for row in rows:
         if row["status"] != "finished":

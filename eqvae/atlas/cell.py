@@ -53,7 +53,7 @@ def cell_config(
     """
     own = [
         f"arm={cell.arm}",
-        f"level={cell.level}",
+        *([] if cell.level == "none" else [f"level={cell.level}"]),
         *_QUIET,
         *overrides,
         f"data.limit={cell.images}",

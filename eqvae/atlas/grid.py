@@ -22,7 +22,7 @@ class Cell:
 
     Attributes:
         arm: choice in configs/arm.
-        level: choice in configs/level.
+        level: choice in configs/level, or "none" for the data as they are.
         images: number of training images.
         match: what is equal to the reference arm's: "parameters", "macs" or "none".
         weight: factor on the weights of all penalties of the arm's objective.
