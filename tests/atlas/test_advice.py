@@ -56,12 +56,12 @@ def test_diverged_pilots_are_named_and_none_left_is_an_error():
 
 
 class Upright(VAE):
-    """Likes what is bright on the left, whatever its latent."""
+    """Likes what is bright at the top, whatever its latent."""
 
     def forward(self, x: torch.Tensor, sample: bool = True) -> VAEOutput:
-        left = x[..., : x.shape[-1] // 2].sum(dim=(1, 2, 3))
+        top = x[..., : x.shape[-1] // 2, :].sum(dim=(1, 2, 3))
         zero = torch.zeros(len(x))
-        return VAEOutput(left, {"z": zero}, zero, *[None] * 3)
+        return VAEOutput(top, {"z": zero}, zero, *[None] * 3)
 
 
 def blind(kind: type[VAE] = VAE) -> VAE:
@@ -73,7 +73,7 @@ def blind(kind: type[VAE] = VAE) -> VAE:
 
 def test_support_is_lost_where_the_images_have_a_side_and_kept_where_they_have_none():
     axis = torch.arange(33.0) - 16
-    side = torch.exp(-((axis[None] + 6) ** 2 + axis[:, None] ** 2) / 8).expand(60, 1, 33, 33)
+    side = torch.exp(-((axis[:, None] + 6) ** 2 + axis[None] ** 2) / 8).expand(60, 1, 33, 33)
     middle = torch.exp(-(axis[None] ** 2 + axis[:, None] ** 2) / 8).expand(60, 1, 33, 33)
     lost = {
         s.symmetry: s for s in supports(blind(Upright), side + 0.01 * torch.rand(60, 1, 33, 33))
