@@ -70,7 +70,7 @@ def run(config: Any) -> None:
             complain("interrupted; the finished cells are kept. Run the same command to go on.")
             sys.exit(130)
         finally:
-            _collect(plan, table, results)
+            _collect(plan, table, results, plain["wandb"])
 
 
 def _work(plan: Any, name: str, wandb_mode: str) -> None:
@@ -145,7 +145,7 @@ def _fresh(plan: Any, name: str, since: float) -> bool:
     return path.is_file() and path.stat().st_mtime >= since - 1
 
 
-def _collect(plan: Any, table: Path, results: Path) -> None:
+def _collect(plan: Any, table: Path, results: Path, wandb_mode: str) -> None:
     """Table and report of what there is."""
     from eqvae.atlas.advice import validate
     from eqvae.atlas.report import write_atlas
@@ -164,6 +164,10 @@ def _collect(plan: Any, table: Path, results: Path) -> None:
         chooser_within_1_percent=100 * chooser.share if chooser else None,
     )
     write_whole(results / "atlas.json", page.with_name("atlas.json").read_text())
+    if wandb_mode != "disabled":
+        from eqvae.atlas.tracking import log_page
+
+        log_page(plan.folder, plan.design.name, page, wandb_mode)
     for row in rows:
         if row["status"] != "finished":
             why = row.get("reason") or f"at step {row.get('step')}"

@@ -1,8 +1,9 @@
 """Cells in Weights & Biases, offline: one run each, and online only with an account."""
 
 import pytest
+from PIL import Image
 
-from eqvae.atlas.tracking import log_cell
+from eqvae.atlas.tracking import log_cell, log_page
 
 CELL = {"arm": "hard", "level": "se2", "seed": 0}
 
@@ -31,3 +32,15 @@ def test_disabled_writes_no_run(tmp_path):
 def test_online_needs_an_account(tmp_path):
     with pytest.raises(ValueError, match="needs a Weights & Biases account"):
         log_cell(tmp_path, "atlas_smoke", "hard-se2-s0", CELL, {"elbo": 1.5}, "online")
+
+
+def test_the_page_and_its_figures_are_one_offline_run(tmp_path):
+    page = tmp_path / "atlas" / "atlas.html"
+    page.parent.mkdir()
+    page.write_text("<p>the page</p>")
+    for name in ("gaps", "data_se2", "other"):
+        Image.new("RGB", (4, 4)).save(page.with_name(f"{name}.png"))
+    log_page(tmp_path, "atlas_smoke", page, "offline")
+    names = {file.name.split("_")[0] for file in tmp_path.rglob("wandb/**/media/images/*.png")}
+    assert names == {"gaps", "data"}
+    assert list(tmp_path.rglob("wandb/**/media/html/*.html"))
