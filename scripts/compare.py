@@ -22,7 +22,7 @@ Where the cells run
   hydra/launcher=joblib hydra.launcher.n_jobs=2               local processes
   hydra/launcher=submitit_slurm hydra.launcher.partition=P    SLURM
   hydra/launcher=ray                                          Ray
-Each but the first is a package: pip install hydra-joblib-launcher (or -submitit-, -ray-).
+Each but the first is a package: pip install 'eqvae[launchers]' has joblib and SLURM, 'eqvae[ray]' Ray.
 
 Run the same command again to go on: finished cells are kept, failed and killed ones are run again.
   results=FOLDER             where table, report and atlas.json go
