@@ -175,6 +175,19 @@ def test_the_variance_is_learned_and_stays_positive():
     assert "log_variance" in TemplateLikelihood(0.02, learnable=False).state_dict()
 
 
+def test_the_noise_falls_as_many_times_faster_as_its_rate_says():
+    fallen = {}
+    for rate in (1.0, 12.0):
+        model = TemplateLikelihood(0.2, rate=rate)
+        assert model.variance.item() == pytest.approx(0.2)
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+        model.variance.backward()  # the same sign of the gradient in both
+        optimizer.step()
+        fallen[rate] = math.log(0.2 / model.variance.item())
+    assert fallen[1.0] == pytest.approx(1e-2, rel=1e-3)
+    assert fallen[12.0] == pytest.approx(12e-2, rel=1e-3)
+
+
 def test_nuisances_of_no_size_are_left_out():
     model = TemplateLikelihood(nuisances={"intensity": 0.0, "scale": 0.1})
     assert model.nuisances == ("scale",) and model.scales.tolist() == pytest.approx([0.1])
@@ -186,6 +199,7 @@ def test_nuisances_of_no_size_are_left_out():
     [
         ({"variance": 0.0}, "variance must be positive; got 0.0"),
         ({"variance": float("nan")}, "variance must be positive; got nan"),
+        ({"rate": 0.0}, "rate must be positive; got 0.0. Set learnable=false"),
         ({"nuisances": {"shift_x": 1.0}}, "nuisances must be out of .*'intensity'.* got 'shift_x'"),
         (
             {"nuisances": {"scale": -0.1}},
