@@ -73,6 +73,8 @@ def test_every_choice_and_key_in_the_text_exists():
         key, choices = setting.split("=", 1)
         if key in ("ckpt", "preset", "suites", "out"):  # of scripts/evaluate.py
             assert f"{key}=" in (ROOT / "scripts" / "evaluate.py").read_text()
+        elif key == "wandb":  # of scripts/compare.py
+            compose([setting], name="compare")
         else:
             for choice in choices.split("|"):
                 compose([f"{key}={choice}"])
