@@ -150,7 +150,7 @@ for arm, result in results.items():
 
 # %% [markdown]
 # Turn one held-out digit, and ask each model for its reconstruction of every turned copy. Below it, what
-# the model makes of the latent alone: encode the upright digit once and turn the *latent*.
+# the model makes of the latent alone: encode the digit once and turn the *latent*.
 
 # %%
 angles = torch.arange(8) * (2 * torch.pi / 8)

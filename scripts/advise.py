@@ -6,6 +6,7 @@ Usage: python scripts/advise.py data=CHOICE [data.KEY=VALUE ...] [KEY=VALUE ...]
   data/pose=rotated_shifted      in other poses first
   level=se2                      the digits of the comparison, at one level of symmetry
   image.radius=14                of the objects, pixels
+  model.prior.position_scale=2   how far they lie from the centre, pixels, standard deviation
   images=1000                    to train on, at most
   repeats=2                      trainings of each arm: more for a surer answer
   steps=400                      of each training
@@ -24,6 +25,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+PASSED = ("data.", "data/", "image.radius", "model.prior.position_scale")
+TAKEN = {"data.limit": "images=", "data.seed": "seed=", "data.pose.seed": "seed="}
+FEWEST, LARGEST = 20, 128
 OWN = ("images", "repeats", "steps", "seed", "out")
 
 
@@ -31,18 +35,22 @@ def main() -> None:
     if {"-h", "--help"} & set(sys.argv[1:]) or len(sys.argv) == 1:
         print(__doc__.strip())
         return
-    from eqvae.cli import one_sentence_errors
+    from eqvae.cli import complain, one_sentence_errors
 
     with one_sentence_errors():
         options, overrides = _options(sys.argv[1:])
         from eqvae.config import compose
+        from eqvae.training.interruption import Interrupted
 
         config = compose([], name="advise")
         jobs = _jobs(config, options, overrides)
         out = Path(options.get("out") or f"runs/advice/{datetime.now():%Y-%m-%d_%H-%M-%S}")
         out.mkdir(parents=True, exist_ok=True)
-        found = _found(jobs, int(options.get("seed", config["seed"])))
-    _write(found, out)
+        try:
+            _write(_found(jobs, int(options.get("seed", config["seed"]))), out)
+        except (KeyboardInterrupt, Interrupted):
+            complain("interrupted; nothing was written.")
+            sys.exit(130)
 
 
 def _options(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
@@ -52,16 +60,18 @@ def _options(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
         key, equals, value = argument.partition("=")
         if equals and key in OWN:
             options[key] = value
-        elif equals and key.split(".")[0].split("/")[0].lstrip("+") in ("data", "level", "image"):
+        elif key in TAKEN:
+            raise ValueError(f"{key} is set by the chooser; use {TAKEN[key]}.")
+        elif equals and (key in ("data", "level") or key.startswith(PASSED)):
             overrides.append(argument)
         else:
             raise ValueError(
-                f"{argument!r} is not an option: give KEY=VALUE with {', '.join(OWN)}, or keys of data, "
-                "level or image."
+                f"{argument!r} is not an option: give KEY=VALUE with {', '.join(OWN)}, level, keys of data, "
+                "image.radius or model.prior.position_scale."
             )
     for key in ("images", "repeats", "steps", "seed"):
         least = 0 if key == "seed" else 1
-        if key in options and not (options[key].isdigit() and int(options[key]) >= least):
+        if key in options and not (options[key].isdecimal() and int(options[key]) >= least):
             raise ValueError(f"{key} must be a whole number >= {least}; got {options[key]!r}.")
     if not any(o.startswith(("data=", "level=")) for o in overrides):
         raise ValueError("data must name the images: data=npz data.path=FILE, or data=mnist5k.")
@@ -81,7 +91,7 @@ def _jobs(
     from eqvae.config import build
 
     asked = {key: int(options.get(key, config[key])) for key in ("images", "repeats", "seed")}
-    level = next((o.split("=", 1)[1] for o in overrides if o.startswith("level=")), "none")
+    level = next((o.removeprefix("level=") for o in overrides if o.startswith("level=")), "none")
     own = [
         o for o in config["atlas"]["overrides"] if "steps" not in options or "max_steps" not in o
     ]
@@ -92,6 +102,16 @@ def _jobs(
     plain = cell_config(Cell("plain", level, 1, seed=asked["seed"]), own)["data"]
     everything = build({**plain, "limit": None}, path="data")
     everything.setup()
+    if len(everything.test) < FEWEST:
+        raise ValueError(
+            f"data must leave at least {FEWEST} images in the test split, which the pilots are judged on; "
+            f"it has {len(everything.test)}. Give more images, or raise data.split's last share."
+        )
+    if everything.image_shape[-1] > LARGEST:
+        raise ValueError(
+            f"images must be at most {LARGEST} pixels wide for pilots of this size; got "
+            f"{everything.image_shape[-1]}. Crop or shrink them, data.pose.size=64."
+        )
     images = min(asked["images"], len(everything.train))
     wanted = [(arm, images) for arm in config["arms"]]
     if images >= 8:
@@ -142,7 +162,7 @@ def _write(found: dict[str, Any], out: Path) -> None:
             {**asdict(p), "elbo": None if p.elbo is None else float(p.elbo.mean())} for p in pilots
         ],
     }
-    (out / "advice.json").write_text(json.dumps(kept, indent=2) + "\n")
+    (out / "advice.json").write_text(json.dumps(kept, indent=2, allow_nan=False) + "\n")
     save_figure(advice_figure(advice, support), out / "advice.png")
     print(f"{out / 'advice.json'}, {out / 'advice.png'}")
 

@@ -91,9 +91,25 @@ def _work(plan: Any, name: str, wandb_mode: str) -> None:
     row |= {"cell_seconds": time.monotonic() - begin}
     plan.results.put(name, row)
     if wandb_mode != "disabled":
-        from eqvae.atlas.tracking import log_cell
+        _log(plan, {**row, **asdict(job.cell), "cell": name}, wandb_mode)
 
-        log_cell(plan.folder, plan.design.name, name, asdict(job.cell), row, wandb_mode)
+
+def _log(plan: Any, row: dict[str, Any], wandb_mode: str) -> None:
+    """A cell as a run in Weights & Biases, unless it is there."""
+    from dataclasses import fields
+
+    from eqvae.atlas.grid import Cell
+    from eqvae.atlas.tracking import log_cell
+
+    logged = plan.folder / "wandb" / row["cell"] / "logged"
+    if logged.is_file():
+        return
+    cell = {field.name: row[field.name] for field in fields(Cell)}
+    scores = {key: value for key, value in row.items() if key not in cell}
+    tuning = cell["seed"] == plan.design.tuning["seed"]
+    name = plan.design.name
+    log_cell(plan.folder, name, row["cell"], cell, scores, wandb_mode, tuning=tuning)
+    logged.touch()
 
 
 def _launch(plan: Any, names: list[str], what: str) -> None:
@@ -167,6 +183,8 @@ def _collect(plan: Any, table: Path, results: Path, wandb_mode: str) -> None:
     if wandb_mode != "disabled":
         from eqvae.atlas.tracking import log_page
 
+        for row in rows:  # those of a table from before too
+            _log(plan, row, wandb_mode)
         log_page(plan.folder, plan.design.name, page, wandb_mode)
     for row in rows:
         if row["status"] != "finished":

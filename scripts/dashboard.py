@@ -8,7 +8,7 @@ Usage: python scripts/dashboard.py entity=TEAM [KEY=VALUE ...]
   results=benchmarks/results     folder of its table, for the sentences of the report
 
 Log the cells first: python scripts/compare.py experiment=atlas_laptop wandb=online (or wandb=offline, then
-`wandb sync` on the folders under runs/atlas). Without an account the same views are in atlas.html.
+`wandb sync` on the folders under runs/atlas). Without an account atlas.html has the same scores.
 """
 
 import sys
@@ -36,7 +36,11 @@ def main() -> None:
         from eqvae.training.loggers import check_account
 
         table = Path(options["results"]) / f"{options['comparison']}.parquet"
-        told = sentences(read_table(table)) if table.is_file() else {}
+        if not table.is_file():
+            raise ValueError(
+                f"comparison must name a table in {options['results']}; {table} is not there."
+            )
+        told = sentences(read_table(table))
         place = (options["entity"], options["project"], options["comparison"])
         view, text = workspace(*place), report(*place, told)
         check_account("online")

@@ -111,9 +111,9 @@ def type_accuracy(content: np.ndarray, labels: np.ndarray) -> float:
 
 
 def scaled(content: np.ndarray) -> np.ndarray:
-    """Content about its mean, over one number, the root mean variance."""
+    """Content about its mean, over one number, the root mean variance; 0 if it collapsed to a constant."""
     centred = content.astype(np.float64) - content.mean(axis=0, dtype=np.float64)
-    return centred / np.sqrt(centred.var(axis=0).mean())
+    return centred / np.sqrt(max(centred.var(axis=0).mean(), 1e-20))
 
 
 def clusters_of(content: np.ndarray, count: int, seed: int = 0) -> dict[str, np.ndarray]:

@@ -7,7 +7,7 @@ Three kinds of evidence, all on held-out images:
 - support: a model that knows no symmetry scores images before and after they are moved. Where the data's
   distribution has the symmetry, it can't tell them apart:
 
-      loss = E log p(h x) - E log p(g x),    g a large motion, h a small one that blurs as much
+      loss = E log p(h x) - E log p(g x),    g a large motion, h a small one, by as many interpolations
 
 - dial: how far the relaxed pilot left its equivariant path, which data pay for.
 
@@ -28,6 +28,7 @@ import torch
 from torch import Tensor
 
 from eqvae.atlas.summary import Row
+from eqvae.domains.grid import disc_mask
 from eqvae.losses import dials
 from eqvae.symmetry.actions import act_on_image
 from eqvae.symmetry.motions import motion
@@ -127,7 +128,7 @@ class Validation:
 def run_pilot(
     arm: str, config: Mapping[str, Any], seed: int = 0
 ) -> tuple[Pilot, VAE | None, Tensor]:
-    """Train an arm and score the validation images.
+    """Train an arm and score the test images, which chose nothing in its training.
 
     Args:
         arm: its name.
@@ -135,12 +136,12 @@ def run_pilot(
         seed: of the latents drawn.
 
     Returns:
-        The pilot, the trained model (None if it diverged), the validation images (N, C, H, H).
+        The pilot, the trained model (None if it diverged), the test images (N, C, H, H).
     """
     begin = time.process_time()
     with tempfile.TemporaryDirectory() as folder:
         run = prepare(dict(config), Path(folder) / "run")
-        x, images = run.datamodule.val.images, len(run.datamodule.train)
+        x, images = run.datamodule.test.images, len(run.datamodule.train)
         try:
             train(run)
         except Diverged:
@@ -173,23 +174,35 @@ def supports(vae: VAE, x: Tensor, seed: int = 0, shift: float = 2.0) -> list[Sup
         shift: radius of the shifts, pixels.
     """
     generator = torch.Generator().manual_seed(seed)
-    n = len(x)
+    n, size = len(x), x.shape[-1]
     turn = (torch.rand(n, generator=generator) * 2 - 1) * np.pi
     radius = torch.rand(n, generator=generator).sqrt()
     toward = torch.rand(n, generator=generator) * 2 * np.pi
     step = torch.stack([toward.cos(), toward.sin()], dim=1) * radius[:, None]
-    small = np.deg2rad(5.0) / np.pi
+    edge = torch.cat([x[..., 0, :], x[..., -1, :], x[..., :, 0], x[..., :, -1]], dim=-1)
+    ground = edge.median(dim=-1).values[..., None, None]  # what comes in from outside
+    still = torch.zeros(n)
 
-    def score(g: Tensor) -> np.ndarray:
-        return elbos(vae, act_on_image(g, x), seed).numpy()
+    def score(*motions: Tensor, inside: Tensor | float = 1.0) -> np.ndarray:
+        """ELBO of the images after some motions, one after the other, each by interpolation."""
+        found = []
+        for rows in torch.arange(n).split(_BATCH):
+            moved = (x[rows] - ground[rows]) * inside
+            for g in motions:
+                moved = act_on_image(g[rows], moved)
+            found.append(elbos(vae, moved + ground[rows], seed))
+        return torch.cat(found).numpy()
 
-    pairs = {
-        "rotation": (score(motion(turn)), score(motion(small * turn))),
-        "shift": (
-            score(motion(torch.zeros(n), shift * step)),
-            score(motion(torch.zeros(n), 0.5 * step)),
+    disc, little = disc_mask(size).to(x), np.deg2rad(5.0) / np.pi
+    away, back = motion(turn), motion((little - 1) * turn)
+    off, home = motion(still, shift * step), motion(still, (0.5 - shift) * step)
+    pairs = {  # moved, not moved but by a little, by as many interpolations
+        "rotation": (
+            score(away, motion(little * turn), inside=disc),
+            score(away, back, inside=disc),
         ),
-        "mirror": (score(motion(torch.zeros(n), reflection=1.0)), elbos(vae, x, seed).numpy()),
+        "shift": (score(off, motion(still, 0.5 * step)), score(off, home)),
+        "mirror": (score(motion(still, reflection=1.0)), score()),
     }
     return [
         Support(name, float(np.mean(b - a)), float(np.std(b - a, ddof=1) / np.sqrt(n)))
@@ -202,7 +215,7 @@ def recommend(pilots: Iterable[Pilot], seed: int = 0, samples: int = 2000) -> Ad
 
     Args:
         pilots: one or more of each arm, all on the same held-out images.
-        seed: of the bootstrap, which draws images and, for each arm, one of its trainings.
+        seed: of the bootstrap, which draws images and, for each arm, as many of its trainings as there are.
         samples: of the bootstrap.
 
     Raises:
@@ -221,14 +234,7 @@ def recommend(pilots: Iterable[Pilot], seed: int = 0, samples: int = 2000) -> Ad
     rng = np.random.default_rng(seed)
     n = len(scores[ranked[0]][0])
     weights = rng.multinomial(n, np.full(n, 1 / n), size=samples) / n  # (samples, N)
-    drawn = np.stack(
-        [
-            np.stack([weights @ s for s in scores[arm]], axis=1)[  # (samples, repeats)
-                np.arange(samples), rng.integers(len(scores[arm]), size=samples)
-            ]
-            for arm in ranked
-        ]
-    )
+    drawn = np.stack([_drawn(scores[arm], weights, rng) for arm in ranked])  # (arms, samples)
     best = np.bincount(drawn.argmax(axis=0), minlength=len(ranked)) / samples
     return Advice(
         arm=ranked[0],
@@ -266,21 +272,29 @@ def validate(
     for place, found in table.items():
         losses: list[float] = []
         picks: dict[str, int] = defaultdict(int)
-        seeds = set.intersection(*(set(by_seed) for by_seed in found.values()))
-        known = [arm for arm in found if arm in arms]
-        if len(known) < 2 or len(seeds) < 2:
-            continue
+        seeds = sorted(set().union(*found.values()))
         for pilot in seeds:
+            known = [arm for arm in found if arm in arms and pilot in found[arm]]
+            unseen = [s for s in seeds if s != pilot]
+            if len(known) < 2 or not unseen:
+                continue
             pick = max(known, key=lambda arm: found[arm][pilot]["val_elbo"])
             picks[pick] += 1
-            unseen = sorted(seeds - {pilot})
-            best = max(found, key=lambda arm: np.mean([found[arm][s]["elbo"] for s in unseen]))
+            tests = {
+                arm: [r["elbo"] for s, r in by.items() if s != pilot] for arm, by in found.items()
+            }
+            best = max((arm for arm in found if tests[arm]), key=lambda arm: np.mean(tests[arm]))
             for s in unseen:
-                top = found[best][s]["elbo"]
-                losses.append((top - found[pick][s]["elbo"]) / abs(top))
-        regret[place], chosen[place] = float(np.mean(losses)), dict(picks)
-        within += sum(loss <= tolerance for loss in losses)
-        total += len(losses)
+                if s in found[best]:
+                    top = found[best][s]["elbo"]
+                    own = (
+                        found[pick][s]["elbo"] if s in found[pick] else -np.inf
+                    )  # it diverged there
+                    losses.append((top - own) / abs(top))
+        if losses:
+            regret[place], chosen[place] = float(np.mean(losses)), dict(picks)
+            within += sum(loss <= tolerance for loss in losses)
+            total += len(losses)
     return Validation(within / total, total, regret, chosen) if total else None
 
 
@@ -324,3 +338,17 @@ def _mean(pilots: Iterable[Pilot], arm: str, images: int) -> float | None:
         p.elbo.mean() for p in pilots if (p.arm, p.images) == (arm, images) and p.elbo is not None
     ]
     return float(np.mean(found)) if found else None
+
+
+def _drawn(
+    trainings: Sequence[np.ndarray], weights: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Bootstrap means over images and trainings, (samples,), without the bias of few trainings."""
+    means = np.stack([weights @ scores for scores in trainings], axis=1)  # (samples, R)
+    count = means.shape[1]
+    centre = means.mean(axis=1)
+    if count == 1:
+        return centre
+    picks = rng.integers(count, size=means.shape)
+    deviation = np.take_along_axis(means, picks, axis=1).mean(axis=1) - centre
+    return centre + deviation * np.sqrt(count / (count - 1))

@@ -2,7 +2,7 @@
 
 Runs are those of `eqvae.atlas.tracking`: one for each cell, the design as configuration, the scores as
 summary, grouped by the comparison; and one whose media are the page and its figures. Needs the package
-wandb-workspaces; without an account the same views are in atlas.html.
+wandb-workspaces. Without an account atlas.html has the same scores, and more exactly: paired over seeds.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     import wandb_workspaces.reports.v2 as wr
     import wandb_workspaces.workspaces as ws
 
-SCORES = {  # section: scores, each a bar for each arm
+# what runs share, so that a bar is a mean over seeds: the rest, other sizes and weights, has scatter plots
+ALIKE = {"match": "parameters", "weight": 1.0, "tuning": False}
+SCORES = {  # section: scores, each a bar for each level and arm
     "Likelihood": ("free_energy", "elbo", "iwae", "squared_error", "kl"),
     "Equivariance": ("encoder_error", "encoder_shift_error", "decoder_error", "dial"),
     "Pose and content": ("pose_degrees", "shift_px", "leak_r2", "clustering"),
@@ -41,7 +43,7 @@ def sections() -> dict[str, list[Any]]:
             wr.BarPlot(
                 title=name,
                 metrics=[wr.SummaryMetric(name)],
-                groupby=wr.Config("arm"),
+                groupby=wr.Config("place"),
                 groupby_aggfunc="mean",
                 groupby_rangefunc="stddev",
             )
@@ -66,6 +68,7 @@ def workspace(entity: str, project: str, comparison: str) -> "ws.Workspace":
         comparison: name of the design, the group of its runs.
     """
     _, ws = _packages()
+    cells = [ws.Config(key) == value for key, value in ALIKE.items()]
     return ws.Workspace(
         entity=entity,
         project=project,
@@ -75,8 +78,8 @@ def workspace(entity: str, project: str, comparison: str) -> "ws.Workspace":
             for name, panels in sections().items()
         ],
         runset_settings=ws.RunsetSettings(
-            filters=[ws.Metric("Group") == comparison],
-            groupby=[ws.Config("level"), ws.Config("arm")],
+            filters=[ws.Metric("Group") == comparison, *cells],
+            groupby=[ws.Config("images"), ws.Config("place")],
         ),
     )
 
@@ -95,12 +98,13 @@ def report(
     for topic, lines in (told or {}).items():
         blocks += [wr.H2(topic), wr.UnorderedList(list(lines))]
     for name, panels in sections().items():
+        cells = [] if name in ("Trade-offs", "Figures of the page") else ALIKE.items()
         runs = wr.Runset(
             entity=entity,
             project=project,
             name=comparison,
-            filters=[ws.Metric("Group") == comparison],
-            groupby=["config.level", "config.arm"],
+            filters=[ws.Metric("Group") == comparison, *[ws.Config(k) == v for k, v in cells]],
+            groupby=["config.images", "config.place"] if cells else [],
         )
         blocks += [wr.H2(name), wr.PanelGrid(runsets=[runs], panels=panels)]
     return wr.Report(

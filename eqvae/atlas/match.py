@@ -2,7 +2,7 @@
 
 Multiply-accumulates are half of the floating-point operations that torch counts in one forward pass for one
 image: the matrix products and convolutions. What is not counted (interpolation, element-wise functions) shows
-in the wall time beside it.
+in the times of the table.
 """
 
 import itertools
@@ -44,7 +44,7 @@ COUNTS: dict[str, Callable[[nn.Module, tuple[int, int, int]], float]] = {
 def fit_widths(
     config: dict[str, Any], keys: Sequence[str | Mapping[str, float]], target: float, by: str
 ) -> dict[str, int]:
-    """Widths of encoder and decoder whose count is nearest to the target.
+    """Widths of encoder and decoder whose count meets the target, as alike as can be.
 
     Args:
         config: of a run, with the image shape filled in; left as it is.

@@ -33,7 +33,8 @@ COLUMNS = {  # measure: (heading, factor)
     "leak_r2": ("leak R\u00b2 \u2193", 1),
     "clustering": ("clustering \u2191", 1),
     "dial": ("departure", 1),
-    "seconds": ("training (s)", 1),
+    "seconds": ("training, processor (s)", 1),
+    "wall_seconds": ("wall (s)", 1),
     "macs": ("MACs (M)", 1e-6),
     "parameters": ("parameters (k)", 1e-3),
 }
@@ -70,7 +71,7 @@ def write_atlas(
         folder: made if it is not there.
         title: of the page.
         about: what the reader should know of the runs, e.g. {"machine": ..., "data": ...}.
-        chooser_within_1_percent: passed on to the headline; it comes from other runs.
+        chooser_within_1_percent: passed on to the headline, see `eqvae.atlas.advice.validate`.
 
     Returns:
         The path of the page.

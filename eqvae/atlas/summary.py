@@ -26,7 +26,7 @@ ARMS = (
 )
 LEVELS = ("se2", "limited", "upright", "broken", "stretched", "lit", "nuclei", "galaxies")
 GROUP = ("block", "arm", "level", "images", "match", "weight")
-COSTS = ("seconds", "macs", "parameters", "epochs", "lr")
+COSTS = ("seconds", "wall_seconds", "macs", "parameters", "epochs", "lr")
 LIKELIHOOD = ("free_energy", "elbo", "iwae", "squared_error", "kl", "val_elbo")
 ERRORS = ("encoder_error", "encoder_shift_error", "decoder_error")
 MEASURES = LIKELIHOOD + ERRORS + ("pose_degrees", "shift_px", "leak_r2", "clustering", "dial")

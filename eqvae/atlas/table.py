@@ -15,7 +15,8 @@ from typing import Any
 COLUMNS: dict[str, type] = {
     "block": str, "arm": str, "level": str, "images": int, "match": str, "weight": float, "seed": int,
     "lr": float, "status": str, "step": int, "parameters": int, "macs": float, "epochs": float,
-    "seconds": float, "val_elbo": float, "elbo": float, "free_energy": float, "iwae": float,
+    "seconds": float, "wall_seconds": float, "val_elbo": float, "elbo": float, "free_energy": float,
+    "iwae": float,
     "squared_error": float, "kl": float, "encoder_error": float, "encoder_shift_error": float,
     "decoder_error": float, "pose_degrees": float, "shift_px": float, "leak_r2": float,
     "clustering": float, "dial": float, "cell": str, "reason": str,

@@ -17,6 +17,8 @@ def log_cell(
     cell: Mapping[str, Any],
     row: Mapping[str, Any],
     mode: Mode = "offline",
+    *,
+    tuning: bool = False,
 ) -> None:
     """Log a finished cell; offline needs no account, `wandb sync` sends it later.
 
@@ -27,6 +29,7 @@ def log_cell(
         cell: design: arm, level, images, ...; the run's configuration.
         row: results; the run's summary.
         mode: of W&B.
+        tuning: whether the cell only chose a learning rate.
 
     Raises:
         ValueError: if mode is "online" and no credentials are found.
@@ -34,7 +37,7 @@ def log_cell(
     run = _run(folder, comparison, name, mode)
     if run is None:
         return
-    run.config.update(dict(cell))
+    run.config.update({**cell, "place": f"{cell['level']}/{cell['arm']}", "tuning": tuning})
     run.summary.update({key: value for key, value in row.items() if value is not None})
     run.finish()
 

@@ -5,8 +5,9 @@
 The ratio, not the first square alone: the norm after a layer makes its scale meaningless, so that an
 absolute penalty could be escaped by shrinking the whole layer. A layer is soft if it has `departure()`
 and `size()`, the two squares, and `freedom`, the dimension n of the maps that depart, as those of
-`eqvae.nn.relaxed` and `eqvae.nn.projected`. The prior on the ratio R of the maps, |R|^2 = x, is Gaussian,
-p(R) ~ tau^(n/2) exp(-tau x / 2); maps of rank r are a cone, on which the same power of tau holds.
+`eqvae.nn.relaxed` and `eqvae.nn.projected`; of a free path, `eqvae.nn.paths`, the second is its number of
+outputs. The prior on the ratio R of the maps, |R|^2 = x, is Gaussian, p(R) ~ tau^(n/2) exp(-tau x / 2); maps
+of rank r are a cone, on which the same power of tau holds.
 
 References: Finzi, Benton, Wilson, Residual pathway priors for soft equivariance constraints (2021),
 https://arxiv.org/abs/2112.01388; MacKay, Bayesian interpolation (1992), for precisions from evidence;
@@ -107,7 +108,7 @@ class DeparturePenalty(nn.Module):
         if not layers:
             raise ValueError(
                 "DeparturePenalty needs layers with `departure`; the model has none. Choose "
-                "model=relaxed or model=projected."
+                "model=relaxed, relaxed_layers or projected."
             )
         prices = [self.prior.nats(_relative(m), m.freedom) for m in layers.values()]
         return sum(prices) / self.images
@@ -122,7 +123,7 @@ def dials(vae: VAE, prior: FixedPrecision | GammaPrecision = GammaPrecision()) -
     """How far each soft layer went, by its name; empty for a model without soft layers.
 
     Returns:
-        "<layer>/departure", |W_res| / |W_eq|, and "<layer>/precision", E[tau] under the prior.
+        "<layer>/departure", the root of the ratio, and "<layer>/precision", E[tau] under the prior.
     """
     return {name: value.item() for name, value in DeparturePenalty(prior).dials(vae).items()}
 

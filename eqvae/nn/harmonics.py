@@ -133,7 +133,15 @@ def fitted_harmonics(image_size: int, degree: int, radius: float | None = None) 
         image_size: side of the image, pixels.
         degree: N, lowered where the band would pass 3 rad/pixel.
         radius: of the disc, pixels; None for 5/8 of half the image, which leaves room for shifts.
+
+    Raises:
+        ValueError: if the radius is not positive.
     """
+    if radius is not None and not radius > 0:
+        raise ValueError(
+            f"radius must be positive, the objects' size in pixels, or null for 5/8 of half the image; "
+            f"got {radius}."
+        )
     radius = 5 / 8 * image_size / 2 if radius is None else radius
     degree = max(1, min(degree, int(3.0 * radius / 2 - 1)))
     return DiskHarmonics(image_size, degree, width=radius / math.sqrt(2 * degree + 2))

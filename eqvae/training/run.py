@@ -108,9 +108,9 @@ def train(run: Run) -> dict[str, float]:
     _write_config(run)
     for logger in trainer.loggers:
         logger.log_hyperparams(run.config)
-    began = time.monotonic()
+    began, busy = time.monotonic(), time.process_time()
     trainer.fit(module, datamodule, ckpt_path=run.resume_from, weights_only=True)
-    seconds = time.monotonic() - began
+    seconds, busy = time.monotonic() - began, time.process_time() - busy
 
     best = next((c for c in trainer.checkpoint_callbacks if _is_best(c)), None)
     path = best.best_model_path if best is not None else None
@@ -120,6 +120,7 @@ def train(run: Run) -> dict[str, float]:
     metrics = {name: float(value) for part in tested for name, value in part.items()}
     metrics["train/epochs"] = float(trainer.fit_loop.epoch_progress.current.processed)
     metrics["train/seconds"] = seconds  # of this sitting, if the run was resumed
+    metrics["train/processor_seconds"] = busy  # of this process, whatever else the machine does
     if path:
         metrics["val/elbo"] = float(best.best_model_score)
     if not trainer.fast_dev_run:

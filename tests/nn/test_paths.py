@@ -84,8 +84,8 @@ def test_each_path_has_a_dial():
     }
     last = vae.encoder.free.network.last
     torch.nn.init.constant_(last.weight, 0.1)
-    assert vae.encoder.free.freedom == last.weight.numel()
-    expected = 0.1 * last.in_features**0.5
+    assert vae.encoder.free.freedom == last.weight.numel() + last.bias.numel()
+    expected = 0.3 * 0.1 * last.in_features**0.5
     assert dials(vae)["encoder.free/departure"] == pytest.approx(expected)
 
 
@@ -105,3 +105,16 @@ def test_saved_and_copied_weights_give_equal_output():
     other.load_state_dict(copy.deepcopy(vae.state_dict()))
     for twin in (other, copy.deepcopy(vae)):
         assert torch.equal(vae(x, sample=False).elbo, twin(x, sample=False).elbo)
+
+
+def test_louder_features_and_biases_do_not_escape_the_dial():
+    vae, x = relaxed(), GaussianScenes(3, size=SIZE).render()
+    speak(vae)
+    before, dial = vae.encode(x).loc, dials(vae)["encoder.free/departure"]
+    with torch.no_grad():
+        vae.encoder.free.network.trunk[-2].weight *= 1000
+        vae.encoder.free.network.trunk[-2].bias *= 1000
+    torch.testing.assert_close(vae.encode(x).loc, before, rtol=1e-4, atol=1e-4)
+    assert dials(vae)["encoder.free/departure"] == dial
+    torch.nn.init.ones_(vae.encoder.free.network.last.bias)
+    assert dials(vae)["encoder.free/departure"] > dial
