@@ -30,7 +30,7 @@ class SignalAt(pl.Callback):
 
 
 def comparable(metrics: dict[str, float]) -> dict[str, float]:
-    return {name: value for name, value in metrics.items() if name != "train/seconds"}
+    return {name: value for name, value in metrics.items() if not name.endswith("seconds")}
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
