@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from eqvae.distributions import GaussianPosterior
+from eqvae.nn.around import Around
 from eqvae.nn.fibre import FibreMLP
 from eqvae.nn.harmonic import channel_order, image_type
 from eqvae.nn.harmonics import fitted_harmonics
@@ -70,7 +71,7 @@ class Canonicaliser(nn.Module):
         return pointing(t, direction)
 
 
-class CanonicalEncoder(nn.Module):
+class CanonicalEncoder(Around):
     """q(z|x) = g . q_0(z | g^-1 x) with g = c(x): q(z|h x) = h q(z|x) for all of SE(2).
 
     Args:
@@ -82,6 +83,8 @@ class CanonicalEncoder(nn.Module):
         ValueError: if the encoder's symmetry has mirrors.
     """
 
+    inner = "encoder"
+
     def __init__(
         self, canonicaliser: nn.Module, encoder: nn.Module, interpolation: str = "bicubic"
     ):
@@ -91,21 +94,13 @@ class CanonicalEncoder(nn.Module):
         self.encoder = encoder
         self.interpolation = interpolation
 
-    @property
-    def representation(self) -> LatentRepresentation:
-        return self.encoder.representation
-
-    @property
-    def symmetry(self) -> Symmetry:
-        return self.encoder.symmetry
-
     def forward(self, x: Tensor) -> GaussianPosterior:
         """The posterior of images (B, C, H, H)."""
         g = self.canonicaliser(x)
         return self.encoder(act_on_image(inverse(g), x, self.interpolation)).act(g)
 
 
-class CanonicalDecoder(nn.Module):
+class CanonicalDecoder(Around):
     """D(z) = g . D_0(g^-1 z) with g the position and first psi_1 of z: D(h z) = h D(z) for all of SE(2).
 
     Args:
@@ -115,6 +110,8 @@ class CanonicalDecoder(nn.Module):
     Raises:
         ValueError: if the decoder's symmetry has mirrors, or its latent no position or no psi_1.
     """
+
+    inner = "decoder"
 
     def __init__(self, decoder: nn.Module, interpolation: str = "bicubic"):
         super().__init__()
@@ -128,14 +125,6 @@ class CanonicalDecoder(nn.Module):
         self.decoder = decoder
         self.interpolation = interpolation
         self.direction = slice(blocks["psi1"].start, blocks["psi1"].start + 2)
-
-    @property
-    def representation(self) -> LatentRepresentation:
-        return self.decoder.representation
-
-    @property
-    def symmetry(self) -> Symmetry:
-        return self.decoder.symmetry
 
     def forward(self, z: Tensor) -> Tensor:
         """Images (B, C, H, H) of latents (B, D)."""

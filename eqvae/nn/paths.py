@@ -17,9 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from eqvae.distributions import GaussianPosterior
+from eqvae.nn.around import Around
 from eqvae.nn.plain import PlainDecoder, PlainEncoder
-from eqvae.symmetry.groups import Symmetry
-from eqvae.symmetry.representations import LatentRepresentation
 
 
 class FreePath(nn.Module):
@@ -64,7 +63,7 @@ class FreePath(nn.Module):
         return self.network(x)
 
 
-class RelaxedEncoder(nn.Module):
+class RelaxedEncoder(Around):
     """q(z|x) of an equivariant encoder, moved and rescaled by a plain one.
 
     Args:
@@ -72,18 +71,12 @@ class RelaxedEncoder(nn.Module):
         free: the plain path, with the same latent space.
     """
 
+    inner = "encoder"
+
     def __init__(self, encoder: nn.Module, free: PlainEncoder):
         super().__init__()
         self.encoder = encoder
         self.free = FreePath(free)
-
-    @property
-    def representation(self) -> LatentRepresentation:
-        return self.encoder.representation
-
-    @property
-    def symmetry(self) -> Symmetry:
-        return self.encoder.symmetry
 
     def forward(self, x: Tensor) -> GaussianPosterior:
         """The posterior of images (B, C, H, H)."""
@@ -91,7 +84,7 @@ class RelaxedEncoder(nn.Module):
         return replace(q, loc=q.loc + free.loc, log_scale=q.log_scale + free.log_scale)
 
 
-class RelaxedDecoder(nn.Module):
+class RelaxedDecoder(Around):
     """Images of an equivariant decoder and a plain one, added.
 
     Args:
@@ -99,18 +92,12 @@ class RelaxedDecoder(nn.Module):
         free: the plain path, with the same latent space.
     """
 
+    inner = "decoder"
+
     def __init__(self, decoder: nn.Module, free: PlainDecoder):
         super().__init__()
         self.decoder = decoder
         self.free = FreePath(free)
-
-    @property
-    def representation(self) -> LatentRepresentation:
-        return self.decoder.representation
-
-    @property
-    def symmetry(self) -> Symmetry:
-        return self.decoder.symmetry
 
     def forward(self, z: Tensor) -> Tensor:
         """Images (B, C, H, H) of latents (B, D)."""

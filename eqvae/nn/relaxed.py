@@ -16,10 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from eqvae.distributions import GaussianPosterior
+from eqvae.nn.around import Around
 from eqvae.nn.fibre import FibreAction, FibreLinear
 from eqvae.nn.harmonic import HarmonicDecoder, HarmonicEncoder
 from eqvae.symmetry.groups import Symmetry
-from eqvae.symmetry.representations import LatentRepresentation
 
 _PIXELS = 50.0  # a tenth of what objects move, as the gain of the layers
 
@@ -109,25 +109,19 @@ class PositionResidual(nn.Module):
         return h + (t / _PIXELS) @ self.weight.T
 
 
-class RelaxedHarmonicEncoder(nn.Module):
+class RelaxedHarmonicEncoder(Around):
     """A `HarmonicEncoder` that may know where the object is; give it relaxed layers as `linear`.
 
     Args:
         encoder: the harmonic encoder.
     """
 
+    inner = "harmonic"
+
     def __init__(self, encoder: HarmonicEncoder):
         super().__init__()
         self.harmonic = encoder
         self.position = PositionResidual(len(encoder.order))
-
-    @property
-    def representation(self) -> LatentRepresentation:
-        return self.harmonic.representation
-
-    @property
-    def symmetry(self) -> Symmetry:
-        return self.harmonic.symmetry
 
     @property
     def layer_actions(self) -> dict[str, FibreAction]:
@@ -140,25 +134,19 @@ class RelaxedHarmonicEncoder(nn.Module):
         return self.harmonic.posterior(self.position(self.harmonic.coefficients(x, t), t), t)
 
 
-class RelaxedHarmonicDecoder(nn.Module):
+class RelaxedHarmonicDecoder(Around):
     """A `HarmonicDecoder` that may draw an object differently where it is elsewhere.
 
     Args:
         decoder: the harmonic decoder; give it relaxed layers as `linear`.
     """
 
+    inner = "harmonic"
+
     def __init__(self, decoder: HarmonicDecoder):
         super().__init__()
         self.harmonic = decoder
         self.position = PositionResidual(decoder.representation.dim - 2)
-
-    @property
-    def representation(self) -> LatentRepresentation:
-        return self.harmonic.representation
-
-    @property
-    def symmetry(self) -> Symmetry:
-        return self.harmonic.symmetry
 
     def forward(self, z: Tensor) -> Tensor:
         """Images (B, C, H, H) of latents (B, D)."""

@@ -6,19 +6,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from eqvae.distributions import GaussianLikelihood, GaussianPosterior, GaussianPrior
+from eqvae.distributions import GaussianPosterior
 from eqvae.domains import pixel_coordinates
 from eqvae.losses import DecoderPenalty, EncoderPenalty, PosteriorPenalty, RoundTripPenalty
 from eqvae.losses.equivariance import jeffreys
-from eqvae.nn import HarmonicDecoder, HarmonicEncoder, PlainDecoder, PlainEncoder
-from eqvae.symmetry import LatentRepresentation, Symmetry
+from eqvae.symmetry import Symmetry
 from eqvae.testing import GaussianScenes
 from eqvae.vae import VAE
 from tests.cases import LATENTS
+from tests.losses.models import LATENT, SIZE, vae
 from tests.toys import toy_vae
 
-SIZE = 41
-LATENT = LatentRepresentation((4, 2, 1))
 # Zero means: less than this part of what a plain network has. Images are moved by Fourier
 # interpolation here; the harmonic encoder errs by up to 1e-3 of its latents, squared 1e-6.
 ZERO = {EncoderPenalty: 1e-3, PosteriorPenalty: 1e-3, DecoderPenalty: 1e-3}
@@ -32,20 +30,6 @@ def _double() -> None:
 @cache
 def scenes() -> Tensor:
     return GaussianScenes(6, seed=0, size=SIZE, dtype=torch.float64).render()
-
-
-def vae(family: str) -> VAE:
-    torch.manual_seed(0)
-    if family == "toy":
-        return toy_vae(SIZE)
-    if family == "harmonic":
-        size = {"degree": 8, "radius": 10.6, "hidden": 8, "frequency": 3}
-        encoder = HarmonicEncoder(SIZE, 1, LATENT, Symmetry.so2(), **size)
-        decoder = HarmonicDecoder(SIZE, 1, LATENT, Symmetry.so2(), **size, out_frequency=6)
-    else:
-        encoder = PlainEncoder(SIZE, 1, LATENT, Symmetry.so2(), width=4)
-        decoder = PlainDecoder(SIZE, 1, LATENT, Symmetry.so2(), width=4)
-    return VAE(encoder, decoder, GaussianPrior(LATENT), GaussianLikelihood())
 
 
 def value(kind: type, model: VAE, shift: float = 2.0) -> Tensor:

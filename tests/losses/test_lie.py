@@ -3,34 +3,17 @@
 import pytest
 import torch
 
-from eqvae.distributions import GaussianLikelihood, GaussianPrior
 from eqvae.losses import LiePenalty
-from eqvae.nn import HarmonicDecoder, HarmonicEncoder, PlainDecoder, PlainEncoder
-from eqvae.symmetry import LatentRepresentation, Symmetry, act_on_image, inverse, motion
+from eqvae.symmetry import Symmetry, act_on_image, inverse, motion
 from eqvae.testing import GaussianScenes
 from eqvae.vae import VAE
+from tests.losses.models import LATENT, SIZE, vae
 from tests.toys import toy_vae
-
-SIZE, LATENT = 41, LatentRepresentation((4, 2, 1))
 
 
 @pytest.fixture(autouse=True)
 def _double() -> None:
     torch.set_default_dtype(torch.float64)
-
-
-def vae(family: str) -> VAE:
-    torch.manual_seed(0)
-    if family == "toy":
-        return toy_vae(SIZE)
-    if family == "harmonic":
-        size = {"degree": 8, "radius": 10.6, "hidden": 8, "frequency": 3}
-        encoder = HarmonicEncoder(SIZE, 1, LATENT, Symmetry.so2(), **size)
-        decoder = HarmonicDecoder(SIZE, 1, LATENT, Symmetry.so2(), **size, out_frequency=6)
-    else:
-        encoder = PlainEncoder(SIZE, 1, LATENT, Symmetry.so2(), width=4)
-        decoder = PlainDecoder(SIZE, 1, LATENT, Symmetry.so2(), width=4)
-    return VAE(encoder, decoder, GaussianPrior(LATENT), GaussianLikelihood())
 
 
 def value(model: VAE, n: int = 6, **settings: float) -> torch.Tensor:

@@ -1,0 +1,27 @@
+"""Small models to hold penalties against: exactly equivariant, equivariant but for pixels, and not."""
+
+import torch
+
+from eqvae.distributions import GaussianLikelihood, GaussianPrior
+from eqvae.nn import HarmonicDecoder, HarmonicEncoder, PlainDecoder, PlainEncoder
+from eqvae.symmetry import LatentRepresentation, Symmetry
+from eqvae.vae import VAE
+from tests.toys import toy_vae
+
+SIZE = 41
+LATENT = LatentRepresentation((4, 2, 1))
+
+
+def vae(family: str) -> VAE:
+    """A small VAE of a family, the same every time: "toy", "harmonic" or "plain"."""
+    torch.manual_seed(0)
+    if family == "toy":
+        return toy_vae(SIZE)
+    if family == "harmonic":
+        size = {"degree": 8, "radius": 10.6, "hidden": 8, "frequency": 3}
+        encoder = HarmonicEncoder(SIZE, 1, LATENT, Symmetry.so2(), **size)
+        decoder = HarmonicDecoder(SIZE, 1, LATENT, Symmetry.so2(), **size, out_frequency=6)
+    else:
+        encoder = PlainEncoder(SIZE, 1, LATENT, Symmetry.so2(), width=4)
+        decoder = PlainDecoder(SIZE, 1, LATENT, Symmetry.so2(), width=4)
+    return VAE(encoder, decoder, GaussianPrior(LATENT), GaussianLikelihood())
