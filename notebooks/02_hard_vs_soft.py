@@ -139,7 +139,8 @@ models, results = {}, {}
 for arm in ARMS:
     cell = Cell(arm, LEVEL, IMAGES, lr=1e-2)
     run = prepare(
-        cell_config(cell, design.overrides, plan.widths(cell)), plan.folder / f"{arm}-{os.getpid()}"
+        cell_config(cell, design.settings(arm), plan.widths(cell)),
+        plan.folder / f"{arm}-{os.getpid()}",
     )
     results[arm] = train(run)
     models[arm], data = run.module.vae.eval(), run.datamodule

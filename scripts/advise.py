@@ -121,7 +121,7 @@ def _jobs(
         plan = Plan(design, folder)
         for arm, count in wanted:
             cell = Cell(arm, level, count, seed=asked["seed"], lr=config["arms"][arm])
-            made = cell_config(cell, own, plan.widths(cell))
+            made = cell_config(cell, design.settings(arm), plan.widths(cell))
             for repeat in range(asked["repeats"]):  # other weights and noise, the same images
                 jobs.append((arm, with_values(made, {"seed": asked["seed"] + repeat})))
     return jobs

@@ -84,7 +84,7 @@ def _work(plan: Any, name: str, wandb_mode: str) -> None:
     job = plan.job(name)
     begin = time.monotonic()
     try:
-        config = cell_config(job.cell, plan.design.overrides, job.widths)
+        config = cell_config(job.cell, plan.design.settings(job.cell.arm), job.widths)
         row = run_cell(config, job.cell.seed)
     except Exception as error:  # whatever it is, it must not end the others
         row = {"status": "failed", "reason": f"{type(error).__name__}: {error}"}

@@ -47,7 +47,7 @@ def cell_config(
 
     Args:
         cell: which.
-        overrides: of the whole comparison.
+        overrides: see `Design.settings`.
         widths: by configuration key, as `fit_widths` found them.
     """
     own = [

@@ -7,7 +7,7 @@ are full grids over these; a cell that two blocks share is trained once.
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,7 @@ class Design:
             where they differ from one, "match": [...] and "weights": [...].
         rates: learning rates that every arm tries.
         tuning: where they are tried: {"level": ..., "images": ..., "seed": ...}, a seed of no block.
+        own: by arm further overrides, such as the layout of its latent.
 
     Raises:
         ValueError: if an arm, level, match or key is unknown, or a grid is empty.
@@ -72,6 +73,7 @@ class Design:
     blocks: Mapping[str, Mapping[str, Any]]
     rates: Sequence[float]
     tuning: Mapping[str, Any]
+    own: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def __post_init__(self):
         for block, grid in self.blocks.items():
@@ -94,12 +96,17 @@ class Design:
                 )
         _known([self.reference["arm"]], "atlas.reference.arm", choices("arm"))
         _known(self.widths, "atlas.widths", choices("arm"))
+        _known(self.own, "atlas.own", choices("arm"))
         if not self.rates:
             raise ValueError("atlas.rates must list at least one learning rate.")
 
     @property
     def arms(self) -> list[str]:
         return list(dict.fromkeys(arm for grid in self.blocks.values() for arm in grid["arms"]))
+
+    def settings(self, arm: str) -> list[str]:
+        """Overrides of an arm's cells."""
+        return [*self.overrides, *self.own.get(arm, ())]
 
     def trials(self) -> list[Cell]:
         """Every arm with every learning rate on the seed kept for this; none where there is no choice."""

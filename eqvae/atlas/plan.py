@@ -111,10 +111,10 @@ class Plan:
         key = f"{cell.arm}/{cell.match}/{shape}"
         if key not in self._widths:
             reference = Cell(given["arm"], cell.level, cell.images)
-            ours = cell_config(reference, self.design.overrides, given["widths"])
+            ours = cell_config(reference, self.design.settings(given["arm"]), given["widths"])
             ours = fill_image(ours, shape)
             target = COUNTS[cell.match](build(ours["model"], path="model"), shape)
-            theirs = fill_image(cell_config(cell, self.design.overrides), shape)
+            theirs = fill_image(cell_config(cell, self.design.settings(cell.arm)), shape)
             keys = self.design.widths.get(cell.arm)
             if keys is None:
                 raise ValueError(

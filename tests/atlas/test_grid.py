@@ -3,7 +3,7 @@
 import pytest
 
 from eqvae.atlas.grid import Cell, Design, choices
-from eqvae.config import compose
+from eqvae.config import build, compose
 
 DESIGNS = [name for name in choices("experiment") if name.startswith("atlas_")]
 BLOCK = {"arms": ["plain", "hard"], "levels": ["se2"], "images": [100, 200], "seeds": [0, 1]}
@@ -49,6 +49,11 @@ def test_what_makes_cells_differ_is_in_their_names():
     assert len({cell.name for cell in [base, *others]}) == len(others) + 1
 
 
+def test_an_arm_s_own_settings_stand_behind_those_of_all():
+    made = design(overrides=["seed=1"], own={"hard": ["seed=2"]})
+    assert made.settings("hard") == ["seed=1", "seed=2"] and made.settings("plain") == ["seed=1"]
+
+
 def test_rates_are_tuned_by_arm_on_validation():
     made = design()
     trials = made.trials()
@@ -71,6 +76,7 @@ def test_rates_are_tuned_by_arm_on_validation():
         ({"blocks": {"b": {**BLOCK, "images": []}}}, "blocks.b.images must list at least one"),
         ({"blocks": {"b": {**BLOCK, "seeds": [100]}}}, "tuning.seed must not be among"),
         ({"reference": {"arm": "x", "widths": {}}}, "reference.arm must be among"),
+        ({"own": {"x": []}}, "atlas.own must be among"),
         ({"rates": []}, "rates must list at least one"),
     ],
 )
@@ -85,6 +91,10 @@ def test_the_published_designs_are_sound(name):
     rates = dict.fromkeys(made.arms, 0.01)
     assert made.name == name and made.cells(rates)
     assert set(made.arms) <= set(made.widths)
+    sizes = {
+        arm: build(compose([f"arm={arm}", *made.settings(arm)])["latent"]).dim for arm in made.arms
+    }
+    assert set(sizes.values()) == {22}, "every arm has a latent of the same dimension"
     if name != "atlas_smoke":
         assert set(made.arms) == set(choices("arm"))
         assert all(len(grid["seeds"]) >= 5 for grid in made.blocks.values())

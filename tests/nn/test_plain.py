@@ -1,5 +1,6 @@
 """The plain reference: an ordinary VAE that obeys no law, and must be seen not to."""
 
+import math
 from functools import partial
 
 import pytest
@@ -65,6 +66,11 @@ def test_decoder_breaks_the_law_even_at_quarter_turns(parts):
 def test_position_starts_within_the_image(parts):
     x = GaussianScenes(16, size=50, dtype=torch.float64).render(motion(shift=(6.0, -4.0)))
     assert parts[0](x).loc[:, :2].abs().max() < 25
+
+
+def test_posterior_starts_narrow(parts):
+    x = GaussianScenes(16, size=50, dtype=torch.float64).render(motion(shift=(6.0, -4.0)))
+    assert parts[0](x).log_scale.mean().exp().item() == pytest.approx(math.exp(-2), rel=0.2)
 
 
 def test_gradient_reaches_every_parameter(parts):
