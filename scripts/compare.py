@@ -88,7 +88,11 @@ def _work(plan: Any, name: str, wandb_mode: str) -> None:
         row = run_cell(config, job.cell.seed)
     except Exception as error:  # whatever it is, it must not end the others
         row = {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
-    row |= {"cell_seconds": time.monotonic() - begin}
+    row |= {
+        "cell_seconds": time.monotonic() - begin,
+        "arm": job.cell.arm,
+        "design": plan.design.digest(job.cell.arm),
+    }
     plan.results.put(name, row)
     if wandb_mode != "disabled":
         _log(plan, {**row, **asdict(job.cell), "cell": name}, wandb_mode)

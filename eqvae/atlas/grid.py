@@ -5,7 +5,9 @@ training images, a rule that sets the widths, a factor on the penalties, a learn
 are full grids over these; a cell that two blocks share is trained once.
 """
 
+import hashlib
 import itertools
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -107,6 +109,19 @@ class Design:
     def settings(self, arm: str) -> list[str]:
         """Overrides of an arm's cells."""
         return [*self.overrides, *self.own.get(arm, ())]
+
+    def digest(self, arm: str) -> str:
+        """Eight digits that change with anything that the cells of an arm depend on beside their names."""
+        model = self.reference["arm"]
+        told = [
+            self.settings(arm),
+            self.widths.get(arm),
+            self.settings(model),
+            dict(self.reference),
+        ]
+        return hashlib.sha256(json.dumps(told, sort_keys=True, default=dict).encode()).hexdigest()[
+            :8
+        ]
 
     def trials(self) -> list[Cell]:
         """Every arm with every learning rate on the seed kept for this; none where there is no choice."""

@@ -35,6 +35,9 @@ class Plan:
         folder: for cells, widths and jobs.
         table: Parquet file of an earlier run, whose rows count.
         watch: wraps long loops with a progress bar.
+
+    Raises:
+        ValueError: if cells are there that another design of the same name left.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class Plan:
         self._widths: dict[str, dict[str, int]] = {}
         if self._widths_file.is_file():
             self._widths = json.loads(self._widths_file.read_text())
+        self._refuse_other_designs(table)
 
     def pending(self, cells: Iterable[Cell]) -> list[Job]:
         """Jobs of the cells that are not done, each once; their descriptions are left for the workers.
@@ -133,6 +137,20 @@ class Plan:
             data.setup()
             self._shapes[level] = data.image_shape
         return self._shapes[level]
+
+    def _refuse_other_designs(self, table: str | Path | None) -> None:
+        """Rows of other settings under the same names would be taken for those of this design."""
+        other = [
+            name
+            for name, row in self.results.rows().items()
+            if row.get("design") and row["design"] != self.design.digest(row["arm"])
+        ]
+        if other:
+            where = f"{self.results.folder}" + (f" or {table}" if self.results.before else "")
+            raise ValueError(
+                f"atlas.name must be new where the design is: {len(other)} cells in {where} were run with "
+                f"other settings, such as {other[0]}. Give atlas.name another value, or delete them."
+            )
 
     def _job_file(self, name: str) -> Path:
         folder = self.folder / "jobs"

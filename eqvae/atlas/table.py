@@ -19,7 +19,7 @@ COLUMNS: dict[str, type] = {
     "iwae": float,
     "squared_error": float, "kl": float, "encoder_error": float, "encoder_shift_error": float,
     "decoder_error": float, "pose_degrees": float, "shift_px": float, "leak_r2": float,
-    "clustering": float, "dial": float, "cell": str, "reason": str,
+    "clustering": float, "dial": float, "cell": str, "design": str, "reason": str,
 }  # fmt: skip
 DONE = ("finished", "diverged")
 
@@ -49,6 +49,11 @@ class Results:
         """Whether a cell need not be run again: one that failed or was killed must."""
         row = self.get(cell)
         return row is not None and row["status"] in DONE
+
+    def rows(self) -> dict[str, dict[str, Any]]:
+        """All rows by the name of their cell."""
+        own = {file.stem: json.loads(file.read_text()) for file in self.folder.glob("*.json")}
+        return self.before | own
 
     def put(self, cell: str, row: Mapping[str, Any]) -> None:
         """Keep a row.
