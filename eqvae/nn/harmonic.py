@@ -13,7 +13,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from eqvae.distributions import GaussianPosterior
+from eqvae.distributions import START_LOG_SCALE, GaussianPosterior
 from eqvae.nn.fibre import FibreAction, FibreLinear, FibreMLP, FibreNorm, FourierSiLU
 from eqvae.nn.harmonics import DiskHarmonics, fitted_harmonics
 from eqvae.nn.localise import Localiser
@@ -177,7 +177,7 @@ class LatentSplit(nn.Module):
         self.scales = scales
         self.correction = correction
         self.gain = nn.Parameter(torch.zeros(()))  # starts at the localiser's own answer
-        self.offset = nn.Parameter(torch.full((representation.num_copies,), -1.0))
+        self.offset = nn.Parameter(torch.full((representation.num_copies,), START_LOG_SCALE))
 
     def forward(self, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         log_scale = (h[:, self.scales] + self.offset).clamp(-7, 3)

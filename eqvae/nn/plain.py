@@ -9,13 +9,12 @@ must be learned, if at all.
 import torch
 from torch import Tensor, nn
 
-from eqvae.distributions import GaussianPosterior
+from eqvae.distributions import START_LOG_SCALE, GaussianPosterior
 from eqvae.nn.sizes import check_plain_size
 from eqvae.symmetry.groups import Symmetry
 from eqvae.symmetry.representations import LatentRepresentation
 
 _PIXELS = 5.0  # pixels for one unit of the raw position, about the spread of shifted objects
-_LOG_SCALE = -2.0  # of q(z|x) at first; from 0 the decoder can't see the latent for 200 steps
 
 
 class PlainEncoder(nn.Module):
@@ -60,7 +59,7 @@ class PlainEncoder(nn.Module):
         features = width * sizes[-1] ** 2
         self.head = nn.Linear(features, representation.dim + representation.num_copies)
         with torch.no_grad():
-            self.head.bias[representation.dim :] += _LOG_SCALE
+            self.head.bias[representation.dim :] += START_LOG_SCALE
         self.to(memory_format=torch.channels_last)  # half as fast again on a CPU
 
     @property
