@@ -105,8 +105,8 @@ for made in (
 
 # %% [markdown]
 # ## Would the chooser have known?
-# `scripts/advise.py` trains small pilots on your data and recommends an arm. Here it sees one seed's
-# validation images and is judged on the test images of the others.
+# `scripts/advise.py` trains small pilots on your data and recommends an arm. Here it sees the
+# validation images of two seeds and is judged on the test images of the others, every pair in turn.
 
 # %%
 found = validate(rows)

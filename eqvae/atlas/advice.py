@@ -11,10 +11,11 @@ Three kinds of evidence, all on held-out images:
 
 - dial: how far the relaxed pilot left its equivariant path, which data pay for.
 
-The pilots decide; the others say why. `validate` asks of a finished comparison how often a choice by one
-seed's pilots is right on the other seeds' cells.
+The pilots decide; the others say why. `validate` asks of a finished comparison how often a choice by two
+seeds' pilots is right on the other seeds' cells.
 """
 
+import itertools
 import tempfile
 import time
 from collections import defaultdict
@@ -114,7 +115,7 @@ class Validation:
 
     Attributes:
         share: of choices within the tolerance of the best arm's ELBO.
-        choices: number of pairs of a pilot seed and an unseen cell.
+        choices: number of pairs of a set of pilot seeds and an unseen cell.
         regret: by (level, images) the mean relative loss of ELBO.
         chosen: by (level, images) how often each arm was chosen.
     """
@@ -247,9 +248,12 @@ def recommend(pilots: Iterable[Pilot], seed: int = 0, samples: int = 2000) -> Ad
 
 
 def validate(
-    rows: Iterable[Row], arms: Sequence[str] = tuple(FORMS), tolerance: float = 0.01
+    rows: Iterable[Row],
+    arms: Sequence[str] = tuple(FORMS),
+    tolerance: float = 0.01,
+    repeats: int = 2,
 ) -> Validation | None:
-    """Choose by one seed's validation ELBO, judge on the test ELBO of every other seed.
+    """Choose by the validation ELBO of a few seeds, judge on the test ELBO of every other seed.
 
     At a level and a number of images, the best arm is the one with the highest mean test ELBO over the
     unseen seeds, whether or not the chooser knows it. A choice counts if on that seed its ELBO is at most
@@ -259,9 +263,10 @@ def validate(
         rows: of a comparison.
         arms: that the chooser tries.
         tolerance: relative.
+        repeats: seeds to choose by, as of `scripts/advise.py`: every set of so many is a choice.
 
     Returns:
-        None where no level has two seeds of two arms.
+        None where no level has two arms with more seeds than that.
     """
     table: dict[tuple[str, int], dict[str, dict[int, Row]]] = defaultdict(lambda: defaultdict(dict))
     for row in rows:
@@ -273,16 +278,18 @@ def validate(
         losses: list[float] = []
         picks: dict[str, int] = defaultdict(int)
         seeds = sorted(set().union(*found.values()))
-        for pilot in seeds:
-            known = [arm for arm in found if arm in arms and pilot in found[arm]]
-            unseen = [s for s in seeds if s != pilot]
-            if len(known) < 2 or not unseen:
-                continue
-            pick = max(known, key=lambda arm: found[arm][pilot]["val_elbo"])
-            picks[pick] += 1
-            tests = {
-                arm: [r["elbo"] for s, r in by.items() if s != pilot] for arm, by in found.items()
+        for pilots in itertools.combinations(seeds, repeats):
+            scores = {
+                arm: np.mean([found[arm][s]["val_elbo"] for s in pilots])
+                for arm in found
+                if arm in arms and set(pilots) <= set(found[arm])
             }
+            unseen = [s for s in seeds if s not in pilots]
+            if len(scores) < 2 or not unseen:
+                continue
+            pick = max(scores, key=scores.get)
+            picks[pick] += 1
+            tests = {arm: [by[s]["elbo"] for s in unseen if s in by] for arm, by in found.items()}
             best = max((arm for arm in found if tests[arm]), key=lambda arm: np.mean(tests[arm]))
             for s in unseen:
                 if s in found[best]:

@@ -115,17 +115,19 @@ def row(arm: str, level: str, seed: int, val: float, test: float, **more) -> dic
 def test_choices_are_judged_on_the_seeds_that_they_did_not_see():
     rows = [row("hard", "se2", s, 101.0, 100.0) for s in range(3)]
     rows += [row("plain", "se2", s, 102.0 if s == 2 else 90.0, 90.0) for s in range(3)]
-    found = validate(rows)
+    found = validate(rows, repeats=1)
     # seed 2 misleads: its choice, plain, loses 10 % on both other seeds
     assert found.choices == 6 and found.share == pytest.approx(4 / 6)
     assert found.regret[("se2", 1000)] == pytest.approx(0.1 * 2 / 6)
     assert found.chosen[("se2", 1000)] == {"hard": 2, "plain": 1}
+    pairs = validate(rows)  # with another seed beside it, it misleads no more
+    assert pairs.choices == 3 and pairs.share == 1
 
 
 def test_an_arm_that_the_chooser_does_not_know_still_sets_the_bar_and_tuning_never_counts():
-    rows = [row(a, "se2", s, e, e) for a, e in (("hard", 90.0), ("plain", 80.0)) for s in range(2)]
+    rows = [row(a, "se2", s, e, e) for a, e in (("hard", 90.0), ("plain", 80.0)) for s in range(3)]
     assert validate(rows).share == 1
-    better = [row("projected", "se2", s, 100.0, 100.0) for s in range(2)]
+    better = [row("projected", "se2", s, 100.0, 100.0) for s in range(3)]
     assert validate(rows + better).share == 0
     assert validate(rows + [{**r, "block": "tuning"} for r in better]).share == 1
     assert validate(rows[:1]) is None and validate([]) is None
