@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import PowerNorm, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 from matplotlib.transforms import Bbox
 
 from eqvae.atlas import summary
@@ -146,7 +147,7 @@ def cost_figure(rows: Iterable[Row], level: str, cost: str = "seconds") -> Figur
             front.append((x.mean, y.mean))
     if not points:
         return None
-    axes.set_xscale("log")
+    _log_steps(axes)
     steps = _front(front)
     axes.step(*zip(*steps, strict=True), where="post", color=_FAINT, lw=1.2, zorder=0)
     axes.set(xlabel=LABELS.get(cost, cost), ylabel=LABELS["free_energy"])
@@ -272,7 +273,7 @@ def pose_figure(rows: Iterable[Row]) -> Figure | None:
     for axes, (level, means) in zip(panels, found.items(), strict=False):
         _pose_panel(axes, means, arms)
         axes.set_title(level, loc="left", fontsize=10)
-    panels[0].set_xscale("log")
+    _log_steps(panels[0])
     panels[0].invert_yaxis()
     figure.supxlabel("median pose error (degrees), dashed: chance", fontsize=10)
     return figure
@@ -305,6 +306,14 @@ def _axes(width: float, height: float):
 def _ticks(axes, places: Sequence[float], names: Sequence[str] | None = None) -> None:
     axes.set_xticks(places, names or [f"{p:,}" for p in places])
     axes.minorticks_off() if axes.get_yscale() == "linear" else axes.xaxis.minorticks_off()
+
+
+def _log_steps(axes) -> None:
+    """A logarithmic x axis with ticks at 1, 2, 5 and their decades, written out: 500k, 1M."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.xaxis.set_minor_locator(NullLocator())
 
 
 def _short(number: float) -> str:
