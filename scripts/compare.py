@@ -176,12 +176,11 @@ def _collect(plan: Any, table: Path, results: Path, wandb_mode: str) -> None:
     if not rows:
         return
     write_table(rows, table)
-    chooser = validate(rows)
     page = write_atlas(
         rows,
         results / plan.design.name,
         title=f"Hard or soft: {plan.design.name}",
-        chooser_within_1_percent=100 * chooser.share if chooser else None,
+        chooser=validate(rows),
     )
     write_whole(results / "atlas.json", page.with_name("atlas.json").read_text())
     if wandb_mode != "disabled":

@@ -16,6 +16,7 @@ seeds' pilots is right on the other seeds' cells.
 """
 
 import itertools
+import math
 import tempfile
 import time
 from collections import defaultdict
@@ -115,12 +116,14 @@ class Validation:
 
     Attributes:
         share: of choices within the tolerance of the best arm's ELBO.
+        always: the same by arm, had it been chosen everywhere: the floor that a chooser must beat.
         choices: number of pairs of a set of pilot seeds and an unseen cell.
         regret: by (level, images) the mean relative loss of ELBO.
         chosen: by (level, images) how often each arm was chosen.
     """
 
     share: float
+    always: dict[str, float]
     choices: int
     regret: dict[tuple[str, int], float]
     chosen: dict[tuple[str, int], dict[str, int]]
@@ -273,7 +276,8 @@ def validate(
         ours = row["match"] == "parameters" and row["weight"] == 1 and row["block"] != "tuning"
         if ours and row["status"] == "finished":
             table[row["level"], row["images"]][row["arm"]][row["seed"]] = row
-    regret, chosen, within, total = {}, {}, 0, 0
+    regret, chosen, kept = {}, {}, []
+    constant: dict[str, list[float]] = {arm: [] for arm in arms}
     for place, found in table.items():
         losses: list[float] = []
         picks: dict[str, int] = defaultdict(int)
@@ -291,18 +295,28 @@ def validate(
             picks[pick] += 1
             tests = {arm: [by[s]["elbo"] for s in unseen if s in by] for arm, by in found.items()}
             best = max((arm for arm in found if tests[arm]), key=lambda arm: np.mean(tests[arm]))
-            for s in unseen:
-                if s in found[best]:
-                    top = found[best][s]["elbo"]
-                    own = (
-                        found[pick][s]["elbo"] if s in found[pick] else -np.inf
-                    )  # it diverged there
-                    losses.append((top - own) / abs(top))
+            judges = [s for s in unseen if s in found[best]]
+            losses += [_loss(found, pick, best, s) for s in judges]
+            for arm in arms:
+                constant[arm] += [_loss(found, arm, best, s) for s in judges]
         if losses:
             regret[place], chosen[place] = float(np.mean(losses)), dict(picks)
-            within += sum(loss <= tolerance for loss in losses)
-            total += len(losses)
-    return Validation(within / total, total, regret, chosen) if total else None
+            kept += losses
+    if not kept:
+        return None
+
+    always = {arm: _share(losses, tolerance) for arm, losses in constant.items()}
+    return Validation(_share(kept, tolerance), always, len(kept), regret, chosen)
+
+
+def _loss(found: Mapping[str, Mapping[int, Row]], arm: str, best: str, seed: int) -> float:
+    """How far an arm's test ELBO lies below the best arm's, relative to it; infinite where it diverged."""
+    row, top = found.get(arm, {}).get(seed), found[best][seed]["elbo"]
+    return math.inf if row is None else (top - row["elbo"]) / abs(top)
+
+
+def _share(losses: Sequence[float], tolerance: float) -> float:
+    return float(np.mean(np.asarray(losses) <= tolerance))
 
 
 def told(advice: Advice, support: Sequence[Support], pilots: Sequence[Pilot]) -> list[str]:

@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from eqvae.analysis.evaluation import save_figure
 from eqvae.analysis.report import number, picture
 from eqvae.atlas import figures, summary
+from eqvae.atlas.advice import Validation
 from eqvae.atlas.sentences import sentences
 from eqvae.atlas.summary import Row, Spread
 
@@ -62,7 +63,7 @@ def write_atlas(
     folder: str | Path,
     title: str = "The hard/soft atlas",
     about: Mapping[str, Any] | None = None,
-    chooser_within_1_percent: Any = None,
+    chooser: Validation | None = None,
 ) -> Path:
     """Write atlas.html, its figures as PNG and atlas.json (the headline) into a folder.
 
@@ -71,7 +72,7 @@ def write_atlas(
         folder: made if it is not there.
         title: of the page.
         about: what the reader should know of the runs, e.g. {"machine": ..., "data": ...}.
-        chooser_within_1_percent: passed on to the headline, see `eqvae.atlas.advice.validate`.
+        chooser: how it does on these cells, see `eqvae.atlas.advice.validate`.
 
     Returns:
         The path of the page.
@@ -82,7 +83,7 @@ def write_atlas(
     drawn = draw(rows)
     for name, (_, figure) in drawn.items():
         save_figure(figure, folder / f"{name}.png")
-    first = summary.headline(rows, chooser_within_1_percent)
+    first = summary.headline(rows, chooser)
     text = json.dumps(first, indent=2, allow_nan=False) + "\n"
     (folder / "atlas.json").write_text(text, encoding="utf-8")
     page = folder / "atlas.html"

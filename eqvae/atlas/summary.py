@@ -497,8 +497,13 @@ def crossing(
     return Crossing(first, second, points, between, at)
 
 
-def headline(rows: Iterable[Row], chooser_within_1_percent: Any = None) -> dict[str, Any]:
-    """The numbers that a reader asks for first; JSON-ready, None where the rows do not say."""
+def headline(rows: Iterable[Row], chooser: Any = None) -> dict[str, Any]:
+    """The numbers that a reader asks for first; JSON-ready, None where the rows do not say.
+
+    Args:
+        rows: of a comparison.
+        chooser: its `eqvae.atlas.advice.Validation`, if there is one.
+    """
     rows = list(rows)
     kept, ratio = results(rows), data_ratio(rows)
     status = Counter(r.get("status") for r in kept)
@@ -507,6 +512,7 @@ def headline(rows: Iterable[Row], chooser_within_1_percent: Any = None) -> dict[
     finished = [g["seeds"] for g in groups(rows)]
     matches = {c: match_percent(rows, c).values() for c in ("parameters", "macs")}
     budgets, by_level = crossing(rows), crossing(rows, along="level")
+    floor = max(chooser.always.items(), key=lambda item: item[1]) if chooser else (None, None)
     return {
         "cells": len(kept),
         "seeds": len({r.get("seed") for r in kept}),
@@ -523,7 +529,9 @@ def headline(rows: Iterable[Row], chooser_within_1_percent: Any = None) -> dict[
         "relaxed_worst_level": worst.level if worst else None,
         "relaxed_worst_gap_percent_elbo": worst_elbo.percent if worst_elbo else None,
         "hard_gap_percent": {name: gap.percent for name, gap in gaps(rows, "hard").items()} or None,
-        "chooser_within_1_percent": chooser_within_1_percent,
+        "chooser_within_1_percent": 100 * chooser.share if chooser else None,
+        "chooser_floor_percent": 100 * floor[1] if chooser else None,  # one arm, whatever the data
+        "chooser_floor_arm": floor[0],
         "parameter_match_worst_percent": max(map(abs, matches["parameters"]), default=None),
         "mac_match_worst_percent": max(map(abs, matches["macs"]), default=None),
         "soft_beats_hard_at_images": budgets.wins if budgets else None,

@@ -122,6 +122,7 @@ def test_choices_are_judged_on_the_seeds_that_they_did_not_see():
     assert found.chosen[("se2", 1000)] == {"hard": 2, "plain": 1}
     pairs = validate(rows)  # with another seed beside it, it misleads no more
     assert pairs.choices == 3 and pairs.share == 1
+    assert pairs.always["hard"] == 1 and pairs.always["plain"] == pairs.always["augment"] == 0
 
 
 def test_an_arm_that_the_chooser_does_not_know_still_sets_the_bar_and_tuning_never_counts():

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from eqvae.atlas import summary
+from eqvae.atlas.advice import Validation
 from eqvae.atlas.figures import _apart
 from eqvae.atlas.summary import ARMS
 
@@ -275,10 +276,13 @@ def test_a_control_where_hard_does_not_win():
 
 
 def test_the_headline_is_complete():
-    first = summary.headline(planted(), chooser_within_1_percent=True)
+    chooser = Validation(0.95, {"hard": 0.9, "plain": 0.2}, 100, {}, {})
+    first = summary.headline(planted(), chooser)
     assert first["cells"] == first["finished"] == len(planted()) - 1
     assert first["seeds"] == first["seeds_least"] == 5 and first["diverged"] == 0
-    assert first["hard_wins_all_seeds_1k"] is True and first["chooser_within_1_percent"] is True
+    assert first["hard_wins_all_seeds_1k"] is True
+    assert first["chooser_within_1_percent"] == 95
+    assert (first["chooser_floor_arm"], first["chooser_floor_percent"]) == ("hard", 90)
     # 100 + 4 x = 110 at 2.5 doublings below 10,000
     assert first["data_ratio_to_match_plain"] == pytest.approx(2**-2.5)
     assert first["relaxed_worst_gap_percent"] == pytest.approx(2)
