@@ -253,10 +253,13 @@ def _course(sweep: Sweep) -> str:
     rank = "" if sweep.spearman is None else f" (Spearman {sweep.spearman:.2f})"
     how = "at every step" if sweep.monotone else "not at every step"
     verb = "falls" if sweep.points[high].mean < sweep.points[low].mean else "does not fall"
+    least = min(sweep.points, key=lambda weight: sweep.points[weight].mean)
+    end = f"is within 10 % of its smallest from \u00d7{sweep.saturates_at:g}"
+    if not sweep.monotone:
+        end = f"is smallest, {sweep.points[least].mean:.2g}, at \u00d7{least:g}"
     return (
         f"At {sweep.level}, the {error} of {sweep.arm} {verb} from {sweep.points[low].mean:.2g} at weight "
-        f"\u00d7{low:g} to {sweep.points[high].mean:.2g} at \u00d7{high:g}, {how}{rank}, and is within "
-        f"10 % of its smallest from \u00d7{sweep.saturates_at:g}."
+        f"\u00d7{low:g} to {sweep.points[high].mean:.2g} at \u00d7{high:g}, {how}{rank}, and {end}."
     )
 
 
