@@ -79,7 +79,8 @@ class GaussianPosterior:
             points: angles 0, 2 pi / points, ...
 
         Returns:
-            log q with respect to the Haar measure d theta / 2 pi, nats, (B, points), float64.
+            log q with respect to the Haar measure d theta / 2 pi, nats, (B, points), float64; the mean
+            of q over the grid is 1.
 
         References: Mardia, Jupp, Directional statistics (2000), section 3.5.6.
         """
@@ -97,7 +98,9 @@ class GaussianPosterior:
         hazard = math.sqrt(math.pi / 2) * torch.special.erfcx(-small / math.sqrt(2))
         tail = (small * hazard).clamp_min(-1 + 1e-15).log1p()
         factor = torch.where(along > 0, torch.nn.functional.softplus(ratio), tail)
-        return factor - u.square().sum(dim=1, keepdim=True) / 2
+        density = factor - u.square().sum(dim=1, keepdim=True) / 2
+        # of a law narrower than the grid, the points alone hold too much or too little
+        return density - (density.logsumexp(dim=1, keepdim=True) - math.log(points))
 
 
 class GaussianPrior(nn.Module):

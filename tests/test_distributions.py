@@ -166,3 +166,14 @@ def test_scales_are_positive(value):
         GaussianLikelihood(variance=value)
     with pytest.raises(ValueError, match=r"position_scale must be positive \(pixels\); got"):
         GaussianPrior(LATENTS[0], position_scale=value)
+
+
+@pytest.mark.parametrize("size", [0.0, 3.0, 100.0, 1e4])
+def test_the_law_of_the_angle_is_a_law_however_narrow(size):
+    latent = LatentRepresentation((1, 1))
+    loc = torch.tensor([[0.0, 0.0, 0.5, size * math.cos(1.003), size * math.sin(1.003)]]).double()
+    density = GaussianPosterior(latent, loc, torch.zeros(1, latent.num_copies).double())
+    density = density.angle_log_density().exp()
+    assert density.mean().item() == pytest.approx(1)
+    if size:
+        assert abs(density.argmax().item() * 2 * math.pi / 360 - 1.003) < math.pi / 360

@@ -42,6 +42,7 @@ COLUMNS = {  # measure: (heading, factor)
 BLOCKS = {
     "levels": "Levels at the main budget",
     "budgets": "Training images",
+    "arms": "Every arm",
     "weights": "Weights of the soft penalties",
     "macs": "Matched MACs",
 }

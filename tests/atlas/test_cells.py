@@ -30,8 +30,8 @@ def row():
 
 def test_a_cell_measures_everything(row):
     assert row["status"] == "finished"
-    known = set(COLUMNS) - {"block", "arm", "level", "images", "match", "weight", "seed", "cell"}
-    assert set(row) == known - {"step", "reason"}
+    of_the_design = {"block", "arm", "level", "images", "match", "weight", "seed", "cell", "design"}
+    assert set(row) == set(COLUMNS) - of_the_design - {"step", "reason"}
     assert row["dial"] is None and all(math.isfinite(v) for k, v in row.items() if type(v) is float)
     assert row["iwae"] > row["elbo"], "a tighter bound"
 
