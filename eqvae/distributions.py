@@ -19,9 +19,7 @@ from torch import Tensor, nn
 from eqvae.symmetry.representations import LatentRepresentation
 
 _LOG_2PI = math.log(2 * math.pi)
-START_LOG_SCALE = (
-    -2.0
-)  # of an encoder; from 0 or -1, coordinates may drown in noise and never be used
+START_LOG_SCALE = -2.0  # of encoders; from 0 or -1, coordinates may drown in noise for good
 
 
 @dataclass(frozen=True)

@@ -113,15 +113,9 @@ class Design:
     def digest(self, arm: str) -> str:
         """Eight digits that change with anything that the cells of an arm depend on beside their names."""
         model = self.reference["arm"]
-        told = [
-            self.settings(arm),
-            self.widths.get(arm),
-            self.settings(model),
-            dict(self.reference),
-        ]
-        return hashlib.sha256(json.dumps(told, sort_keys=True, default=dict).encode()).hexdigest()[
-            :8
-        ]
+        told = [self.settings(arm), self.widths.get(arm), self.settings(model), self.reference]
+        text = json.dumps(told, sort_keys=True, default=dict)
+        return hashlib.sha256(text.encode()).hexdigest()[:8]
 
     def trials(self) -> list[Cell]:
         """Every arm with every learning rate on the seed kept for this; none where there is no choice."""
