@@ -110,7 +110,7 @@ def _jobs(
     if everything.image_shape[-1] > LARGEST:
         raise ValueError(
             f"images must be at most {LARGEST} pixels wide for pilots of this size; got "
-            f"{everything.image_shape[-1]}. Crop or shrink them, data.pose.size=64."
+            f"{everything.image_shape[-1]}. Crop or shrink them first."
         )
     images = min(asked["images"], len(everything.train))
     wanted = [(arm, images) for arm in config["arms"]]

@@ -62,6 +62,7 @@ def run(config: Any) -> None:
         if plain["cell"] is not None:
             _work(plan, plain["cell"], plain["wandb"])
             return
+        plan.refuse_other_designs()
         try:
             for what, cells in (("learning rates", design.trials), ("cells", None)):
                 todo = cells() if cells else [c for _, c in design.cells(plan.rates())]

@@ -128,6 +128,11 @@ class Validation:
     regret: dict[tuple[str, int], float]
     chosen: dict[tuple[str, int], dict[str, int]]
 
+    @property
+    def constant(self) -> str:
+        """The arm that is right most often, whatever the data."""
+        return max(self.always, key=self.always.get)
+
 
 def run_pilot(
     arm: str, config: Mapping[str, Any], seed: int = 0

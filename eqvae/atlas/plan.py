@@ -35,9 +35,6 @@ class Plan:
         folder: for cells, widths and jobs.
         table: Parquet file of an earlier run, whose rows count.
         watch: wraps long loops with a progress bar.
-
-    Raises:
-        ValueError: if cells are there that another design of the same name left.
     """
 
     def __init__(
@@ -56,7 +53,24 @@ class Plan:
         self._widths: dict[str, dict[str, int]] = {}
         if self._widths_file.is_file():
             self._widths = json.loads(self._widths_file.read_text())
-        self._refuse_other_designs(table)
+
+    def refuse_other_designs(self) -> None:
+        """Rows of other settings under the same names would be taken for those of this design.
+
+        Reads every row, so once before all cells, not with each.
+
+        Raises:
+            ValueError: if there are some.
+        """
+        rows = {name: row for name, row in self.results.rows().items() if row.get("design")}
+        ours = {arm: self.design.digest(arm) for arm in {row["arm"] for row in rows.values()}}
+        other = [name for name, row in rows.items() if row["design"] != ours[row["arm"]]]
+        if other:
+            raise ValueError(
+                f"atlas.name must be new where the design is: {len(other)} cells in {self.results.folder} "
+                "or the table of an earlier run had other settings, such as "
+                f"{other[0]}. Give atlas.name another value, or delete them."
+            )
 
     def pending(self, cells: Iterable[Cell]) -> list[Job]:
         """Jobs of the cells that are not done, each once; their descriptions are left for the workers.
@@ -137,20 +151,6 @@ class Plan:
             data.setup()
             self._shapes[level] = data.image_shape
         return self._shapes[level]
-
-    def _refuse_other_designs(self, table: str | Path | None) -> None:
-        """Rows of other settings under the same names would be taken for those of this design."""
-        other = [
-            name
-            for name, row in self.results.rows().items()
-            if row.get("design") and row["design"] != self.design.digest(row["arm"])
-        ]
-        if other:
-            where = f"{self.results.folder}" + (f" or {table}" if self.results.before else "")
-            raise ValueError(
-                f"atlas.name must be new where the design is: {len(other)} cells in {where} were run with "
-                f"other settings, such as {other[0]}. Give atlas.name another value, or delete them."
-            )
 
     def _job_file(self, name: str) -> Path:
         folder = self.folder / "jobs"

@@ -512,7 +512,6 @@ def headline(rows: Iterable[Row], chooser: Any = None) -> dict[str, Any]:
     finished = [g["seeds"] for g in groups(rows)]
     matches = {c: match_percent(rows, c).values() for c in ("parameters", "macs")}
     budgets, by_level = crossing(rows), crossing(rows, along="level")
-    floor = max(chooser.always.items(), key=lambda item: item[1]) if chooser else (None, None)
     return {
         "cells": len(kept),
         "seeds": len({r.get("seed") for r in kept}),
@@ -530,8 +529,8 @@ def headline(rows: Iterable[Row], chooser: Any = None) -> dict[str, Any]:
         "relaxed_worst_gap_percent_elbo": worst_elbo.percent if worst_elbo else None,
         "hard_gap_percent": {name: gap.percent for name, gap in gaps(rows, "hard").items()} or None,
         "chooser_within_1_percent": 100 * chooser.share if chooser else None,
-        "chooser_floor_percent": 100 * floor[1] if chooser else None,  # one arm, whatever the data
-        "chooser_floor_arm": floor[0],
+        "chooser_floor_percent": 100 * chooser.always[chooser.constant] if chooser else None,
+        "chooser_floor_arm": chooser.constant if chooser else None,
         "parameter_match_worst_percent": max(map(abs, matches["parameters"]), default=None),
         "mac_match_worst_percent": max(map(abs, matches["macs"]), default=None),
         "soft_beats_hard_at_images": budgets.wins if budgets else None,

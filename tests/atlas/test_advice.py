@@ -7,8 +7,10 @@ import sys
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from eqvae.atlas.advice import Pilot, elbos, recommend, supports, told, validate
+from eqvae.atlas.table import read_table
 from eqvae.config import CONFIG_DIR
 from eqvae.distributions import GaussianLikelihood, GaussianPrior
 from eqvae.nn import PlainDecoder, PlainEncoder
@@ -122,7 +124,8 @@ def test_choices_are_judged_on_the_seeds_that_they_did_not_see():
     assert found.chosen[("se2", 1000)] == {"hard": 2, "plain": 1}
     pairs = validate(rows)  # with another seed beside it, it misleads no more
     assert pairs.choices == 3 and pairs.share == 1
-    assert pairs.always["hard"] == 1 and pairs.always["plain"] == pairs.always["augment"] == 0
+    assert pairs.constant == "hard" and pairs.always["hard"] == 1
+    assert pairs.always["plain"] == pairs.always["augment"] == 0
 
 
 def test_an_arm_that_the_chooser_does_not_know_still_sets_the_bar_and_tuning_never_counts():
@@ -166,3 +169,10 @@ def test_mistakes_are_told_in_a_sentence_before_training(arguments, message, mon
     with pytest.raises(SystemExit) as stop:
         advise(monkeypatch, *arguments)
     assert stop.value.code == 2 and message in capsys.readouterr().err
+
+
+def test_the_pilots_have_the_rates_that_the_atlas_tuned():
+    rows = read_table(CONFIG_DIR.parent / "benchmarks" / "results" / "atlas_laptop.parquet")
+    tuned = {row["arm"]: row["lr"] for row in rows if row["block"] == "levels"}
+    rates = yaml.safe_load((CONFIG_DIR / "advise.yaml").read_text())["arms"]
+    assert rates == {arm: tuned[arm] for arm in rates}

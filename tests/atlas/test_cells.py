@@ -103,12 +103,13 @@ def test_cells_of_another_design_are_refused_not_mixed(tmp_path):
     done = {"status": "finished", "val_elbo": 1.0, "arm": "hard", "design": made.digest("hard")}
     name = made.trials()[-1].name
     plan.results.put(name, done)
-    assert Plan(made, tmp_path).results.done(name)
-    Plan(design(overrides=TINY, reference=made.reference, own={"plain": ["seed=1"]}), tmp_path)
+    plan.refuse_other_designs()
+    same = design(overrides=TINY, reference=made.reference, own={"plain": ["seed=1"]})
+    Plan(same, tmp_path).refuse_other_designs()
     for changes in ({"own": {"hard": ["seed=1"]}}, {"overrides": [*TINY, "seed=1"]}):
         other = design(**{"overrides": TINY, "reference": made.reference, **changes})
         with pytest.raises(ValueError, match="1 cells in .* other settings, such as hard-"):
-            Plan(other, tmp_path)
+            Plan(other, tmp_path).refuse_other_designs()
 
 
 def test_the_command_resumes_and_runs_failed_cells_again(tmp_path):
