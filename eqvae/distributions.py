@@ -221,6 +221,31 @@ def _joined(first: Any, parts: Sequence[Any], join: Callable[[list[Tensor]], Ten
     return replace(first, **changed)
 
 
+class _Bounded(torch.autograd.Function):
+    """See `bounded`."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, low: float, high: float) -> Tensor:
+        ctx.save_for_backward(x)
+        ctx.bounds = low, high
+        return x.clamp(low, high)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        (x,), (low, high) = ctx.saved_tensors, ctx.bounds
+        outward = ((x <= low) & (grad > 0)) | ((x >= high) & (grad < 0))
+        return grad.masked_fill(outward, 0.0), None, None
+
+
+def bounded(x: Tensor, low: float, high: float) -> Tensor:
+    """x clamped to [low, high], with the gradient that leads back inside.
+
+    Under that of `torch.clamp`, zero beyond the bounds, what one large step throws out stays there for
+    good, such as the scale of a position at the size of the image.
+    """
+    return _Bounded.apply(x, low, high)
+
+
 def normal_log_prob(z: Tensor, loc: Tensor, scale: Tensor) -> Tensor:
     """log N(z; loc, scale^2) by coordinate, nats."""
     return -0.5 * ((z - loc) / scale).square() - scale.log() - 0.5 * _LOG_2PI

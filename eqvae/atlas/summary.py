@@ -21,7 +21,7 @@ Row = Mapping[str, Any]
 ARMS = (
     ("plain", "augment")
     + ("soft_encoder", "soft_posterior", "soft_decoder", "soft_round_trip", "soft_lie", "soft_sum")
-    + ("relaxed", "relaxed_layers", "projected", "canonicalised")
+    + ("relaxed", "relaxed_layers", "relaxed_bias", "projected", "canonicalised")
     + ("hard_c4", "hard_c8", "hard_c16", "hard_so2", "hard")
 )
 LEVELS = ("se2", "limited", "upright", "broken", "stretched", "lit", "nuclei", "galaxies")

@@ -10,6 +10,7 @@ from eqvae.nn.paths import RelaxedDecoder, RelaxedEncoder
 from eqvae.nn.plain import PlainDecoder, PlainEncoder
 from eqvae.nn.projected import DenseFibreLinear
 from eqvae.nn.relaxed import (
+    BiasedFibreLinear,
     RelaxedFibreLinear,
     RelaxedHarmonicDecoder,
     RelaxedHarmonicEncoder,
@@ -17,6 +18,7 @@ from eqvae.nn.relaxed import (
 from eqvae.nn.steerable import SteerableDecoder, SteerableEncoder
 
 __all__ = [
+    "BiasedFibreLinear",
     "CanonicalDecoder",
     "CanonicalEncoder",
     "Canonicaliser",

@@ -183,6 +183,17 @@ class FibreMLP(nn.Module):
         return out.new_zeros(self.out_dim, out.shape[1]).index_copy(0, self.out_order, out).T
 
 
+def quieten(layer: nn.Module, factor: float = 0.1) -> None:
+    """Scale the weights of a layer that draws, so that a decoder starts near a blank image.
+
+    From a loud random picture the cheapest way down is to blur it: the scale of the position runs off to
+    the size of the image in ten steps, and the object has to be found again.
+    """
+    with torch.no_grad():
+        for weight in layer.parameters():
+            weight.mul_(factor)
+
+
 def circle_functions(frequency: int, count: int) -> Tensor:
     """1, sqrt(2) cos l a, sqrt(2) sin l a at `count` equal angles, shape (count, 2L + 1)."""
     angle = torch.arange(count, dtype=torch.float64) * (2 * math.pi / count)

@@ -13,8 +13,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from eqvae.distributions import START_LOG_SCALE, GaussianPosterior
-from eqvae.nn.fibre import FibreAction, FibreLinear, FibreMLP, FibreNorm, FourierSiLU
+from eqvae.distributions import START_LOG_SCALE, GaussianPosterior, bounded
+from eqvae.nn.fibre import FibreAction, FibreLinear, FibreMLP, FibreNorm, FourierSiLU, quieten
 from eqvae.nn.harmonics import DiskHarmonics, fitted_harmonics
 from eqvae.nn.localise import Localiser
 from eqvae.symmetry.groups import Symmetry
@@ -141,6 +141,7 @@ class HarmonicDecoder(nn.Module):
             oversampling=oversampling,
             linear=linear,
         )
+        quieten(self.mlp.head)
         inverse = channel_order(self.harmonics, channels).argsort()
         self.register_buffer("order", inverse, persistent=False)
 
@@ -177,10 +178,11 @@ class LatentSplit(nn.Module):
         self.scales = scales
         self.correction = correction
         self.gain = nn.Parameter(torch.zeros(()))  # starts at the localiser's own answer
+        self.scale_gain = nn.Parameter(torch.zeros(()))  # and at the same scales for all images
         self.offset = nn.Parameter(torch.full((representation.num_copies,), START_LOG_SCALE))
 
     def forward(self, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        log_scale = (h[:, self.scales] + self.offset).clamp(-7, 3)
+        log_scale = bounded(self.scale_gain * h[:, self.scales] + self.offset, -7.0, 3.0)
         return h[:, self.v], log_scale, self.gain * h[:, self.correction]
 
 

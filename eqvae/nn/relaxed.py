@@ -13,6 +13,7 @@ https://arxiv.org/abs/2112.01388, there with a dense residual and fixed variance
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from eqvae.distributions import GaussianPosterior
@@ -70,15 +71,58 @@ class RelaxedFibreLinear(nn.Module):
 
     def size(self) -> Tensor:
         """|W_eq|^2 (Frobenius), what the departure is relative to."""
-        moving = (
-            2 * self.equivariant.weight.square().sum()
-        )  # A and B stand twice in [[A, -B], [B, A]]
-        return self.equivariant.invariant.square().sum() + moving
+        return equivariant_size(self.equivariant)
 
     def forward(self, h: Tensor) -> Tensor:
         """Coefficients (2L + 1, in, B) to (2L + 1, out, B)."""
         residual = self.gain * self.up @ (self.down @ h[: self.rows].flatten(0, 1))
         return self.equivariant(h) + residual.unflatten(0, (self.rows, -1))
+
+
+class BiasedFibreLinear(nn.Module):
+    """`FibreLinear` and a bias in every frequency, which points somewhere: equivariant at the start.
+
+        y_l = W_l h_l + gain b_l,    l = 0, 1, ..., L,    b_l = 0 for l > 0 at the start
+
+    A bias that turns with nothing is what tells a network where up is. It breaks the symmetry at
+    2 L out parameters, hardly any beside the weights, and with b = 0 the network is the hard one.
+
+    Args:
+        in_channels, out_channels, frequency, symmetry: as of `FibreLinear`.
+        gain: factor on the bias, see `RelaxedFibreLinear`.
+
+    References: Smidt, Geiger, Miller, Finding symmetry breaking order parameters with Euclidean neural
+    networks (2021), https://arxiv.org/abs/2007.02005, there as learned inputs of one network.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        frequency: int,
+        symmetry: Symmetry,
+        gain: float = 0.1,
+    ):
+        super().__init__()
+        self.gain = gain
+        self.equivariant = FibreLinear(in_channels, out_channels, frequency, symmetry)
+        self.direction = nn.Parameter(torch.zeros(2 * frequency, out_channels, 1))
+
+    @property
+    def freedom(self) -> int:
+        return self.direction.numel()
+
+    def departure(self) -> Tensor:
+        """|gain b|^2 over frequencies above 0, all of it a departure."""
+        return self.gain**2 * self.direction.square().sum()
+
+    def size(self) -> Tensor:
+        """|W_eq|^2 (Frobenius), which the norm before the layer makes the size of what b is added to."""
+        return equivariant_size(self.equivariant)
+
+    def forward(self, h: Tensor) -> Tensor:
+        """Coefficients (2L + 1, in, B) to (2L + 1, out, B)."""
+        return self.equivariant(h) + self.gain * F.pad(self.direction, (0, 0, 0, 0, 1, 0))
 
 
 class PositionResidual(nn.Module):
@@ -159,3 +203,8 @@ class RelaxedHarmonicDecoder(Around):
     def _placed(self, z: Tensor) -> Tensor:
         t, v = z[:, :2], z[:, 2:]
         return torch.cat([t, self.position(v, t)], dim=1)
+
+
+def equivariant_size(layer: FibreLinear) -> Tensor:
+    """|W|^2 (Frobenius) of the whole equivariant map: A and B stand twice in [[A, -B], [B, A]]."""
+    return layer.invariant.square().sum() + 2 * layer.weight.square().sum()

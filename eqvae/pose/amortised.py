@@ -16,6 +16,7 @@ import math
 import torch
 from torch import Tensor
 
+from eqvae.distributions import bounded
 from eqvae.nn.fibre import FibreMLP, circle_functions, fibre_order
 from eqvae.nn.harmonic import channel_order, image_type
 from eqvae.nn.harmonics import fitted_harmonics
@@ -125,7 +126,7 @@ class AttentionPose(_Proposal):
         on_circle = torch.einsum("nk,bkc->bcn", self.circle, h)
         logits = on_circle[:, : self.shifts]  # (B, J, N)
         within = on_circle[:, self.shifts : self.shifts + 3].tanh().mT * (0.5 * self.cell_size)
-        log_scale = (h[:, 0, -3:] - 1).clamp(-7, 1)
+        log_scale = bounded(h[:, 0, -3:] - 1, -7.0, 1.0)
         scale = log_scale.exp() * self.cell_size
 
         count = self.circle.shape[0]
@@ -176,7 +177,7 @@ class UnimodalPose(_Proposal):
         fine: bool = True,
     ) -> PosePosterior:
         h = self.propose(view)
-        scale = (h[:, :3] - 1).clamp(-7, 1).exp()
+        scale = bounded(h[:, :3] - 1, -7.0, 1.0).exp()
         direction, correction = h[:, 3:5], 0.1 * h[:, 5:7]
         angle = torch.atan2(direction[:, 1], direction[:, 0])
         cell = torch.cat(

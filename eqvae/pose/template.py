@@ -9,6 +9,7 @@ The decoder is an ordinary network and equivariant all the same, since it never 
 
 from torch import Tensor, nn
 
+from eqvae.distributions import bounded
 from eqvae.nn.fibre import FibreAction, FibreLinear, FibreMLP, FibreNorm, FourierSiLU
 from eqvae.nn.harmonic import channel_order, image_type
 from eqvae.nn.harmonics import fitted_harmonics
@@ -83,7 +84,7 @@ class ContentEncoder(nn.Module):
     def forward(self, coefficients: Tensor) -> ContentPosterior:
         """The posterior of objects with coefficients (B, C, dim) about their positions."""
         h = self.mlp(coefficients.flatten(1)[:, self.order])
-        log_scale = (h[:, self.content_dim :] - 1).clamp(-7, 3)
+        log_scale = bounded(h[:, self.content_dim :] - 1, -7.0, 3.0)
         return ContentPosterior(h[:, : self.content_dim], log_scale)
 
 

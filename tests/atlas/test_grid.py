@@ -96,5 +96,6 @@ def test_the_published_designs_are_sound(name):
     }
     assert set(sizes.values()) == {22}, "every arm has a latent of the same dimension"
     if name != "atlas_smoke":
-        assert set(made.arms) == set(choices("arm"))
         assert all(len(grid["seeds"]) >= 5 for grid in made.blocks.values())
+    if name in ("atlas_laptop", "atlas_full"):
+        assert set(made.arms) == set(choices("arm"))

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from eqvae.nn.fibre import FibreMLP
+from eqvae.nn.fibre import FibreMLP, quieten
 from eqvae.nn.harmonic import without_position
 from eqvae.nn.harmonics import fitted_harmonics
 from eqvae.nn.sizes import check_steerable_size
@@ -95,6 +95,7 @@ class SteerableDecoder(nn.Module):
             fibre_depth,
             out_frequency=sharp.degree,
         )
+        quieten(self.mlp.head)
         hidden_type = function_fields(symmetry, width)
         seed_type = scalar_fields(symmetry, maps)
         if representation.sign:
