@@ -12,6 +12,7 @@ from eqvae.distributions import (
     GaussianLikelihood,
     GaussianPosterior,
     GaussianPrior,
+    bounded,
 )
 from eqvae.symmetry import LatentRepresentation, motion
 from tests.cases import BY_NAME, LATENTS, SYMMETRIES, draw, latent_id
@@ -177,3 +178,25 @@ def test_the_law_of_the_angle_is_a_law_however_narrow(size):
     assert density.mean().item() == pytest.approx(1)
     if size:
         assert abs(density.argmax().item() * 2 * math.pi / 360 - 1.003) < math.pi / 360
+
+
+def test_bounds_let_the_gradient_back_inside_and_no_further_out():
+    x = torch.tensor([-4.0, -2.0, 0.5, 2.0, 4.0], requires_grad=True)
+    torch.testing.assert_close(bounded(x, -2.0, 2.0), x.detach().clamp(-2, 2))
+    for slope, passes in ((1.0, [0, 0, 1, 1, 1]), (-1.0, [1, 1, 1, 0, 0])):  # descent: - slope
+        (grad,) = torch.autograd.grad(slope * bounded(x, -2.0, 2.0).sum(), x)
+        assert grad.tolist() == [slope * p for p in passes]
+
+
+def test_what_was_thrown_out_comes_back_which_under_a_clamp_it_does_not():
+    def after_descent(bound) -> float:
+        x = torch.nn.Parameter(torch.tensor(5.0))
+        optimizer = torch.optim.SGD([x], lr=0.5)
+        for _ in range(40):
+            optimizer.zero_grad()
+            (bound(x) + 1).square().backward()
+            optimizer.step()
+        return x.item()
+
+    assert after_descent(lambda x: bounded(x, -7.0, 3.0)) == pytest.approx(-1, abs=1e-3)
+    assert after_descent(lambda x: x.clamp(-7, 3)) == 5.0  # the control

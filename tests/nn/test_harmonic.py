@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from eqvae.distributions import GaussianLikelihood, GaussianPrior
+from eqvae.distributions import START_LOG_SCALE, GaussianLikelihood, GaussianPrior
 from eqvae.domains import pixel_coordinates
 from eqvae.metrics import elbo_change
 from eqvae.nn import CentreOfMass, HarmonicDecoder, HarmonicEncoder, PlainDecoder, PlainEncoder
@@ -181,10 +181,21 @@ def test_the_position_correction_moves_too(steps):
     """It starts at zero; with a gain the position is no longer the localiser's alone."""
     vae = harmonic(Symmetry.so2(), 1, steps)
     vae.encoder.split.gain.data.fill_(3.0)
+    vae.encoder.split.scale_gain.data.fill_(
+        1.0
+    )  # scales of each image's own, as after longer training
     with torch.no_grad():
         x = scenes().render()
         assert (vae.encode(x).mode[:, :2] - vae.encoder.localiser(x)).abs().max() > 0.3
     assert encoder_error(vae, scenes(), draw(Symmetry.so2(), 6, shift=2.0))[0] < 2 * ENCODER_BOUND
+
+
+def test_training_starts_from_equal_scales_and_a_faint_picture():
+    vae, x = harmonic(Symmetry.so2()), scenes().render()
+    posterior = vae.encode(x)
+    assert (posterior.log_scale == START_LOG_SCALE).all()
+    faint = vae.decode(posterior.mode).square().sum()
+    assert 0 < faint < 0.05 * x.square().sum()
 
 
 def test_rendering_on_the_pixels_is_decoding():

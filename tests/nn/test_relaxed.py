@@ -7,6 +7,7 @@ import torch
 
 from eqvae.distributions import GaussianLikelihood, GaussianPrior
 from eqvae.nn import (
+    BiasedFibreLinear,
     HarmonicDecoder,
     HarmonicEncoder,
     RelaxedFibreLinear,
@@ -21,6 +22,7 @@ from eqvae.testing import GaussianScenes, latent_error, relative_error
 from eqvae.vae import VAE
 from tests.cases import BY_NAME, draw
 
+LAYERS = pytest.mark.parametrize("linear", [RelaxedFibreLinear, BiasedFibreLinear])
 GROUPS = pytest.mark.parametrize("symmetry", [Symmetry.so2(), Symmetry.o2()], **BY_NAME)
 LATENT, SIZE = LatentRepresentation((4, 2, 1)), 41
 ACT = FibreAction()
@@ -35,12 +37,14 @@ def perturb(module: torch.nn.Module, size: float = 5.0) -> None:
     for layer in module.modules():
         if isinstance(layer, RelaxedFibreLinear):
             torch.nn.init.normal_(layer.up, std=size)
+        if isinstance(layer, BiasedFibreLinear):
+            torch.nn.init.normal_(layer.direction, std=size)
 
 
-def relaxed() -> VAE:
+def relaxed(linear: type = RelaxedFibreLinear) -> VAE:
     symmetry = Symmetry.so2()
     torch.manual_seed(0)
-    size = {"degree": 8, "radius": 10.6, "hidden": 8, "frequency": 3, "linear": RelaxedFibreLinear}
+    size = {"degree": 8, "radius": 10.6, "hidden": 8, "frequency": 3, "linear": linear}
     encoder = HarmonicEncoder(SIZE, 1, LATENT, symmetry, **size)
     decoder = HarmonicDecoder(SIZE, 1, LATENT, symmetry, **size, out_frequency=6)
     parts = RelaxedHarmonicEncoder(encoder), RelaxedHarmonicDecoder(decoder)
@@ -58,9 +62,10 @@ def errors(vae: VAE, g: torch.Tensor) -> tuple[float, float]:
     return latent_error(LATENT, moved.loc, still.loc), decoder
 
 
+@LAYERS
 @GROUPS
-def test_a_layer_is_equivariant_until_its_residual_is_there(symmetry):
-    layer, h, g = RelaxedFibreLinear(4, 5, 3, symmetry), torch.randn(7, 4, 8), draw(symmetry, 8)
+def test_a_layer_is_equivariant_until_its_residual_is_there(symmetry, linear):
+    layer, h, g = linear(4, 5, 3, symmetry), torch.randn(7, 4, 8), draw(symmetry, 8)
     torch.testing.assert_close(layer(ACT(g, h)), ACT(g, layer(h)), rtol=1e-12, atol=1e-12)
     assert layer.departure() == 0
     perturb(layer)
@@ -81,8 +86,22 @@ def test_departure_and_size_are_the_squares_of_the_two_matrices(symmetry):
     assert layer.down.numel() + layer.up.numel() == 2 * 7 * (4 + 5)
 
 
-def test_networks_are_equivariant_at_the_start_and_then_not():
-    vae, g = relaxed(), draw(Symmetry.so2(), 6, shift=2.0)
+@GROUPS
+def test_a_bias_departs_by_its_square_and_breaks_by_how_far_it_turns(symmetry):
+    layer, h, g = BiasedFibreLinear(4, 5, 3, symmetry), torch.randn(7, 4, 8), draw(symmetry, 8)
+    perturb(layer)
+    bias = (layer(h) - layer.equivariant(h))[..., :1]
+    torch.testing.assert_close(layer.departure(), bias.square().sum())
+    assert bias[0].abs().max() < 1e-12 and layer.freedom == layer.direction.numel() == 6 * 5
+    still = bias.expand(-1, -1, 8)
+    torch.testing.assert_close(layer(ACT(g, h)) - ACT(g, layer(h)), still - ACT(g, still))
+    unit = torch.eye(28).reshape(7, 4, 28)
+    torch.testing.assert_close(layer.size(), layer.equivariant(unit).square().sum())
+
+
+@LAYERS
+def test_networks_are_equivariant_at_the_start_and_then_not(linear):
+    vae, g = relaxed(linear), draw(Symmetry.so2(), 6, shift=2.0)
     encoder, decoder = errors(vae, g)
     assert encoder < 2e-3 and decoder < 1e-3  # as the harmonic networks'
     perturb(vae)
@@ -90,8 +109,9 @@ def test_networks_are_equivariant_at_the_start_and_then_not():
     assert encoder > 0.05 and decoder > 0.05
 
 
-def test_residuals_alone_do_not_break_shifts_but_the_position_does():
-    vae, g = relaxed(), motion(shift=(2.0, -1.0)).expand(6, 4)
+@LAYERS
+def test_residuals_alone_do_not_break_shifts_but_the_position_does(linear):
+    vae, g = relaxed(linear), motion(shift=(2.0, -1.0)).expand(6, 4)
     perturb(vae)
     encoder, decoder = errors(vae, g)
     assert encoder < 2e-3 and decoder < 1e-12
@@ -118,8 +138,9 @@ def test_rendering_on_the_pixels_is_decoding():
     torch.testing.assert_close(drawn.unflatten(2, points.shape[:2]), vae.decoder(z)[..., ::2, ::2])
 
 
-def test_gradient_reaches_every_parameter():
-    vae = relaxed()
+@LAYERS
+def test_gradient_reaches_every_parameter(linear):
+    vae = relaxed(linear)
     perturb(vae)  # a factor of zero gives the other no gradient
     torch.nn.init.ones_(vae.encoder.harmonic.split.gain)
     (-vae(GaussianScenes(6, size=SIZE).render()).elbo.mean()).backward()
