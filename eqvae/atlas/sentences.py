@@ -67,14 +67,16 @@ def compare(pair: Paired, where: str) -> str:
 
 def in_short(rows: Sequence[Row]) -> list[str]:
     found = []
-    worst = summary.worst_gap(summary.gaps(rows, "relaxed"))
-    if worst:
-        count = len(summary.gaps(rows, "relaxed"))
-        found.append(
-            f"Over {count} {_plural(count, 'level')}, relaxed lies at most {_number(worst.percent)} % "
-            f"({_number(worst.amount)} nats) behind the best arm, at {worst.level}"
-            + (f" behind {worst.best}." if worst.best != "relaxed" else ", where it is the best.")
-        )
+    for arm in (arm for arm in summary.ARMS if arm.startswith("relaxed")):
+        gaps = summary.gaps(rows, arm)
+        worst = summary.worst_gap(gaps)
+        if worst:
+            count = len(gaps)
+            found.append(
+                f"Over {count} {_plural(count, 'level')}, {arm} lies at most {_number(worst.percent)} % "
+                f"({_number(worst.amount)} nats) behind the best arm, at {worst.level}"
+                + (f" behind {worst.best}." if worst.best != arm else ", where it is the best.")
+            )
     hard = summary.worst_gap(summary.gaps(rows, "hard"))
     if hard:
         first = [g.level for g in summary.gaps(rows, "hard").values() if g.best == "hard"]

@@ -527,6 +527,12 @@ def headline(rows: Iterable[Row], chooser: Any = None) -> dict[str, Any]:
         "relaxed_worst_gap_percent": worst.percent if worst else None,
         "relaxed_worst_level": worst.level if worst else None,
         "relaxed_worst_gap_percent_elbo": worst_elbo.percent if worst_elbo else None,
+        "relaxed_forms_worst_gap_percent_elbo": {
+            arm: gap.percent
+            for arm in ARMS
+            if arm.startswith("relaxed") and (gap := worst_gap(gaps(rows, arm, "elbo")))
+        }
+        or None,
         "hard_gap_percent": {name: gap.percent for name, gap in gaps(rows, "hard").items()} or None,
         "chooser_within_1_percent": 100 * chooser.share if chooser else None,
         "chooser_floor_percent": 100 * chooser.always[chooser.constant] if chooser else None,

@@ -225,7 +225,7 @@ def test_ranks_of_a_known_order():
     assert ranks.blocks == 10 and ranks.p < 1e-6
     assert list(ranks.means)[0] == "relaxed"  # third at se2, first at upright
     assert ranks.means["relaxed"] == pytest.approx((3 + 1) / 2)
-    assert ranks.means["hard"] == pytest.approx((1 + 9.5) / 2)  # 16 tie at upright: mean of 2..17
+    assert ranks.means["hard"] == pytest.approx((1 + 10) / 2)  # 17 tie at upright: mean of 2..18
     # Demsar (2006), table 5: q_0.05 = 2.343 for 3 arms
     three = [r for r in planted() if r["arm"] in ("hard", "plain", "relaxed")]
     found = summary.ranks(three)
@@ -235,7 +235,7 @@ def test_ranks_of_a_known_order():
 
 def test_a_diverged_cell_ranks_last_and_a_lone_arm_drops_out():
     rows = changed(planted(), {"status": "diverged", "free_energy": None}, arm="hard", level="se2")
-    assert summary.ranks(rows).means["hard"] == pytest.approx((17 + 9.5) / 2)
+    assert summary.ranks(rows).means["hard"] == pytest.approx((18 + 10) / 2)
     lone = [r for r in planted() if r["arm"] != "plain" or (r["level"] == "se2" and r["seed"] == 0)]
     assert "plain" not in summary.ranks(lone).means
     assert summary.ranks([cell(arm="hard"), cell(arm="plain")]) is None
@@ -287,6 +287,10 @@ def test_the_headline_is_complete():
     assert first["data_ratio_to_match_plain"] == pytest.approx(2**-2.5)
     assert first["relaxed_worst_gap_percent"] == pytest.approx(2)
     assert first["relaxed_worst_level"] == "se2"
+    forms = first["relaxed_forms_worst_gap_percent_elbo"]
+    assert set(forms) == {"relaxed", "relaxed_layers", "relaxed_bias"}
+    assert forms["relaxed"] == first["relaxed_worst_gap_percent_elbo"] == pytest.approx(2 / 1.5)
+    assert forms["relaxed_bias"] == pytest.approx(30 / 1.5)  # behind hard's -150
 
 
 @pytest.mark.parametrize("rows", [[], [{}], [{"block": "levels", "arm": "hard"}], [cell()]])
@@ -295,6 +299,7 @@ def test_missing_data_are_none_and_never_a_crash(rows):
     assert first["data_ratio_to_match_plain"] is None
     assert first["hard_wins_all_seeds_1k"] is None
     assert first["relaxed_worst_gap_percent"] is None
+    assert first["relaxed_forms_worst_gap_percent_elbo"] is None
     assert first["parameter_match_worst_percent"] is None
 
 
