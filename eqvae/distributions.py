@@ -222,19 +222,28 @@ def _joined(first: Any, parts: Sequence[Any], join: Callable[[list[Tensor]], Ten
 
 
 class _Bounded(torch.autograd.Function):
-    """See `bounded`."""
+    """See `bounded`. Forward mode has the derivative of the clamp: it trains nothing."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, low: float, high: float) -> Tensor:
-        ctx.save_for_backward(x)
-        ctx.bounds = low, high
+    def forward(x: Tensor, low: float, high: float) -> Tensor:
         return x.clamp(low, high)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, float, float], output: Tensor) -> None:
+        x, *ctx.bounds = inputs
+        ctx.save_for_backward(x)
+        ctx.save_for_forward(x)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (x,), (low, high) = ctx.saved_tensors, ctx.bounds
         outward = ((x <= low) & (grad > 0)) | ((x >= high) & (grad < 0))
         return grad.masked_fill(outward, 0.0), None, None
+
+    @staticmethod
+    def jvp(ctx: Any, tangent: Tensor, *_: None) -> Tensor:
+        (x,), (low, high) = ctx.saved_tensors, ctx.bounds
+        return tangent.masked_fill((x < low) | (x > high), 0.0)
 
 
 def bounded(x: Tensor, low: float, high: float) -> Tensor:

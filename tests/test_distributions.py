@@ -188,6 +188,13 @@ def test_bounds_let_the_gradient_back_inside_and_no_further_out():
         assert grad.tolist() == [slope * p for p in passes]
 
 
+def test_bounds_have_the_forward_derivative_of_a_clamp():
+    x = torch.tensor([-4.0, 0.5, 4.0])
+    for bound in (lambda x: bounded(x, -2.0, 2.0), lambda x: x.clamp(-2, 2)):
+        _, slope = torch.func.jvp(bound, (x,), (torch.full_like(x, 3.0),))
+        assert slope.tolist() == [0, 3, 0]
+
+
 def test_what_was_thrown_out_comes_back_which_under_a_clamp_it_does_not():
     def after_descent(bound) -> float:
         x = torch.nn.Parameter(torch.tensor(5.0))
