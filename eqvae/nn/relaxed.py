@@ -1,8 +1,10 @@
-"""Relaxed symmetry: an equivariant path and beside it a small one that no law binds.
+"""Relaxed symmetry: equivariant layers and in each something small that no law binds.
 
     y = W_eq h + up (down h),        W_res = up down of rank r,    up = 0 at the start
+    y = W_eq h + b,                  b of every frequency,         b_l = 0 for l > 0 at the start
 
-W_eq is the most general equivariant map, W_res any map between the coordinates; a prior on W_res,
+W_eq is the most general equivariant map. Either a residual map breaks the symmetry, any between the
+coordinates, or a bias that does not turn with the object, which costs hardly a parameter. A prior on them,
 `eqvae.losses.DeparturePenalty`, makes the data pay for what breaks the symmetry. Coefficients are taken
 about the object, so nothing in them says where it is; `PositionResidual` tells a network.
 
