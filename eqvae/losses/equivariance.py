@@ -5,9 +5,10 @@
     round trip  |D(g E(x)) - g x|^2              the EQ-VAE form
 
 Each draws one motion for each image, uniform in the symmetry and with shifts in a disc. The encoder
-terms are relative to the latent's own size, taken without gradient, so that a weight means the same for
-every latent; they still pull a latent towards zero, and it is the ELBO that keeps it from collapsing.
-Image terms are compared on the inscribed disc, which every rotation keeps.
+term is relative to chance, with the gradient of both: a weight means the same for every latent, and neither
+a small latent nor a large constant in it is a way out. Under a fixed size of the latent the way out is a
+collapse, which a heavy weight then takes. Image terms are compared on the inscribed disc, which every
+rotation keeps.
 
 References: Kouzelis et al., EQ-VAE (2025), https://arxiv.org/abs/2502.09509, for the round trip, there
 with scalar feature maps as latents, here with any representation.
@@ -54,7 +55,12 @@ class EquivariancePenalty(nn.Module):
 
 
 class EncoderPenalty(EquivariancePenalty):
-    """|E(g x) - g E(x)|^2 on means, every irrep block relative to its own mean square."""
+    """|E(g x) - g E(x)|^2 on means, for every irrep block relative to half of what it is at chance.
+
+        sum_blocks E |a_i - b_i|^2 / (E |a_i - b_j|^2 / 2),    a = E(g x),  b = g E(x),  i != j
+
+    0 where equivariant, about 2 for each block at chance; a single image has no other and gets 2.
+    """
 
     def forward(self, vae: VAE, x: Tensor, output: VAEOutput) -> Tensor:
         g = self.draw(x)
@@ -62,8 +68,8 @@ class EncoderPenalty(EquivariancePenalty):
         total = x.new_zeros(())
         for block in vae.representation.blocks:
             a, b = moved.mode[:, block.slice], target.mode[:, block.slice]
-            size = 0.5 * (a.square() + b.square()).mean().detach()
-            total = total + (a - b).square().mean() / (size + 1e-6)
+            chance = 0.5 * (a - b.roll(1, dims=0)).square().mean()
+            total = total + (a - b).square().mean() / (chance + 1e-6)
         return total
 
 

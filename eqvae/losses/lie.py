@@ -17,7 +17,7 @@ from eqvae.vae import VAE, VAEOutput
 
 
 class LiePenalty(EquivariancePenalty):
-    """sum_X |L_X E|^2 for the turn by a radian and both shifts by `shift`, relative as `EncoderPenalty`.
+    """sum_X |L_X E|^2 for the turn by a radian and both shifts by `shift`, relative to the latent's size.
 
     Every image draws X = +-turn +-x +-y; the mean of |L_X E|^2 over the signs is the sum over the three
     (Hutchinson). The derivative is a central difference of motions by `step`: two passes of the
