@@ -113,6 +113,19 @@ def test_the_encoder_term_does_not_depend_on_the_size_of_the_latent():
     torch.testing.assert_close(values[1:], values[:1] * 2, rtol=1e-3, atol=0)
 
 
+def test_neither_a_small_latent_nor_a_constant_in_it_is_a_way_out():
+    """The slope along the size of all means is 0, and so along a constant in the invariants."""
+    model = vae("plain")
+    head = model.encoder.head
+    invariants = next(block.slice for block in LATENT.blocks if block.name == "psi0")
+    head.weight.data[: LATENT.dim] *= 20
+    value(EncoderPenalty, model, shift=0.0).backward()
+    along = [(p.grad[: LATENT.dim] * p[: LATENT.dim]) for p in (head.weight, head.bias)]
+    steepest = sum(a.abs().sum() for a in along)
+    assert abs(sum(a.sum() for a in along)) < 1e-4 * steepest
+    assert head.bias.grad[invariants].abs().max() < 1e-4 * head.weight.grad.abs().max()
+
+
 def test_a_latent_that_is_zero_gives_numbers():
     model = vae("plain")
     model.encoder.head.weight.data.zero_()
