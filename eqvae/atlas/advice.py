@@ -9,7 +9,7 @@ Three kinds of evidence, all on held-out images:
 
       loss = E log p(h x) - E log p(g x),    g a large motion, h a small one, by as many interpolations
 
-- dial: how far the relaxed pilot left its equivariant path, which data pay for.
+- dial: how far the layers of the relaxed pilot left the equivariant ones, which data pay for.
 
 The pilots decide; the others say why. `validate` asks of a finished comparison how often a choice by two
 seeds' pilots is right on the other seeds' cells.
@@ -42,7 +42,7 @@ FORMS = {  # arm of the pilots: what it means for the user
     "plain": "build no symmetry in",
     "augment": "augment the data",
     "soft_sum": "ask for the symmetry softly, by penalties",
-    "relaxed": "build the symmetry in, relaxed",
+    "relaxed_bias": "build the symmetry in, with biases that may break it",
     "canonicalised": "build the symmetry in hard, by a canonical pose",
     "hard": "build the symmetry in hard, by equivariant layers",
 }
@@ -347,11 +347,11 @@ def told(advice: Advice, support: Sequence[Support], pilots: Sequence[Pilot]) ->
         hard, plain = (_mean(pilots, arm, images) for arm in ("hard", "plain"))
         if hard is not None and plain is not None:
             lines.append(f"hard over plain at {images:,} images: {hard - plain:+.1f} nats.")
-    opened = [p.dial for p in pilots if p.arm == "relaxed" and p.dial is not None]
+    opened = [p.dial for p in pilots if p.arm.startswith("relaxed") and p.dial is not None]
     if opened:
         lines.append(
-            f"dial: the relaxed pilot left its equivariant path by {np.mean(opened):.2f} "
-            "(0: not at all; 1: as far as features of size 1 go)."
+            f"dial: the layers of the relaxed pilot left the equivariant ones by {np.mean(opened):.2f} of "
+            "their size (0: not at all)."
         )
     lines.append(
         "Small models, short trainings: the order is evidence, the numbers are not your model's."

@@ -150,7 +150,7 @@ def test_the_command_trains_and_tells(tmp_path, monkeypatch, capsys):
     small = ["level=upright", "images=40", "steps=2", "repeats=1", f"out={tmp_path}"]
     advise(monkeypatch, *small, "data.split=[0.1, 0.02, 0.88]")
     found = json.loads((tmp_path / "advice.json").read_text())
-    assert set(found["advice"]["elbo"]) >= {"plain", "hard", "relaxed"}
+    assert set(found["advice"]["elbo"]) >= {"plain", "hard", "relaxed_bias"}
     assert {p["images"] for p in found["pilots"]} == {40, 10} and len(found["pilots"]) == 8
     assert {s["symmetry"] for s in found["support"]} == {"rotation", "shift", "mirror"}
     assert "Recommended:" in capsys.readouterr().out and (tmp_path / "advice.png").is_file()
