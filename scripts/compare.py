@@ -15,6 +15,8 @@ _EXAMPLES = """\
 Designs
   experiment=atlas_smoke     does everything run? minutes
   experiment=atlas_laptop    two cores, hours: every arm, a part of the levels and budgets
+  experiment=atlas_sprites   generated shapes of known symmetry, as the laptop's
+  experiment=atlas_real      nuclei and galaxies, from the archives in data/
   experiment=atlas_full      the whole grid, for a cluster
 
 Where the cells run

@@ -72,10 +72,12 @@ def in_short(rows: Sequence[Row]) -> list[str]:
         worst = summary.worst_gap(gaps)
         if worst:
             count = len(gaps)
+            if worst.amount == 0:
+                found.append(f"{arm} is the best arm at each of {count} {_plural(count, 'level')}.")
+                continue
             found.append(
                 f"Over {count} {_plural(count, 'level')}, {arm} lies at most {_number(worst.percent)} % "
-                f"({_number(worst.amount)} nats) behind the best arm, at {worst.level}"
-                + (f" behind {worst.best}." if worst.best != arm else ", where it is the best.")
+                f"({_number(worst.amount)} nats) behind the best arm, at {worst.level} behind {worst.best}."
             )
     hard = summary.worst_gap(summary.gaps(rows, "hard"))
     if hard:
