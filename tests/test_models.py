@@ -134,8 +134,8 @@ def test_the_elbo_of_hard_models_does_not_change_under_rotations(model):
     vae, scenes = made(model)[0].eval(), GaussianScenes(4, size=SIZE)
     quarters = motion(angle=torch.arange(1, 4) * (math.pi / 2))
     nats = elbo_change(vae, scenes.render, quarters)[0]
-    control = model in ("plain", "projected")  # nothing is imposed
-    assert nats.min() > 1 if control else nats.max() < 0.05
+    controls = {"plain": 20, "projected": 1}  # nothing is imposed; the second starts faint
+    assert nats.min() > controls[model] if model in controls else nats.max() < 0.05
     if model in ("harmonic", "pose"):
         assert (
             elbo_change(vae, scenes.render, draw(vae.encoder.symmetry, 6, shift=0.0))[0].max() < 0.5

@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eqvae.atlas.summary import Row
+from eqvae.atlas.summary import RELAXED, Row
 from eqvae.domains.grid import disc_mask
 from eqvae.losses import dials
 from eqvae.symmetry.actions import act_on_image
@@ -347,7 +347,7 @@ def told(advice: Advice, support: Sequence[Support], pilots: Sequence[Pilot]) ->
         hard, plain = (_mean(pilots, arm, images) for arm in ("hard", "plain"))
         if hard is not None and plain is not None:
             lines.append(f"hard over plain at {images:,} images: {hard - plain:+.1f} nats.")
-    opened = [p.dial for p in pilots if p.arm.startswith("relaxed") and p.dial is not None]
+    opened = [p.dial for p in pilots if p.arm in RELAXED and p.dial is not None]
     if opened:
         lines.append(
             f"dial: the layers of the relaxed pilot left the equivariant ones by {np.mean(opened):.2f} of "

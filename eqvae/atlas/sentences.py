@@ -67,16 +67,14 @@ def compare(pair: Paired, where: str) -> str:
 
 def in_short(rows: Sequence[Row]) -> list[str]:
     found = []
-    for arm in (arm for arm in summary.ARMS if arm.startswith("relaxed")):
+    for arm in summary.RELAXED:
         gaps = summary.gaps(rows, arm)
-        worst = summary.worst_gap(gaps)
-        if worst:
-            count = len(gaps)
-            if worst.amount == 0:
-                found.append(f"{arm} is the best arm at each of {count} {_plural(count, 'level')}.")
-                continue
+        worst, count = summary.worst_gap(gaps), f"{len(gaps)} {_plural(len(gaps), 'level')}"
+        if worst and worst.amount == 0:
+            found.append(f"{arm} is the best arm at each of {count}.")
+        elif worst:
             found.append(
-                f"Over {count} {_plural(count, 'level')}, {arm} lies at most {_number(worst.percent)} % "
+                f"Over {count}, {arm} lies at most {_number(worst.percent)} % "
                 f"({_number(worst.amount)} nats) behind the best arm, at {worst.level} behind {worst.best}."
             )
     hard = summary.worst_gap(summary.gaps(rows, "hard"))

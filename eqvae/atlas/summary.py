@@ -24,6 +24,7 @@ ARMS = (
     + ("relaxed", "relaxed_layers", "relaxed_bias", "projected", "canonicalised")
     + ("hard_c4", "hard_c8", "hard_c16", "hard_so2", "hard")
 )
+RELAXED = tuple(arm for arm in ARMS if arm.startswith("relaxed"))
 LEVELS = ("se2", "limited", "upright", "broken", "stretched", "lit", "nuclei", "galaxies")
 GROUP = ("block", "arm", "level", "images", "match", "weight")
 COSTS = ("seconds", "wall_seconds", "macs", "parameters", "epochs", "lr")
@@ -528,9 +529,7 @@ def headline(rows: Iterable[Row], chooser: Any = None) -> dict[str, Any]:
         "relaxed_worst_level": worst.level if worst else None,
         "relaxed_worst_gap_percent_elbo": worst_elbo.percent if worst_elbo else None,
         "relaxed_forms_worst_gap_percent_elbo": {
-            arm: gap.percent
-            for arm in ARMS
-            if arm.startswith("relaxed") and (gap := worst_gap(gaps(rows, arm, "elbo")))
+            arm: gap.percent for arm in RELAXED if (gap := worst_gap(gaps(rows, arm, "elbo")))
         }
         or None,
         "hard_gap_percent": {name: gap.percent for name, gap in gaps(rows, "hard").items()} or None,

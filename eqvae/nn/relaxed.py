@@ -84,7 +84,7 @@ class RelaxedFibreLinear(nn.Module):
 class BiasedFibreLinear(nn.Module):
     """`FibreLinear` and a bias in every frequency, which points somewhere: equivariant at the start.
 
-        y_l = W_l h_l + gain b_l,    l = 0, 1, ..., L,    b_l = 0 for l > 0 at the start
+        y_l = W_l h_l + gain b_l,    l = 1, ..., L,    b_l = 0 at the start;    y_0 as of `FibreLinear`
 
     A bias that turns with nothing is what tells a network where up is. It breaks the symmetry at
     2 L out parameters, hardly any beside the weights, and with b = 0 the network is the hard one.
@@ -119,7 +119,7 @@ class BiasedFibreLinear(nn.Module):
         return self.gain**2 * self.direction.square().sum()
 
     def size(self) -> Tensor:
-        """|W_eq|^2 (Frobenius), which the norm before the layer makes the size of what b is added to."""
+        """|W_eq|^2 (Frobenius), what the departure is relative to."""
         return equivariant_size(self.equivariant)
 
     def forward(self, h: Tensor) -> Tensor:

@@ -181,9 +181,7 @@ def test_the_position_correction_moves_too(steps):
     """It starts at zero; with a gain the position is no longer the localiser's alone."""
     vae = harmonic(Symmetry.so2(), 1, steps)
     vae.encoder.split.gain.data.fill_(3.0)
-    vae.encoder.split.scale_gain.data.fill_(
-        1.0
-    )  # scales of each image's own, as after longer training
+    vae.encoder.split.scale_gain.data.fill_(1.0)  # and each image has scales of its own
     with torch.no_grad():
         x = scenes().render()
         assert (vae.encode(x).mode[:, :2] - vae.encoder.localiser(x)).abs().max() > 0.3
