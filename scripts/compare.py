@@ -27,6 +27,8 @@ Where the cells run
 Each but the first is a package: pip install 'eqvae[launchers]' has joblib and SLURM, 'eqvae[ray]' Ray.
 
 Run the same command again to go on: finished cells are kept, failed and killed ones are run again.
+  part={arms:[plain,hard],levels:[se2]}
+                             run only these now; also images, seeds, match, weights
   results=FOLDER             where table, report and atlas.json go
   work=FOLDER                where cells are kept until then
   wandb=online               one W&B run for each cell, grouped by the comparison
@@ -39,6 +41,14 @@ def main() -> None:
         return
     import hydra
 
+    from eqvae.cli import one_sentence_errors
+
+    overrides = sys.argv[1:]
+    if "-m" not in overrides:  # a mistake in them is one sentence; Hydra's own is a traceback
+        from eqvae.config import compose
+
+        with one_sentence_errors():
+            compose([o for o in overrides if not o.startswith("--")], name="compare")
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     hydra.main(version_base="1.3", config_path=str(ROOT / "configs"), config_name="compare")(run)()
 
@@ -53,6 +63,7 @@ def run(config: Any) -> None:
 
         plain = to_plain(config)
         design = Design(**plain["atlas"])
+        part = design.part({axis: kept for axis, kept in plain["part"].items() if kept is not None})
         from eqvae.atlas.plan import Plan  # which imports torch
         from eqvae.training.loggers import check_account
 
@@ -66,9 +77,9 @@ def run(config: Any) -> None:
             return
         plan.refuse_other_designs()
         try:
-            for what, cells in (("learning rates", design.trials), ("cells", None)):
-                todo = cells() if cells else [c for _, c in design.cells(plan.rates())]
-                _launch(plan, [job.cell.name for job in plan.pending(todo)], what)
+            _launch(plan, plan.pending(part.trials()), "learning rates")
+            cells = [cell for _, cell in part.cells(plan.rates(part.arms))]
+            _launch(plan, plan.pending(cells), "cells")
         except KeyboardInterrupt:
             complain("interrupted; the finished cells are kept. Run the same command to go on.")
             sys.exit(130)
@@ -119,7 +130,7 @@ def _log(plan: Any, row: dict[str, Any], wandb_mode: str) -> None:
     logged.touch()
 
 
-def _launch(plan: Any, names: list[str], what: str) -> None:
+def _launch(plan: Any, jobs: list[Any], what: str) -> None:
     """Hydra's multirun over the cells, in a process of its own; progress from the files they leave."""
     from rich.console import Console
     from rich.progress import (
@@ -131,8 +142,9 @@ def _launch(plan: Any, names: list[str], what: str) -> None:
         TimeRemainingColumn,
     )
 
-    if not names:
+    if not jobs:
         return
+    names = [job.cell.name for job in jobs]
     cells = f"cell={','.join(names)}"
     command = [sys.executable, "-W", "ignore", __file__, "-m", *sys.argv[1:], cells]
     console = Console(stderr=True, highlight=False)

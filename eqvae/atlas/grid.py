@@ -16,6 +16,8 @@ from typing import Any
 from eqvae.config import CONFIG_DIR
 
 MATCHES = ("none", "parameters", "macs")
+_AXES = ("arms", "levels", "images", "seeds", "match", "weights")
+_ONE = {"match": ["parameters"], "weights": [1.0]}  # where a block does not say
 
 
 @dataclass(frozen=True)
@@ -63,9 +65,10 @@ class Design:
         rates: learning rates that every arm tries.
         tuning: where they are tried: {"level": ..., "images": ..., "seed": ...}, a seed of no block.
         own: by arm further overrides, such as the layout of its latent.
+        data: choice in configs/data whose images are put on the levels; None for those that they name.
 
     Raises:
-        ValueError: if an arm, level, match or key is unknown, or a grid is empty.
+        ValueError: if an arm, level, dataset, match or key is unknown, or a grid is empty.
     """
 
     name: str
@@ -76,10 +79,11 @@ class Design:
     rates: Sequence[float]
     tuning: Mapping[str, Any]
     own: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    data: str | None = None
 
     def __post_init__(self):
         for block, grid in self.blocks.items():
-            unknown = set(grid) - {"arms", "levels", "images", "seeds", "match", "weights"}
+            unknown = set(grid) - set(_AXES)
             if unknown:
                 raise ValueError(
                     f"atlas.blocks.{block} has no key {sorted(unknown)[0]!r}; it may have arms, levels, "
@@ -99,6 +103,7 @@ class Design:
         _known([self.reference["arm"]], "atlas.reference.arm", choices("arm"))
         _known(self.widths, "atlas.widths", choices("arm"))
         _known(self.own, "atlas.own", choices("arm"))
+        _known([] if self.data is None else [self.data], "atlas.data", choices("data"))
         if not self.rates:
             raise ValueError("atlas.rates must list at least one learning rate.")
 
@@ -108,7 +113,33 @@ class Design:
 
     def settings(self, arm: str) -> list[str]:
         """Overrides of an arm's cells."""
-        return [*self.overrides, *self.own.get(arm, ())]
+        data = [] if self.data is None else [f"data={self.data}"]
+        return [*data, *self.overrides, *self.own.get(arm, ())]
+
+    def part(self, axes: Mapping[str, Sequence[Any]]) -> "Design":
+        """The same comparison with only some values of its blocks; one that has none of them is left out.
+
+        Args:
+            axes: by name of an axis (arms, levels, images, seeds, match, weights) the values to keep.
+
+        Raises:
+            ValueError: if an axis is unknown, its values are no list or in no block, or nothing is left.
+        """
+        whole = {name: {**_ONE, **grid} for name, grid in self.blocks.items()}
+        for axis, values in axes.items():
+            _known([axis], "part", _AXES)
+            if isinstance(values, str) or not isinstance(values, Sequence):
+                raise ValueError(f"part.{axis} must be a list, such as [{values}]; got {values!r}.")
+            there = dict.fromkeys(value for grid in whole.values() for value in grid[axis])
+            _known(values, f"part.{axis}", list(there))
+        kept = {
+            name: {axis: [v for v in grid[axis] if v in axes.get(axis, [v])] for axis in _AXES}
+            for name, grid in whole.items()
+        }
+        blocks = {name: grid for name, grid in kept.items() if all(grid.values())}
+        if not blocks:
+            raise ValueError(f"part must leave a cell of some block; {dict(axes)} leaves none.")
+        return replace(self, blocks=blocks)
 
     def digest(self, arm: str) -> str:
         """Eight digits that change with anything that the cells of an arm depend on beside their names."""
@@ -163,15 +194,13 @@ def choices(group: str) -> list[str]:
 
 
 def _product(grid: Mapping[str, Any]) -> Iterator[Cell]:
-    axes = (
-        grid["seeds"], grid["levels"], grid["images"], grid.get("match", ["parameters"]),
-        grid["arms"], grid.get("weights", [1.0]),
-    )  # fmt: skip
+    full = {**_ONE, **grid}
+    axes = [full[axis] for axis in ("seeds", "levels", "images", "match", "arms", "weights")]
     for seed, level, images, match, arm, weight in itertools.product(*axes):
         yield Cell(arm, level, int(images), match, float(weight), int(seed))
 
 
-def _known(names: Any, key: str, known: Sequence[str]) -> None:
+def _known(names: Any, key: str, known: Sequence[Any]) -> None:
     for name in names:
         if name not in known:
-            raise ValueError(f"{key} must be among {', '.join(known)}; got {name!r}.")
+            raise ValueError(f"{key} must be among {', '.join(map(str, known))}; got {name!r}.")

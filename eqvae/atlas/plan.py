@@ -5,7 +5,7 @@ has as many parameters, or multiply-accumulates, as the reference there.
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from eqvae.atlas.cell import cell_config
 from eqvae.atlas.grid import Cell, Design
 from eqvae.atlas.match import COUNTS, fit_widths
-from eqvae.atlas.table import Results, write_whole
+from eqvae.atlas.table import DONE, Results, write_whole
 from eqvae.config import build, fill_image
 
 Watch = Callable[[Iterable, str], Iterable]
@@ -100,17 +100,22 @@ class Plan:
         stored = json.loads(path.read_text())
         return Job(Cell(**stored["cell"]), stored["widths"])
 
-    def rates(self) -> dict[str, float]:
-        """By arm the tuned learning rate, once all trials are done."""
-        rows = {cell.name: self.results.get(cell.name) or {} for cell in self.design.trials()}
-        return self.design.tuned({name: row.get("val_elbo") for name, row in rows.items()})
+    def rates(self, arms: Sequence[str] | None = None) -> dict[str, float]:
+        """By arm the tuned learning rate, of all arms or these, once their trials are done.
+
+        Raises:
+            ValueError: if an arm can't be trained at any.
+        """
+        design = self.design if arms is None else self.design.part({"arms": arms})
+        rows = {cell.name: self.results.get(cell.name) or {} for cell in design.trials()}
+        return design.tuned({name: row.get("val_elbo") for name, row in rows.items()})
 
     def rows(self) -> list[dict[str, Any]]:
         """The table so far: trials as block "tuning", then the blocks; cells never run are left out."""
-        trials = self.design.trials()
-        named = [("tuning", cell) for cell in trials]
-        if all(self.results.done(cell.name) for cell in trials):
-            named += self.design.cells(self.rates())
+        named = [("tuning", cell) for cell in self.design.trials()]
+        arms = self._tuned()
+        if arms:
+            named += self.design.part({"arms": arms}).cells(self.rates(arms))
         found = []
         for block, cell in named:
             row = self.results.get(cell.name)
@@ -146,11 +151,25 @@ class Plan:
     def shape(self, level: str) -> tuple[int, int, int]:
         """(C, H, H) of a level's images."""
         if level not in self._shapes:
-            any_arm = Cell(self.design.reference["arm"], level, 1)
-            data = build(cell_config(any_arm, self.design.overrides)["data"], path="data")
+            arm = self.design.reference["arm"]
+            config = cell_config(Cell(arm, level, 1), self.design.settings(arm))
+            data = build(config["data"], path="data")
             data.setup()
             self._shapes[level] = data.image_shape
         return self._shapes[level]
+
+    def _tuned(self) -> list[str]:
+        """Arms whose trials are done, one of them with a score."""
+        trials = {arm: [] for arm in self.design.arms}
+        for cell in self.design.trials():
+            trials[cell.arm].append(self.results.get(cell.name) or {})
+        return [
+            arm
+            for arm, rows in trials.items()
+            if not rows
+            or all(row.get("status") in DONE for row in rows)
+            and any(row.get("val_elbo") is not None for row in rows)
+        ]
 
     def _job_file(self, name: str) -> Path:
         folder = self.folder / "jobs"

@@ -97,6 +97,27 @@ def test_a_plan_matches_sizes_and_forgets_nothing(tmp_path):
     assert [row["block"] for row in again.rows()] == ["tuning"] * 4
 
 
+def test_a_table_holds_the_arms_that_are_tuned_and_waits_for_none(tmp_path):
+    made = design(
+        overrides=TINY, reference={"arm": "hard", "widths": {**SMALL}}, rates=[0.01, 0.02]
+    )
+    plan = Plan(made, tmp_path)
+    part = made.part({"arms": ["hard"]})
+    for cell in part.trials():
+        plan.results.put(cell.name, {"status": "finished", "val_elbo": -cell.lr})
+    done = [cell for _, cell in part.cells(plan.rates(["hard"]))]
+    plan.results.put(done[0].name, {"status": "finished", "elbo": 7.0})
+    assert [row["block"] for row in plan.rows()] == ["tuning", "tuning", "levels"]
+    assert plan.rows()[-1]["elbo"] == 7.0 and plan.rows()[-1]["lr"] == 0.01
+    for cell in made.part({"arms": ["plain"]}).trials():
+        plan.results.put(cell.name, {"status": "diverged", "step": 3})
+    assert len(plan.rows()) == 5, (
+        "an arm that diverges at every rate takes no other arm's rows along"
+    )
+    with pytest.raises(ValueError, match="no learning rate at which plain can be trained"):
+        plan.rates()
+
+
 def test_cells_of_another_design_are_refused_not_mixed(tmp_path):
     made = design(overrides=TINY, reference={"arm": "hard", "widths": {**SMALL}})
     plan = Plan(made, tmp_path)
@@ -116,8 +137,7 @@ def test_the_command_resumes_and_runs_failed_cells_again(tmp_path):
     command = [
         sys.executable, "-W", "ignore", "scripts/compare.py", "experiment=atlas_smoke",
         f"results={tmp_path / 'results'}", f"work={tmp_path / 'work'}", "atlas.rates=[0.01]",
-        "atlas.blocks.levels.seeds=[0,1]",
-        "atlas.blocks.levels.arms=[hard]", "atlas.blocks.levels.levels=[se2]",
+        "atlas.blocks.levels.seeds=[0,1]", "part={arms:[hard],levels:[se2]}",
     ]  # fmt: skip
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
 
@@ -143,17 +163,17 @@ def test_the_command_resumes_and_runs_failed_cells_again(tmp_path):
     assert again[1] == rows[1], "not run again"
 
 
-def test_an_unknown_arm_ends_in_one_sentence(tmp_path):
-    done = subprocess.run(
-        [
-            sys.executable,
-            "scripts/compare.py",
-            "atlas.blocks.levels.arms=[hrad]",
-            f"results={tmp_path}",
-            f"work={tmp_path}",
-        ],  # fmt: skip
-        capture_output=True,
-        text=True,
-    )
+@pytest.mark.parametrize(
+    ("mistake", "said"),
+    [
+        ("atlas.blocks.levels.arms=[hrad]", "atlas.blocks.levels.arms must be among"),
+        ("part.arms=[hrad]", "part.arms must be among"),
+        ("atlas.nmae=mine", "Could not override 'atlas.nmae'"),
+    ],
+)
+def test_a_mistake_ends_in_one_sentence(mistake, said, tmp_path):
+    command = [sys.executable, "scripts/compare.py", mistake]
+    command += [f"results={tmp_path}", f"work={tmp_path}"]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 2 and "Traceback" not in done.stderr
-    assert "atlas.blocks.levels.arms must be among" in done.stderr and "'hrad'" in done.stderr
+    assert said in done.stderr and done.stderr.count("\n") == 1

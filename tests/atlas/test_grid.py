@@ -77,12 +77,52 @@ def test_rates_are_tuned_by_arm_on_validation():
         ({"blocks": {"b": {**BLOCK, "seeds": [100]}}}, "tuning.seed must not be among"),
         ({"reference": {"arm": "x", "widths": {}}}, "reference.arm must be among"),
         ({"own": {"x": []}}, "atlas.own must be among"),
+        ({"data": "mnits"}, "atlas.data must be among .*'mnits'"),
         ({"rates": []}, "rates must list at least one"),
     ],
 )
 def test_mistakes_are_named_before_anything_runs(changes, message):
     with pytest.raises(ValueError, match=message):
         design(**changes)
+
+
+def test_a_part_has_the_same_cells_but_fewer():
+    whole = design(blocks={"levels": BLOCK, "weights": {**BLOCK, "weights": [0.1, 1.0]}})
+    rates = {"plain": 0.1, "hard": 0.2}
+    part = whole.part({"arms": ["hard"], "images": [200], "weights": [0.1]})
+    assert [trial.arm for trial in part.trials()] == ["hard", "hard"]
+    assert part.digest("hard") == whole.digest("hard")
+    cells = part.cells(rates)
+    assert {block for block, _ in cells} == {"weights"}, "a block without weights has weight 1"
+    assert cells == [
+        (block, cell)
+        for block, cell in whole.cells(rates)
+        if (cell.arm, cell.images, cell.weight) == ("hard", 200, 0.1)
+    ]
+    assert whole.part({}).cells(rates) == whole.cells(rates)
+
+
+@pytest.mark.parametrize(
+    ("axes", "message"),
+    [
+        ({"arm": ["hard"]}, "part must be among arms, levels, .*'arm'"),
+        ({"arms": ["hrad"]}, "part.arms must be among plain, hard; got 'hrad'"),
+        ({"images": [300]}, "part.images must be among 100, 200; got 300"),
+        ({"seeds": 0}, r"part.seeds must be a list, such as \[0\]"),
+        ({"arms": "hard"}, r"part.arms must be a list, such as \[hard\]"),
+        ({"arms": []}, "part must leave a cell"),
+    ],
+)
+def test_a_part_that_is_none_is_refused(axes, message):
+    with pytest.raises(ValueError, match=message):
+        design().part(axes)
+
+
+def test_data_come_before_the_overrides_that_change_them():
+    made = design(data="sprites", overrides=["data.num_images=50"], own={"hard": ["seed=1"]})
+    assert made.settings("hard") == ["data=sprites", "data.num_images=50", "seed=1"]
+    assert made.settings("plain") == ["data=sprites", "data.num_images=50"]
+    assert made.digest("plain") != design(overrides=["data.num_images=50"]).digest("plain")
 
 
 @pytest.mark.parametrize("name", DESIGNS)
