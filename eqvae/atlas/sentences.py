@@ -18,7 +18,13 @@ EXPECTED = (
     ("broken", "relaxed", "hard", "the data break the symmetry"),
     ("stretched", "relaxed", "hard", "the data obey another group"),
 )
-UNITS = {"free_energy": "nats", "elbo": "nats", "iwae": "nats", "pose_degrees": "degrees"}
+UNITS = {
+    "free_energy": "nats",
+    "elbo": "nats",
+    "iwae": "nats",
+    "pose_degrees": "degrees",
+    "clustering": "of accuracy",
+}
 
 
 def sentences(rows: Iterable[Row]) -> dict[str, list[str]]:
@@ -28,6 +34,7 @@ def sentences(rows: Iterable[Row]) -> dict[str, list[str]]:
         "In short": in_short(rows),
         "Against expectation": surprises(rows),
         "Level by level": by_level(rows),
+        "Pose and clusters": other_aims(rows),
         "Training images": budgets(rows),
         "Weights of the soft penalties": weights(rows),
         "Cost": costs(rows),
@@ -141,6 +148,20 @@ def by_level(rows: Sequence[Row]) -> list[str]:
         pose = _main(rows, "hard", "augment", level, "pose_degrees")
         if pose is not None:
             found.append(compare(pose, f"In the pose at {level}"))
+    return found
+
+
+def other_aims(rows: Sequence[Row]) -> list[str]:
+    """Where the arm with the best free energy has not the best pose or clusters, how far behind it is."""
+    found = []
+    for column, name in (("pose_degrees", "pose"), ("clustering", "clusters")):
+        for level in summary.levels(rows):
+            first = summary.best_arm(summary.level_means(rows, level))
+            best = summary.best_arm(summary.level_means(rows, level, column), column)
+            pair = _main(rows, best, first, level, column) if best and best != first else None
+            if pair is not None and pair.better:
+                where = f"In the {name} at {level}, where {first} has the best free energy"
+                found.append(compare(pair, where))
     return found
 
 
