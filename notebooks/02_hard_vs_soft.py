@@ -123,6 +123,21 @@ if found is not None:
         )
 
 # %% [markdown]
+# ## Other images
+# The same on generated shapes of known symmetry and on real nuclei and galaxies. The best free energy is
+# not always the best pose or the best clusters.
+
+# %%
+for name in ("sprites", "real"):
+    table = TABLE.parent / name / f"atlas_{name}.parquet"
+    other = read_table(table) if table.is_file() else []
+    made, told = figures.gap_figure(other), sentences(other)
+    if made is not None:
+        show(made)
+    for topic in ("In short", "Pose and clusters"):
+        print(topic, *(f"  - {line}" for line in told.get(topic, ["nothing."])), "", sep="\n")
+
+# %% [markdown]
 # ## One cell, live
 # A hard and a plain model of equal size learn from 250 digits under *se2*. Change `LEVEL`, `IMAGES` or
 # `ARMS` (any file in `configs/arm`) and run the cells again.
