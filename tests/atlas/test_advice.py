@@ -176,3 +176,20 @@ def test_the_pilots_have_the_rates_that_the_atlas_tuned():
     tuned = {row["arm"]: row["lr"] for row in rows if row["block"] == "levels"}
     rates = yaml.safe_load((CONFIG_DIR / "advise.yaml").read_text())["arms"]
     assert rates == {arm: tuned[arm] for arm in rates}
+
+
+def test_the_readme_says_how_often_the_chooser_is_right():
+    results = CONFIG_DIR.parent / "benchmarks" / "results"
+    tables = ("atlas_laptop", "sprites/atlas_sprites", "real/atlas_real")
+    found = [validate(read_table(results / f"{table}.parquet")) for table in tables]
+    choices = sum(v.choices for v in found)
+
+    def share(shares):
+        return 100 * sum(s * v.choices for s, v in zip(shares, found, strict=True)) / choices
+
+    text = " ".join((CONFIG_DIR.parent / "README.md").read_text(encoding="utf-8").split())
+    assert f"in {share([v.share for v in found]):.1f} % of {choices} choices" in text
+    assert f"{100 * found[0].share:.1f} % on digits" in text
+    for arm in ("relaxed_bias", "hard"):
+        always = share([v.always[arm] for v in found])
+        assert f"always `{arm}`" in text and f"in {always:.1f} %" in text
