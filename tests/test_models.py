@@ -49,7 +49,10 @@ ASKED = {  # what an objective asks of the model
         "model.deform={_target_: eqvae.pose.deform.RandomDeformation, image_size: 33}",
     ]
 }
-ONLY = {"clusters": ["pose"]}  # models that an objective is for, if not for all
+ONLY = {
+    "clusters": ["pose"],
+    "elbo_relaxed": ["relaxed", "relaxed_layers"],
+}  # models that an objective is for, if not for all
 SIZE = 33
 
 

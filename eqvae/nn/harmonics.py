@@ -66,6 +66,11 @@ class DiskHarmonics(nn.Module):
         return tuple((self.degree - ell) // 2 + 1 for ell in range(self.degree + 1))
 
     @property
+    def reach(self) -> float:
+        """Radius that the basis covers, s sqrt(2N + 2), pixels."""
+        return self.width * math.sqrt(2 * self.degree + 2)
+
+    @property
     def dim(self) -> int:
         return (self.degree + 1) * (self.degree + 2) // 2
 

@@ -11,6 +11,7 @@
 
 import json
 import logging
+import math
 import os
 import tempfile
 import time
@@ -24,8 +25,11 @@ from pytorch_lightning.accelerators import AcceleratorRegistry
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from torch import Tensor
 
 from eqvae.config import build, fill_image
+from eqvae.data.extent import object_radius
+from eqvae.nn.harmonic import HarmonicDecoder
 from eqvae.training.interruption import InterruptCheckpoint
 from eqvae.training.loggers import MetricsCSV, log_model
 from eqvae.training.module import TrainingModule
@@ -88,6 +92,7 @@ def prepare(config: dict[str, Any], folder: str | Path, *, resume: bool = False)
         seed=config["seed"],
     )
     _check_optimization(module)
+    _warn_of_large_objects(config, module, datamodule.train.images)
     return Run(
         config=config,
         folder=folder,
@@ -230,6 +235,21 @@ def _check_optimization(module: TrainingModule) -> None:
             module.make_scheduler(optimizer, num_steps=1)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{part}: {error}") from error
+
+
+def _warn_of_large_objects(config: dict[str, Any], module: TrainingModule, images: Tensor) -> None:
+    """A harmonic network draws nothing beyond its disc, which shows in no other way than a poor ELBO."""
+    reaches = [
+        m.harmonics.reach for m in module.vae.decoder.modules() if isinstance(m, HarmonicDecoder)
+    ]
+    size = object_radius(images[:: max(1, len(images) // 500)]) if reaches else None
+    if size is not None and size > min(reaches):
+        warnings.warn(
+            f"image.radius leaves parts of the objects out: the model draws up to {min(reaches):.1f} px from "
+            f"their centre, and 2 % of their squares lie beyond {size:.1f} px. Set "
+            f"image.radius={math.ceil(size)}, or a larger data.pose.size if the images are too small.",
+            stacklevel=3,
+        )
 
 
 def _check_accelerator(trainer: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import signal
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -207,6 +208,15 @@ def test_a_run_is_never_overwritten(tmp_path: Path) -> None:
     train(tiny_run(tmp_path, NO_PICTURES, "trainer.limit_train_batches=1"))
     with pytest.raises(ValueError, match="already holds a run. Continue it with resume="):
         tiny_run(tmp_path)
+
+
+def test_objects_larger_than_the_model_draws_are_told_before_training(tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match=r"image.radius leaves parts .* up to 4.0 px .* Set image"):
+        tiny_run(tmp_path / "small", "model=harmonic", "image.radius=4")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        tiny_run(tmp_path / "large", "model=harmonic", "image.radius=8")
+        tiny_run(tmp_path / "plain", "model=plain", "image.radius=4")
 
 
 def test_resume_needs_a_run(tmp_path: Path) -> None:
