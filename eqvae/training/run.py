@@ -92,7 +92,7 @@ def prepare(config: dict[str, Any], folder: str | Path, *, resume: bool = False)
         seed=config["seed"],
     )
     _check_optimization(module)
-    _warn_of_large_objects(config, module, datamodule.train.images)
+    _warn_of_large_objects(module, datamodule.train.images)
     return Run(
         config=config,
         folder=folder,
@@ -237,7 +237,7 @@ def _check_optimization(module: TrainingModule) -> None:
         raise ValueError(f"{part}: {error}") from error
 
 
-def _warn_of_large_objects(config: dict[str, Any], module: TrainingModule, images: Tensor) -> None:
+def _warn_of_large_objects(module: TrainingModule, images: Tensor) -> None:
     """A harmonic network draws nothing beyond its disc, which shows in no other way than a poor ELBO."""
     reaches = [
         m.harmonics.reach for m in module.vae.decoder.modules() if isinstance(m, HarmonicDecoder)
