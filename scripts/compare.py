@@ -40,17 +40,20 @@ def main() -> None:
         print(__doc__.strip() + "\n\n" + _EXAMPLES)
         return
     import hydra
+    from hydra.errors import HydraException
 
-    from eqvae.cli import one_sentence_errors
+    from eqvae.cli import USER_ERROR, complain
 
-    overrides = sys.argv[1:]
-    if "-m" not in overrides:  # a mistake in them is one sentence; Hydra's own is a traceback
-        from eqvae.config import compose
-
-        with one_sentence_errors():
-            compose([o for o in overrides if not o.startswith("--")], name="compare")
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-    hydra.main(version_base="1.3", config_path=str(ROOT / "configs"), config_name="compare")(run)()
+    try:
+        hydra.main(version_base="1.3", config_path=str(ROOT / "configs"), config_name="compare")(
+            run
+        )()
+    except HydraException as error:  # of an override: several lines that say one thing
+        if os.environ.get("EQVAE_DEBUG"):
+            raise
+        complain(f"error: {' '.join(str(error).split())}")
+        sys.exit(USER_ERROR)
 
 
 def run(config: Any) -> None:

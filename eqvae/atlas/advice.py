@@ -30,7 +30,7 @@ import torch
 from torch import Tensor
 
 from eqvae.atlas.summary import RELAXED, Row
-from eqvae.domains.grid import disc_mask
+from eqvae.domains.grid import border, disc_mask
 from eqvae.losses import dials
 from eqvae.symmetry.actions import act_on_image
 from eqvae.symmetry.motions import motion
@@ -188,8 +188,7 @@ def supports(vae: VAE, x: Tensor, seed: int = 0, shift: float = 2.0) -> list[Sup
     radius = torch.rand(n, generator=generator).sqrt()
     toward = torch.rand(n, generator=generator) * 2 * np.pi
     step = torch.stack([toward.cos(), toward.sin()], dim=1) * radius[:, None]
-    edge = torch.cat([x[..., 0, :], x[..., -1, :], x[..., :, 0], x[..., :, -1]], dim=-1)
-    ground = edge.median(dim=-1).values[..., None, None]  # what comes in from outside
+    ground = border(x).median(dim=-1).values[..., None, None]  # what comes in from outside
     still = torch.zeros(n)
 
     def score(*motions: Tensor, inside: Tensor | float = 1.0) -> np.ndarray:

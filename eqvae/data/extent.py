@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from eqvae.domains.grid import pixel_coordinates
+from eqvae.domains.grid import border, pixel_coordinates
 
 
 def object_radius(images: Tensor, share: float = 0.98) -> float | None:
@@ -29,9 +29,9 @@ def object_radius(images: Tensor, share: float = 0.98) -> float | None:
     if not 0 < share < 1:
         raise ValueError(f"share must lie between 0 and 1; got {share}.")
     x = images.double().mean(dim=1)
-    border = torch.cat([x[:, 0], x[:, -1], x[:, :, 0], x[:, :, -1]], dim=1)
-    ground = border.median(dim=1, keepdim=True).values
-    noise = 1.48 * (border - ground).abs().median(dim=1, keepdim=True).values
+    edge = border(x)
+    ground = edge.median(dim=1, keepdim=True).values
+    noise = 1.48 * (edge - ground).abs().median(dim=1, keepdim=True).values
     m = x.flatten(1) - ground
     above = m > 4 * noise
     clear = above.sum(dim=1) >= 20

@@ -20,3 +20,8 @@ def disc_mask(size: int, radius: float | None = None) -> Tensor:
     """1 inside the disc about the centre (radius in pixels, default the inscribed one), (H, W)."""
     radius = size / 2 if radius is None else radius
     return (pixel_coordinates(size, size).norm(dim=-1) <= radius).float()
+
+
+def border(x: Tensor) -> Tensor:
+    """Values on the four sides of images (..., H, W), corners twice: (..., 2 H + 2 W)."""
+    return torch.cat([x[..., 0, :], x[..., -1, :], x[..., :, 0], x[..., :, -1]], dim=-1)

@@ -46,16 +46,16 @@ class DiskHarmonics(nn.Module):
 
     def __init__(self, image_size: int, degree: int = 22, width: float = 2.3):
         super().__init__()
-        reach, band = width * math.sqrt(2 * degree + 2), math.sqrt(2 * degree + 2) / width
-        if reach > image_size / 2 or band > math.pi:
-            raise ValueError(
-                f"degree={degree} and width={width} reach {reach:.1f} px and {band:.2f} rad/px; an image "
-                f"of {image_size} px holds {image_size / 2:g} px and {math.pi:.2f} rad/px. Lower degree, "
-                f"or bring width closer to {math.sqrt(image_size / (2 * math.pi)):.2f}."
-            )
         self.image_size = image_size
         self.degree = degree
         self.width = width
+        band = math.sqrt(2 * degree + 2) / width
+        if self.reach > image_size / 2 or band > math.pi:
+            raise ValueError(
+                f"degree={degree} and width={width} reach {self.reach:.1f} px and {band:.2f} rad/px; an "
+                f"image of {image_size} px holds {image_size / 2:g} px and {math.pi:.2f} rad/px. Lower "
+                f"degree, or bring width closer to {math.sqrt(image_size / (2 * math.pi)):.2f}."
+            )
         self.register_buffer("basis_change", self._hermite_to_laguerre(), persistent=False)
         axis = pixel_coordinates(image_size, image_size)
         self.register_buffer("axes", torch.stack([axis[0, :, 0], axis[:, 0, 1]]), persistent=False)
