@@ -221,11 +221,12 @@ def turned_batches(data, interpolation: str, seed: int):
     """The test images, each at an angle of its own."""
     import torch
 
-    from eqvae.symmetry import Symmetry, act_on_image
+    from eqvae.domains import act_on_image
+    from eqvae.symmetry import PlaneMotions
 
     generator = torch.Generator().manual_seed(seed)
     for batch in data.loader(data.test):
-        g = Symmetry.so2().sample(len(batch["image"]), generator=generator)
+        g = PlaneMotions.so2().sample(len(batch["image"]), generator=generator)
         yield {"image": act_on_image(g, batch["image"], interpolation)}
 
 

@@ -24,8 +24,8 @@ from torch import Tensor, nn
 
 from eqvae.data.images import ImageSet
 from eqvae.data.sources import MNIST5k, Sprites
+from eqvae.domains.square import act_on_image
 from eqvae.metrics.generation.features import WEIGHTS, FeatureNetwork
-from eqvae.symmetry.actions import act_on_image
 from eqvae.symmetry.motions import motion
 
 SEED = 0

@@ -13,12 +13,12 @@ except PackageNotFoundError:  # run from a checkout that was never installed
     __version__ = "0.0.0"
 
 _HOME = {
-    "LatentRepresentation": "eqvae.symmetry",
-    "Symmetry": "eqvae.symmetry",
-    "VAE": "eqvae.vae",
-    "VAEOutput": "eqvae.vae",
-    "act_on_image": "eqvae.symmetry",
-    "embed": "eqvae.analysis.embed",
+    "Representation": "eqvae.symmetry",
+    "PlaneMotions": "eqvae.symmetry",
+    "VAE": "eqvae.models.vae",
+    "VAEOutput": "eqvae.models.vae",
+    "act_on_image": "eqvae.domains",
+    "embed": "eqvae.embedding.table",
     "load_vae": "eqvae.training.checkpoint",
     "motion": "eqvae.symmetry",
 }

@@ -124,7 +124,7 @@ def build(
             the wrong kind, or the constructor refuses its value; the message names the path.
 
     Example:
-        >>> build({"_target_": "eqvae.symmetry.Symmetry", "rotations": 8}).name
+        >>> build({"_target_": "eqvae.symmetry.PlaneMotions", "rotations": 8}).name
         'C8'
     """
     how = {"allow": tuple(allow), "constructors_only": constructors_only}
@@ -182,7 +182,7 @@ def resolve(
 
     The walk never passes through a module's imports: after the longest importable module name comes
     a class or function whose own `__module__` is allowed, then at most its public alternative
-    constructors. So `eqvae.config.importlib.import_module` and `eqvae.vae.nn.Module` are refused.
+    constructors. So `eqvae.config.importlib.import_module` and `eqvae.models.vae.nn.Module` are refused.
 
     Raises:
         ValueError: if the target is not allowed, not there, or not a class or function.

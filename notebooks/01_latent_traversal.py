@@ -30,10 +30,10 @@ import torch
 
 warnings.filterwarnings("ignore", "`py3nj` package not found")  # escnn's, at import
 
-from eqvae.analysis import orbit_picture
-from eqvae.analysis.explorer import TraversalExplorer
-from eqvae.analysis.runs import held_out_images, load_or_train, newest_run, results_of
-from eqvae.analysis.traversal import by_spread, grid_picture, latent_traversal, orbit_grid
+from eqvae.drawing import orbit_picture
+from eqvae.explore.explorer import TraversalExplorer
+from eqvae.explore.traversal import by_spread, grid_picture, latent_traversal, orbit_grid
+from eqvae.training.runs import held_out_images, load_or_train, newest_run, results_of
 
 # %% [markdown]
 # ## The models

@@ -32,15 +32,16 @@ from IPython.display import Image, display
 
 warnings.filterwarnings("ignore", "`py3nj` package not found")  # escnn's, at import
 
-from eqvae.atlas import figures, summary
-from eqvae.atlas.advice import validate
-from eqvae.atlas.cell import cell_config
-from eqvae.atlas.grid import Cell, Design
-from eqvae.atlas.plan import Plan
-from eqvae.atlas.sentences import sentences
-from eqvae.atlas.table import read_table
+from eqvae.comparison import charts, summary
+from eqvae.comparison.advice import validate
+from eqvae.comparison.cell import cell_config
+from eqvae.comparison.design import Cell, Design
+from eqvae.comparison.plan import Plan
+from eqvae.comparison.sentences import sentences
+from eqvae.comparison.table import read_table
 from eqvae.config import CONFIG_DIR, build, compose
-from eqvae.symmetry import act_on_image, motion
+from eqvae.domains import act_on_image
+from eqvae.symmetry import motion
 from eqvae.training.run import prepare, train
 
 RUNS = Path(os.environ.get("EQVAE_RUNS", "../runs"))
@@ -93,12 +94,12 @@ for topic, lines in sentences(rows).items():
 
 # %%
 for made in (
-    figures.gap_figure(rows),
-    figures.data_figure(rows, "se2"),
-    figures.cost_figure(rows, "se2", "macs"),
-    figures.tradeoff_figure(rows, "se2"),
-    figures.weight_figure(rows, "se2"),
-    figures.pose_figure(rows),
+    charts.gap_figure(rows),
+    charts.data_figure(rows, "se2"),
+    charts.cost_figure(rows, "se2", "macs"),
+    charts.tradeoff_figure(rows, "se2"),
+    charts.weight_figure(rows, "se2"),
+    charts.pose_figure(rows),
 ):
     if made is not None:
         show(made)
@@ -132,7 +133,7 @@ if found is not None:
 for name in ("sprites", "real", "full"):
     table = TABLE.parent / name / f"atlas_{name}.parquet"
     other = read_table(table) if table.is_file() else []
-    made, told = figures.gap_figure(other), sentences(other)
+    made, told = charts.gap_figure(other), sentences(other)
     print(name)
     if made is not None:
         show(made)
@@ -207,7 +208,7 @@ for arm, vae in models.items():
             g = motion(angle).expand(len(few), 4)
             gap = vae.decode(vae.representation.act(g, z)) - act_on_image(g, decoded, "fourier")
             errors.append((gap.square().sum() / decoded.square().sum()).sqrt())
-    axis.semilogy(torch.rad2deg(many), errors, label=arm, color=figures.style(arm)["color"])
+    axis.semilogy(torch.rad2deg(many), errors, label=arm, color=charts.style(arm)["color"])
 axis.set(xlabel="angle (degrees)", ylabel="decoder error, relative", xticks=range(0, 361, 45))
 axis.legend(frameon=False)
 show(figure)

@@ -35,7 +35,7 @@ def main() -> None:
     if {"-h", "--help"} & set(sys.argv[1:]) or len(sys.argv) == 1:
         print(__doc__.strip())
         return
-    from eqvae.cli import complain, one_sentence_errors
+    from eqvae.cli.console import complain, one_sentence_errors
 
     with one_sentence_errors():
         options, overrides = _options(sys.argv[1:])
@@ -84,10 +84,10 @@ def _jobs(
     """Arm and configuration of every pilot; the data are read once here, so that mistakes show now."""
     import tempfile
 
-    from eqvae.atlas.cell import cell_config
-    from eqvae.atlas.grid import Cell, Design
-    from eqvae.atlas.match import with_values
-    from eqvae.atlas.plan import Plan
+    from eqvae.comparison.cell import cell_config
+    from eqvae.comparison.design import Cell, Design
+    from eqvae.comparison.plan import Plan
+    from eqvae.comparison.sizes import with_values
     from eqvae.config import build
 
     asked = {key: int(options.get(key, config[key])) for key in ("images", "repeats", "seed")}
@@ -129,8 +129,8 @@ def _jobs(
 
 def _found(jobs: list[tuple[str, dict[str, Any]]], seed: int) -> dict[str, Any]:
     """Train the pilots, ask the first plain one about motions, choose."""
-    from eqvae.atlas.advice import recommend, run_pilot, supports
-    from eqvae.cli import watch
+    from eqvae.cli.console import watch
+    from eqvae.comparison.advice import recommend, run_pilot, supports
 
     pilots, support = [], None
     for arm, config in watch(jobs, "pilots"):
@@ -148,9 +148,9 @@ def _found(jobs: list[tuple[str, dict[str, Any]]], seed: int) -> dict[str, Any]:
 
 def _write(found: dict[str, Any], out: Path) -> None:
     """Tell, and leave advice.json and advice.png."""
-    from eqvae.analysis.evaluation import save_figure
-    from eqvae.atlas.advice import told
-    from eqvae.atlas.figures import advice_figure
+    from eqvae.comparison.advice import told
+    from eqvae.comparison.charts import advice_figure
+    from eqvae.evaluation.evaluate import save_figure
 
     advice, support, pilots = found["advice"], found["support"], found["pilots"]
     for line in told(advice, support, pilots):

@@ -42,7 +42,7 @@ def main() -> None:
     import hydra
     from hydra.errors import HydraException
 
-    from eqvae.cli import USER_ERROR, complain
+    from eqvae.cli.console import USER_ERROR, complain
 
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     try:
@@ -58,16 +58,16 @@ def main() -> None:
 
 def run(config: Any) -> None:
     """The whole comparison, or with `cell` one job of it."""
-    from eqvae.cli import complain, one_sentence_errors, watch
+    from eqvae.cli.console import complain, one_sentence_errors, watch
 
     with one_sentence_errors():
-        from eqvae.atlas.grid import Design
+        from eqvae.comparison.design import Design
         from eqvae.config import to_plain
 
         plain = to_plain(config)
         design = Design(**plain["atlas"])
         part = design.part({axis: kept for axis, kept in plain["part"].items() if kept is not None})
-        from eqvae.atlas.plan import Plan  # which imports torch
+        from eqvae.comparison.plan import Plan  # which imports torch
         from eqvae.training.loggers import check_account
 
         check_account(plain["wandb"])
@@ -94,7 +94,7 @@ def _work(plan: Any, name: str, wandb_mode: str) -> None:
     """Run one cell and keep its row; an error is kept as its reason, and the others go on."""
     from dataclasses import asdict
 
-    from eqvae.atlas.cell import cell_config, run_cell
+    from eqvae.comparison.cell import cell_config, run_cell
 
     if plan.results.done(name):
         return
@@ -119,8 +119,8 @@ def _log(plan: Any, row: dict[str, Any], wandb_mode: str) -> None:
     """A cell as a run in Weights & Biases, unless it is there."""
     from dataclasses import fields
 
-    from eqvae.atlas.grid import Cell
-    from eqvae.atlas.tracking import log_cell
+    from eqvae.comparison.design import Cell
+    from eqvae.comparison.tracking import log_cell
 
     logged = plan.folder / "wandb" / row["cell"] / "logged"
     if logged.is_file():
@@ -185,10 +185,10 @@ def _fresh(plan: Any, name: str, since: float) -> bool:
 
 def _collect(plan: Any, table: Path, results: Path, wandb_mode: str) -> None:
     """Table and report of what there is."""
-    from eqvae.atlas.advice import validate
-    from eqvae.atlas.report import write_atlas
-    from eqvae.atlas.table import write_table, write_whole
-    from eqvae.cli import complain
+    from eqvae.cli.console import complain
+    from eqvae.comparison.advice import validate
+    from eqvae.comparison.report import write_atlas
+    from eqvae.comparison.table import write_table, write_whole
 
     rows = plan.rows()
     if not rows:
@@ -202,7 +202,7 @@ def _collect(plan: Any, table: Path, results: Path, wandb_mode: str) -> None:
     )
     write_whole(results / "atlas.json", page.with_name("atlas.json").read_text())
     if wandb_mode != "disabled":
-        from eqvae.atlas.tracking import log_page
+        from eqvae.comparison.tracking import log_page
 
         for row in rows:  # those of a table from before too
             _log(plan, row, wandb_mode)

@@ -26,13 +26,13 @@ def main() -> None:
     if {"-h", "--help"} & set(sys.argv[1:]) or len(sys.argv) == 1:
         print(__doc__.strip())
         return
-    from eqvae.cli import one_sentence_errors
+    from eqvae.cli.console import one_sentence_errors
 
     with one_sentence_errors():
         options = _options(sys.argv[1:])
-        from eqvae.atlas.dashboard import report, workspace
-        from eqvae.atlas.sentences import sentences
-        from eqvae.atlas.table import read_table
+        from eqvae.comparison.dashboard import report, workspace
+        from eqvae.comparison.sentences import sentences
+        from eqvae.comparison.table import read_table
         from eqvae.training.loggers import check_account
 
         table = Path(options["results"]) / f"{options['comparison']}.parquet"

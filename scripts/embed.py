@@ -14,7 +14,7 @@ Usage: python scripts/embed.py ckpt=RUN_FOLDER_OR_CHECKPOINT [data=CHOICE] [KEY=
   out=FOLDER                     where to write; default: <run folder>/embedding
 
 Writes embedding.parquet and embedding.csv, a row for each image (their columns are described in
-eqvae/analysis/embed.py), averages.png, averages.npz, frc.png and config.yaml. Ctrl-C keeps the rows that are
+eqvae/embedding/table.py), averages.png, averages.npz, frc.png and config.yaml. Ctrl-C keeps the rows that are
 done. W&B hears nothing of it.
 """
 
@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from eqvae.analysis.runs import Subject
     from eqvae.data import ImageDataModule
+    from eqvae.training.runs import Subject
 
 OWN = {
     "split": "all",
@@ -45,11 +45,11 @@ def main() -> None:
     if {"-h", "--help"} & set(sys.argv[1:]) or len(sys.argv) == 1:
         print(__doc__.strip())
         return
-    from eqvae.cli import one_sentence_errors
+    from eqvae.cli.console import one_sentence_errors
 
     with one_sentence_errors():
         checkpoint, options, overrides = _options(sys.argv[1:])
-        from eqvae.analysis.runs import subject_of
+        from eqvae.training.runs import subject_of
 
         subject = subject_of(checkpoint, overrides)
         out = _folder(subject, options)
@@ -139,9 +139,9 @@ def _embed(subject: "Subject", batches: Batches, options: dict[str, Any], out: P
 
     from rich.console import Console
 
-    from eqvae.analysis.averages import class_averages
-    from eqvae.analysis.embed import PARQUET, write_embedding
-    from eqvae.cli import complain, watch
+    from eqvae.cli.console import complain, watch
+    from eqvae.embedding.averages import class_averages
+    from eqvae.embedding.table import PARQUET, write_embedding
 
     console, begin = Console(highlight=False, soft_wrap=True), time.monotonic()
     how = {"batch": options["batch"], "seed": options["seed"], "watch": watch}

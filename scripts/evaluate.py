@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from eqvae.analysis.runs import Subject
+    from eqvae.training.runs import Subject
 
 OWN = {"preset": "fast", "suites": None, "seed": "0", "out": None, "wandb": "true"}
 CHOICES = {"preset": ("fast", "full", "dlib"), "wandb": ("true", "false")}
@@ -32,11 +32,11 @@ def main() -> None:
     if {"-h", "--help"} & set(sys.argv[1:]) or len(sys.argv) == 1:
         print(__doc__.strip())
         return
-    from eqvae.cli import one_sentence_errors
+    from eqvae.cli.console import one_sentence_errors
 
     with one_sentence_errors():
         checkpoints, options, overrides = _options(sys.argv[1:])
-        from eqvae.analysis.runs import subject_of
+        from eqvae.training.runs import subject_of
 
         subjects = _named([subject_of(ckpt, overrides) for ckpt in checkpoints])
         out = _folder(subjects, options)
@@ -46,7 +46,7 @@ def main() -> None:
 
 def _options(arguments: list[str]) -> tuple[list[str], dict[str, Any], list[str]]:
     """The checkpoints, this script's own options, and what concerns the data."""
-    from eqvae.analysis.suites import SUITES
+    from eqvae.evaluation.suites import SUITES
 
     options, checkpoints, overrides = dict(OWN), [], []
     for argument in arguments:
@@ -113,16 +113,16 @@ def _evaluate(subjects: "list[Subject]", options: dict[str, Any], out: Path) -> 
     """Every suite for every run; what is done is on disk after each of them."""
     from rich.console import Console
 
-    from eqvae.analysis.evaluation import (
+    from eqvae.cli.console import watch
+    from eqvae.evaluation.evaluate import (
         Evaluation,
         compare,
         evaluate,
         log_evaluation,
         write_scores,
     )
-    from eqvae.analysis.evidence import Evidence
-    from eqvae.analysis.report import write_report
-    from eqvae.cli import watch
+    from eqvae.evaluation.held_out import HeldOut
+    from eqvae.evaluation.report import write_report
 
     console = Console(stderr=True, highlight=False)
 
@@ -130,16 +130,16 @@ def _evaluate(subjects: "list[Subject]", options: dict[str, Any], out: Path) -> 
     try:
         for subject in subjects:
             how = {"preset": options["preset"], "seed": options["seed"], "watch": watch}
-            evidence = Evidence.of(subject.vae, subject.data, **how)
-            done.append(Evaluation(subject.name, _about(subject, evidence, options)))
-            all_evidence.append(evidence)
+            held_out = HeldOut.of(subject.vae, subject.data, **how)
+            done.append(Evaluation(subject.name, _about(subject, held_out, options)))
+            all_evidence.append(held_out)
 
             def save(evaluation: Any) -> None:
                 suite, seconds = list(evaluation.seconds.items())[-1]
                 console.print(f"{evaluation.name}: {suite}, {seconds:.0f} s")
                 write_scores(done, out, pictures=False)
 
-            evaluate(evidence, done[-1], suites=options["suites"], after=save)
+            evaluate(held_out, done[-1], suites=options["suites"], after=save)
             done[-1].about["evaluated in"] = f"{sum(done[-1].seconds.values()):.0f} s"
         if len(subjects) > 1 and "disentanglement" in options["suites"]:
             compare(all_evidence, done)
@@ -157,9 +157,9 @@ def _evaluate(subjects: "list[Subject]", options: dict[str, Any], out: Path) -> 
     return done
 
 
-def _about(subject: "Subject", evidence: Any, options: dict[str, Any]) -> dict[str, str]:
+def _about(subject: "Subject", held_out: Any, options: dict[str, Any]) -> dict[str, str]:
     count = sum(p.numel() for p in subject.vae.parameters())
-    shape = " x ".join(map(str, evidence.images.shape[1:]))
+    shape = " x ".join(map(str, held_out.images.shape[1:]))
     source = subject.data_config["_target_"].rsplit(".", 1)[-1]
     pose = subject.data_config["pose"]["_target_"].rsplit(".", 1)[-1]
     return {
@@ -167,7 +167,7 @@ def _about(subject: "Subject", evidence: Any, options: dict[str, Any]) -> dict[s
         "encoder": type(subject.vae.encoder).__name__,
         "parameters": f"{count:,}",
         "latent": ", ".join(f"{b.copies} {b.name}" for b in subject.vae.representation.blocks),
-        "data": f"{source}, {pose}: {len(evidence.images):,} held-out images of {shape}",
+        "data": f"{source}, {pose}: {len(held_out.images):,} held-out images of {shape}",
         "preset": f"{options['preset']}, seed {options['seed']}",
     }
 
@@ -176,7 +176,7 @@ def _print(evaluations: list[Any], out: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from eqvae.analysis.report import HEADLINES, number
+    from eqvae.evaluation.report import HEADLINES, number
 
     table = Table(title=f"evaluation in {out}", title_justify="left")
     table.add_column("score")

@@ -58,7 +58,7 @@ def help_text() -> str:
 
 def run(config: Any) -> None:
     """Prepare and train what Hydra composed; every expected failure is one sentence."""
-    from eqvae.cli import complain, one_sentence_errors
+    from eqvae.cli.console import complain, one_sentence_errors
 
     try:
         with one_sentence_errors():

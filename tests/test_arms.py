@@ -7,8 +7,8 @@ import torch
 
 from eqvae.config import CONFIG_DIR, build, compose
 from eqvae.losses import AugmentedObjective, Objective
+from eqvae.models.vae import VAE
 from eqvae.testing import GaussianScenes
-from eqvae.vae import VAE
 
 ARMS = sorted(file.stem for file in (CONFIG_DIR / "arm").glob("*.yaml"))
 SIZE = 40

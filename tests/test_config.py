@@ -6,30 +6,32 @@ import pytest
 import torch
 
 from eqvae.config import CONFIG_DIR, build, compose, fill_image, with_defaults
-from eqvae.symmetry import LatentRepresentation, Symmetry
+from eqvae.symmetry import PlaneMotions, Representation
 
-SYMMETRY = {"_target_": "eqvae.symmetry.Symmetry", "rotations": 8, "reflections": True}
+SYMMETRY = {"_target_": "eqvae.symmetry.PlaneMotions", "rotations": 8, "reflections": True}
 
 
 def test_build_makes_nested_values() -> None:
     config = {
         "symmetry": SYMMETRY,
         "latents": [
-            {"_target_": "eqvae.symmetry.LatentRepresentation", "multiplicities": [2, 1]},
-            {"_target_": "eqvae.symmetry.LatentRepresentation", "multiplicities": [1]},
+            {"_target_": "eqvae.symmetry.Representation", "multiplicities": [2, 1]},
+            {"_target_": "eqvae.symmetry.Representation", "multiplicities": [1]},
         ],
         "plain": {"a": 1, "b": [1.5, "text", None]},
     }
     built = build(config)
-    assert built["symmetry"] == Symmetry(rotations=8, reflections=True)
-    assert built["latents"] == [LatentRepresentation((2, 1)), LatentRepresentation((1,))]
+    assert built["symmetry"] == PlaneMotions(rotations=8, reflections=True)
+    assert built["latents"] == [Representation((2, 1)), Representation((1,))]
     assert built["plain"] == {"a": 1, "b": [1.5, "text", None]}
 
 
 def test_build_uses_alternative_constructors_and_extra() -> None:
-    assert build({"_target_": "eqvae.symmetry.Symmetry.cyclic"}, order=6) == Symmetry.cyclic(6)
-    config = {"_target_": "eqvae.symmetry.Symmetry.dihedral", "order": 4}
-    assert build(config, constructors_only=True) == Symmetry.dihedral(4)
+    assert build(
+        {"_target_": "eqvae.symmetry.PlaneMotions.cyclic"}, order=6
+    ) == PlaneMotions.cyclic(6)
+    config = {"_target_": "eqvae.symmetry.PlaneMotions.dihedral", "order": 4}
+    assert build(config, constructors_only=True) == PlaneMotions.dihedral(4)
 
 
 def test_build_partial_waits_for_arguments() -> None:
@@ -53,15 +55,15 @@ def test_build_partial_waits_for_arguments() -> None:
         "eqvae.config.inspect.os.system",
         "eqvae.config.Path",
         "eqvae.config.partial",
-        "eqvae.vae.nn.Module",
-        "eqvae.vae.dataclass",
-        "eqvae.vae.torch.load",
-        "eqvae.vae.VAE.load_state_dict",
-        "eqvae.vae.VAE.__class__",
-        "eqvae.symmetry.Symmetry.__init__.__globals__",
+        "eqvae.models.vae.nn.Module",
+        "eqvae.models.vae.dataclass",
+        "eqvae.models.vae.torch.load",
+        "eqvae.models.vae.VAE.load_state_dict",
+        "eqvae.models.vae.VAE.__class__",
+        "eqvae.symmetry.PlaneMotions.__init__.__globals__",
         "eqvae.training.checkpoint.pickle.loads",
         "eqvae",
-        "eqvae.vae",
+        "eqvae.models.vae",
         "eqvaes.x",
         "eqvae..vae",
         "",
@@ -74,7 +76,9 @@ def test_build_refuses_what_eqvae_does_not_define(target: object) -> None:
         build({"_target_": target, "command": "true"}, path="part")
 
 
-@pytest.mark.parametrize("target", ["eqvae.config.build", "eqvae.vae.VAE.decode", "eqvae.load_vae"])
+@pytest.mark.parametrize(
+    "target", ["eqvae.config.build", "eqvae.models.vae.VAE.decode", "eqvae.load_vae"]
+)
 def test_functions_are_refused_where_only_constructors_may_be(target: str) -> None:
     with pytest.raises(ValueError, match="not a class"):
         build({"_target_": target}, constructors_only=True)
@@ -96,16 +100,16 @@ def test_a_nested_target_is_refused_too() -> None:
     [
         (
             {**SYMMETRY, "rotatoins": 3},
-            "model.rotatoins is not an argument of eqvae.symmetry.Symmetry; "
+            "model.rotatoins is not an argument of eqvae.symmetry.PlaneMotions; "
             "did you mean 'rotations'? Accepted: rotations, reflections.",
         ),
         ({**SYMMETRY, "rotations": "???"}, "model.rotations must be given"),
-        ({"_target_": "eqvae.symmetry.LatentRepresentation"}, "model.multiplicities must be given"),
+        ({"_target_": "eqvae.symmetry.Representation"}, "model.multiplicities must be given"),
         ({**SYMMETRY, "rotations": "many"}, "model.rotations must be int or null; got 'many'."),
         ({**SYMMETRY, "reflections": 1}, "model.reflections must be bool; got 1."),
         ({**SYMMETRY, "rotations": 0}, "model: rotations must be a whole number >= 1"),
-        ({"_target_": "eqvae.symmetry.Symetry"}, "did you mean 'Symmetry'?"),
-        ({"_target_": "eqvae.symetry.Symmetry"}, "'eqvae.symetry.Symmetry' is not there"),
+        ({"_target_": "eqvae.symmetry.PlaneMotion"}, "did you mean 'PlaneMotions'?"),
+        ({"_target_": "eqvae.symetry.PlaneMotions"}, "'eqvae.symetry.PlaneMotions' is not there"),
     ],
 )
 def test_mistakes_are_named_with_their_path(node: dict, message: str) -> None:
@@ -165,5 +169,5 @@ def test_defaults_are_written_out_so_that_they_can_change():
     assert localiser["scales"] == [1.5, 3.0, 6.0]  # plain: a checkpoint holds no tuples
     again = build(localiser)
     assert again.weigh[0].in_features == 2
-    given = {"_target_": "eqvae.symmetry.Symmetry", "rotations": 8}
+    given = {"_target_": "eqvae.symmetry.PlaneMotions", "rotations": 8}
     assert with_defaults(given) == {**given, "reflections": False}

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from eqvae.symmetry import LatentRepresentation, act_on_image, compose, motion
+from eqvae.domains import act_on_image
+from eqvae.symmetry import Representation, compose, motion
 from eqvae.testing import GaussianScenes, assert_equivariant, latent_error, quarter_turns
 
 
@@ -52,7 +53,7 @@ def test_a_constant_that_is_not_a_number_fails(scenes):
 
 
 def test_latent_error_counts_positions_in_prior_units():
-    rho = LatentRepresentation((1, 1))
+    rho = Representation((1, 1))
     expected = torch.tensor([[9.0, 9.0, 1.0, 0.0, 0.0]])
     assert latent_error(rho, expected + torch.tensor([5.0, 0, 0, 0, 0]), expected) == 1
     assert latent_error(rho, expected + torch.tensor([0, 0, 0.5, 0, 0]), expected) == 0.5

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from eqvae.distributions import GaussianLikelihood, GaussianPosterior, GaussianPrior
 from eqvae.domains import pixel_coordinates
-from eqvae.symmetry import LatentRepresentation, Symmetry
-from eqvae.vae import VAE
+from eqvae.models.vae import VAE
+from eqvae.symmetry import PlaneMotions, Representation
 
-LATENT = LatentRepresentation((1, 1))
+LATENT = Representation((1, 1))
 
 
 class MomentEncoder(nn.Module):
@@ -20,7 +20,7 @@ class MomentEncoder(nn.Module):
 
     def __init__(self, size: int, bias: float = 0.0):
         super().__init__()
-        self.representation, self.symmetry = LATENT, Symmetry.o2()
+        self.representation, self.symmetry = LATENT, PlaneMotions.o2()
         self.register_buffer("points", pixel_coordinates(size, size).reshape(-1, 2))
         self.bias = nn.Parameter(torch.tensor(bias))
         self.factor = nn.Parameter(torch.tensor(1.0))  # of v
@@ -42,7 +42,7 @@ class BlobDecoder(nn.Module):
 
     def __init__(self, size: int, bias: float = 0.0, width: float = 3.0):
         super().__init__()
-        self.representation, self.symmetry = LATENT, Symmetry.o2()
+        self.representation, self.symmetry = LATENT, PlaneMotions.o2()
         self.register_buffer("points", pixel_coordinates(size, size).reshape(1, -1, 2))
         self.size, self.width = size, width
         self.bias = nn.Parameter(torch.tensor(bias))

@@ -17,8 +17,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from eqvae.analysis.evidence import Evidence
 from eqvae.config import build, compose
+from eqvae.evaluation.held_out import Evidence
 from eqvae.metrics.clustering.partitions import contingency, matched_accuracy
 from eqvae.metrics.content.invariance import cluster_change
 from eqvae.metrics.content.leak import pose_leak

@@ -13,8 +13,8 @@ import measure
 import numpy as np
 import torch
 
-from eqvae.analysis.evidence import Evidence
 from eqvae.config import build, compose
+from eqvae.evaluation.held_out import Evidence
 from eqvae.metrics.pose.calibration import angle_calibration
 from eqvae.metrics.pose.error import gauge_split, pose_errors
 from eqvae.metrics.pose.gauge import apply_gauge, fit_gauge
@@ -402,7 +402,7 @@ def growth_images(seed: int, folder: Path, options: Any) -> dict[str, float]:
     """One pass of `embed` over n generated images, streamed: seconds and peak memory of the process."""
     import tempfile
 
-    from eqvae.analysis.embed import write_embedding
+    from eqvae.embedding.table import write_embedding
 
     torch.set_num_threads(1)
     config = compose(

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from eqvae.data.images import ImageSet
-from eqvae.symmetry.actions import act_on_image
+from eqvae.domains.square import act_on_image
 from eqvae.symmetry.motions import compose, identity, motion
 
 

@@ -2,7 +2,6 @@
 
 from eqvae.losses.augment import AugmentedObjective
 from eqvae.losses.clusters import ClusterPenalty
-from eqvae.losses.departure import DeparturePenalty, FixedPrecision, GammaPrecision, dials
 from eqvae.losses.elbo import elbo_terms
 from eqvae.losses.equivariance import (
     DecoderPenalty,
@@ -13,6 +12,7 @@ from eqvae.losses.equivariance import (
 )
 from eqvae.losses.lie import LiePenalty
 from eqvae.losses.objective import Objective, Penalty
+from eqvae.losses.residual import FixedPrecision, GammaPrecision, ResidualPenalty, dials
 from eqvae.losses.schedules import Constant, Cyclic, WarmUp
 
 __all__ = [
@@ -21,7 +21,7 @@ __all__ = [
     "Constant",
     "Cyclic",
     "DecoderPenalty",
-    "DeparturePenalty",
+    "ResidualPenalty",
     "EncoderPenalty",
     "EquivariancePenalty",
     "FixedPrecision",

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from eqvae.domains.square import act_on_image
 from eqvae.losses.objective import Objective, Penalty, Schedule
 from eqvae.losses.schedules import Constant
-from eqvae.symmetry.actions import act_on_image
-from eqvae.symmetry.groups import Symmetry
-from eqvae.vae import VAE
+from eqvae.models.vae import VAE
+from eqvae.symmetry.groups import PlaneMotions
 
 
 class AugmentedObjective(Objective):
@@ -23,7 +23,7 @@ class AugmentedObjective(Objective):
 
     def __init__(
         self,
-        symmetry: Symmetry = Symmetry.so2(),
+        symmetry: PlaneMotions = PlaneMotions.so2(),
         shift: float = 2.0,
         interpolation: str = "bicubic",
         beta: float = 1.0,

@@ -16,8 +16,8 @@ import math
 
 from torch import Tensor, nn
 
-from eqvae.priors import MixtureContent
-from eqvae.vae import VAE, VAEOutput
+from eqvae.distributions.priors import MixtureContent
+from eqvae.models.vae import VAE, VAEOutput
 
 
 class ClusterPenalty(nn.Module):

@@ -8,7 +8,7 @@ The only place where reductions over the batch are written.
 from torch import Tensor
 
 from eqvae.distributions import BernoulliLikelihood, GaussianLikelihood
-from eqvae.vae import VAEOutput
+from eqvae.models.vae import VAEOutput
 
 
 def elbo_terms(

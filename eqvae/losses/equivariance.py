@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from eqvae.distributions import GaussianPosterior
 from eqvae.domains.grid import disc_mask
-from eqvae.symmetry.actions import act_on_image
-from eqvae.symmetry.groups import Symmetry
-from eqvae.vae import VAE, VAEOutput
+from eqvae.domains.square import act_on_image
+from eqvae.models.vae import VAE, VAEOutput
+from eqvae.symmetry.groups import PlaneMotions
 
 
 class EquivariancePenalty(nn.Module):
@@ -34,7 +34,7 @@ class EquivariancePenalty(nn.Module):
 
     def __init__(
         self,
-        symmetry: Symmetry = Symmetry.so2(),
+        symmetry: PlaneMotions = PlaneMotions.so2(),
         shift: float = 5.0,
         interpolation: str = "bicubic",
     ):

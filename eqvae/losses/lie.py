@@ -9,11 +9,11 @@ https://arxiv.org/abs/2210.02984, there to measure.
 import torch
 from torch import Tensor
 
+from eqvae.domains.square import act_on_image
 from eqvae.losses.equivariance import EquivariancePenalty
-from eqvae.symmetry.actions import act_on_image
-from eqvae.symmetry.groups import Symmetry
+from eqvae.models.vae import VAE, VAEOutput
+from eqvae.symmetry.groups import PlaneMotions
 from eqvae.symmetry.motions import inverse, motion
-from eqvae.vae import VAE, VAEOutput
 
 
 class LiePenalty(EquivariancePenalty):
@@ -36,7 +36,7 @@ class LiePenalty(EquivariancePenalty):
 
     def __init__(
         self,
-        symmetry: Symmetry = Symmetry.so2(),
+        symmetry: PlaneMotions = PlaneMotions.so2(),
         shift: float = 2.0,
         interpolation: str = "fourier",
         step: float = 0.05,

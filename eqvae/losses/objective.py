@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from eqvae.losses.elbo import elbo_terms
 from eqvae.losses.schedules import Constant
-from eqvae.vae import VAE
+from eqvae.models.vae import VAE
 
 Schedule = Callable[[int], float]
 

@@ -14,15 +14,15 @@ import torch
 from torch import Tensor, nn
 
 from eqvae.distributions import GaussianPosterior
-from eqvae.nn.around import Around
+from eqvae.domains.square import act_on_image
 from eqvae.nn.fibre import FibreMLP
 from eqvae.nn.harmonic import channel_order, image_type
 from eqvae.nn.harmonics import fitted_harmonics
 from eqvae.nn.localise import Localiser
-from eqvae.symmetry.actions import act_on_image
-from eqvae.symmetry.groups import Symmetry
+from eqvae.nn.wrapper import Wrapper
+from eqvae.symmetry.groups import PlaneMotions
 from eqvae.symmetry.motions import inverse, motion
-from eqvae.symmetry.representations import LatentRepresentation
+from eqvae.symmetry.representations import Representation
 
 
 class Canonicaliser(nn.Module):
@@ -55,8 +55,8 @@ class Canonicaliser(nn.Module):
         self.harmonics = fitted_harmonics(image_size, degree, radius)
         self.mlp = FibreMLP(
             image_type(self.harmonics, channels),
-            LatentRepresentation((0, 1), position=False),
-            Symmetry.so2(),
+            Representation((0, 1), position=False),
+            PlaneMotions.so2(),
             hidden,
             frequency,
             depth,
@@ -71,7 +71,7 @@ class Canonicaliser(nn.Module):
         return pointing(t, direction)
 
 
-class CanonicalEncoder(Around):
+class CanonicalEncoder(Wrapper):
     """q(z|x) = g . q_0(z | g^-1 x) with g = c(x): q(z|h x) = h q(z|x) for all of SE(2).
 
     Args:
@@ -100,7 +100,7 @@ class CanonicalEncoder(Around):
         return self.encoder(act_on_image(inverse(g), x, self.interpolation)).act(g)
 
 
-class CanonicalDecoder(Around):
+class CanonicalDecoder(Wrapper):
     """D(z) = g . D_0(g^-1 z) with g the position and first psi_1 of z: D(h z) = h D(z) for all of SE(2).
 
     Args:

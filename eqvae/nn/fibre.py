@@ -24,9 +24,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from eqvae.symmetry.groups import Symmetry
+from eqvae.symmetry.groups import PlaneMotions
 from eqvae.symmetry.motions import cos_sin
-from eqvae.symmetry.representations import LatentRepresentation
+from eqvae.symmetry.representations import Representation
 
 
 class FibreAction:
@@ -65,7 +65,7 @@ class FibreLinear(nn.Module):
         symmetry: SO(2) or O(2).
     """
 
-    def __init__(self, in_channels: int, out_channels: int, frequency: int, symmetry: Symmetry):
+    def __init__(self, in_channels: int, out_channels: int, frequency: int, symmetry: PlaneMotions):
         super().__init__()
         self.frequency = frequency
         parts = 1 if symmetry.reflections else 2  # real, or real and imaginary
@@ -141,9 +141,9 @@ class FibreMLP(nn.Module):
 
     def __init__(
         self,
-        in_type: LatentRepresentation,
-        out_type: LatentRepresentation,
-        symmetry: Symmetry,
+        in_type: Representation,
+        out_type: Representation,
+        symmetry: PlaneMotions,
         hidden: int,
         frequency: int,
         depth: int = 3,
@@ -203,7 +203,7 @@ def circle_functions(frequency: int, count: int) -> Tensor:
     return torch.stack(columns, dim=1).to(torch.get_default_dtype())
 
 
-def fibre_order(representation: LatentRepresentation, frequency: int) -> Tensor:
+def fibre_order(representation: Representation, frequency: int) -> Tensor:
     """Which coordinate goes to which row and channel, (2L + 1, C); representation.dim where none does."""
     blocks = {b.frequency: b for b in representation.blocks}
     width = max(b.copies for ell, b in blocks.items() if ell <= frequency)

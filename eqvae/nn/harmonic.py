@@ -17,8 +17,8 @@ from eqvae.distributions import START_LOG_SCALE, GaussianPosterior, bounded
 from eqvae.nn.fibre import FibreAction, FibreLinear, FibreMLP, FibreNorm, FourierSiLU, quieten
 from eqvae.nn.harmonics import DiskHarmonics, fitted_harmonics
 from eqvae.nn.localise import Localiser
-from eqvae.symmetry.groups import Symmetry
-from eqvae.symmetry.representations import LatentRepresentation
+from eqvae.symmetry.groups import PlaneMotions
+from eqvae.symmetry.representations import Representation
 
 
 class HarmonicEncoder(nn.Module):
@@ -47,8 +47,8 @@ class HarmonicEncoder(nn.Module):
         self,
         image_size: int,
         channels: int,
-        representation: LatentRepresentation,
-        symmetry: Symmetry = Symmetry.so2(),
+        representation: Representation,
+        symmetry: PlaneMotions = PlaneMotions.so2(),
         localiser: nn.Module | None = None,
         degree: int = 22,
         radius: float | None = None,
@@ -113,8 +113,8 @@ class HarmonicDecoder(nn.Module):
         self,
         image_size: int,
         channels: int,
-        representation: LatentRepresentation,
-        symmetry: Symmetry = Symmetry.so2(),
+        representation: Representation,
+        symmetry: PlaneMotions = PlaneMotions.so2(),
         degree: int = 22,
         radius: float | None = None,
         hidden: int = 64,
@@ -166,7 +166,7 @@ class HarmonicDecoder(nn.Module):
 class LatentSplit(nn.Module):
     """Take the output of a fibre network apart into v, log-scales and a position correction."""
 
-    def __init__(self, out: LatentRepresentation, representation: LatentRepresentation):
+    def __init__(self, out: Representation, representation: Representation):
         super().__init__()
         blocks = {block.name: block.slice for block in out.blocks}
         invariants, vectors = blocks["psi0"], blocks["psi1"]
@@ -186,9 +186,7 @@ class LatentSplit(nn.Module):
         return h[:, self.v], log_scale, self.gain * h[:, self.correction]
 
 
-def check_harmonic(
-    representation: LatentRepresentation, symmetry: Symmetry, frequency: int
-) -> None:
+def check_harmonic(representation: Representation, symmetry: PlaneMotions, frequency: int) -> None:
     """Refuse what the harmonic family can't do."""
     if symmetry.is_finite:
         raise ValueError(
@@ -212,30 +210,30 @@ def check_harmonic(
         )
 
 
-def posterior_type(representation: LatentRepresentation) -> LatentRepresentation:
+def posterior_type(representation: Representation) -> Representation:
     """v, a log-scale for each irrep copy (invariant) and a vector that may correct the position."""
     first, *rest = representation.multiplicities or (0,)
     vectors, *rest = rest or (0,)
-    return LatentRepresentation(
+    return Representation(
         multiplicities=(first + representation.num_copies, vectors + 1, *rest),
         position=False,
     )
 
 
-def without_position(representation: LatentRepresentation) -> LatentRepresentation:
+def without_position(representation: Representation) -> Representation:
     """v alone."""
-    return LatentRepresentation(representation.multiplicities, position=False)
+    return Representation(representation.multiplicities, position=False)
 
 
-def image_type(harmonics: DiskHarmonics, channels: int) -> LatentRepresentation:
+def image_type(harmonics: DiskHarmonics, channels: int) -> Representation:
     """The representation of the coefficients of an image with several channels."""
-    return LatentRepresentation(
+    return Representation(
         tuple(channels * copies for copies in harmonics.multiplicities), position=False
     )
 
 
 def channel_order(harmonics: DiskHarmonics, channels: int) -> Tensor:
     """Where each coordinate of `image_type` lies in coefficients (C, dim) flattened."""
-    single = LatentRepresentation(harmonics.multiplicities, position=False)
+    single = Representation(harmonics.multiplicities, position=False)
     index = torch.arange(channels * harmonics.dim).reshape(channels, harmonics.dim)
     return torch.cat([index[:, block.slice].reshape(-1) for block in single.blocks])

@@ -32,7 +32,7 @@ class DiskHarmonics(nn.Module):
         a_k = sum_p phi_k(p - t) x(p),        x(p) = sum_k a_k phi_k(p - t).
 
     Coefficients are ordered by angular frequency l, then radial order n, then (cos, sin): exactly the
-    layout of `LatentRepresentation` without position, with floor((N - l) / 2) + 1 copies of psi_l. A
+    layout of `Representation` without position, with floor((N - l) / 2) + 1 copies of psi_l. A
     rotation of the image about t acts on them by rho, a mirror negates the sines.
 
     Args:

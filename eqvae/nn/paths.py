@@ -3,7 +3,7 @@
     loc(x) = E_eq(x) + E_free(x),   log_scale alike,   D(z) = D_eq(z) + D_free(z)
 
 The last layer of each free path is zero at the start, so that training begins equivariant; a prior on its
-weights, `eqvae.losses.DeparturePenalty`, makes the data pay for what breaks the symmetry. As the free path
+weights, `eqvae.losses.ResidualPenalty`, makes the data pay for what breaks the symmetry. As the free path
 is a convolutional network, the sum can say what a plain model of its width can.
 
 References: Finzi, Benton, Wilson, Residual pathway priors for soft equivariance constraints (2021),
@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from eqvae.distributions import GaussianPosterior
-from eqvae.nn.around import Around
 from eqvae.nn.plain import PlainDecoder, PlainEncoder
+from eqvae.nn.wrapper import Wrapper
 
 
 class FreePath(nn.Module):
@@ -48,13 +48,13 @@ class FreePath(nn.Module):
         last = self.network.last
         return last.weight.numel() + last.bias.numel()
 
-    def departure(self) -> Tensor:
+    def residual(self) -> Tensor:
         """gain^2 |W|^2 + |b|^2 of the last layer, zero where the path is silent."""
         last = self.network.last
         return self.gain**2 * last.weight.square().sum() + last.bias.square().sum()
 
     def size(self) -> Tensor:
-        """Number of outputs: the departure over it is about the mean square that the path adds to each."""
+        """Number of outputs: the residual over it is about the mean square that the path adds to each."""
         weight = self.network.last.weight
         return weight.new_tensor(float(len(weight)))
 
@@ -63,7 +63,7 @@ class FreePath(nn.Module):
         return self.network(x)
 
 
-class RelaxedEncoder(Around):
+class RelaxedEncoder(Wrapper):
     """q(z|x) of an equivariant encoder, moved and rescaled by a plain one.
 
     Args:
@@ -84,7 +84,7 @@ class RelaxedEncoder(Around):
         return replace(q, loc=q.loc + free.loc, log_scale=q.log_scale + free.log_scale)
 
 
-class RelaxedDecoder(Around):
+class RelaxedDecoder(Wrapper):
     """Images of an equivariant decoder and a plain one, added.
 
     Args:

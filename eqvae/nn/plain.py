@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from eqvae.distributions import START_LOG_SCALE, GaussianPosterior
 from eqvae.nn.sizes import check_plain_size
-from eqvae.symmetry.groups import Symmetry
-from eqvae.symmetry.representations import LatentRepresentation
+from eqvae.symmetry.groups import PlaneMotions
+from eqvae.symmetry.representations import Representation
 
 _PIXELS = 5.0  # pixels for one unit of the raw position, about the spread of shifted objects
 
@@ -35,8 +35,8 @@ class PlainEncoder(nn.Module):
         self,
         image_size: int,
         channels: int,
-        representation: LatentRepresentation,
-        symmetry: Symmetry = Symmetry.trivial(),
+        representation: Representation,
+        symmetry: PlaneMotions = PlaneMotions.trivial(),
         width: int = 32,
     ):
         super().__init__()
@@ -91,8 +91,8 @@ class PlainDecoder(nn.Module):
         self,
         image_size: int,
         channels: int,
-        representation: LatentRepresentation,
-        symmetry: Symmetry = Symmetry.trivial(),
+        representation: Representation,
+        symmetry: PlaneMotions = PlaneMotions.trivial(),
         width: int = 32,
     ):
         super().__init__()

@@ -4,7 +4,7 @@
 
 On coefficients by frequency the average is a formula: blocks between different frequencies vanish and a
 block [[a, b], [c, d]] on (re, im) becomes [[A, -B], [B, A]], A = (a + d) / 2, B = (c - b) / 2; mirrors take
-B to zero. `eqvae.losses.DeparturePenalty` charges |W - P(W)|^2, which is exact over the whole group and
+B to zero. `eqvae.losses.ResidualPenalty` charges |W - P(W)|^2, which is exact over the whole group and
 needs no samples of it.
 
 References: Berndt, Stuehmer, Approximate equivariance via projection-based regularisation (2026),
@@ -16,7 +16,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from eqvae.symmetry.groups import Symmetry
+from eqvae.symmetry.groups import PlaneMotions
 
 
 class DenseFibreLinear(nn.Module):
@@ -27,10 +27,10 @@ class DenseFibreLinear(nn.Module):
     Args:
         in_channels, out_channels: number of functions.
         frequency: band limit L of both.
-        symmetry: SO(2) or O(2), whose equivariant maps count as no departure.
+        symmetry: SO(2) or O(2), whose equivariant maps count as no residual.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, frequency: int, symmetry: Symmetry):
+    def __init__(self, in_channels: int, out_channels: int, frequency: int, symmetry: PlaneMotions):
         super().__init__()
         self.mirrors = symmetry.reflections
         rows = 2 * frequency + 1
@@ -45,12 +45,12 @@ class DenseFibreLinear(nn.Module):
         kept = 1 + (rows // 2 if self.mirrors else rows - 1)
         return (rows**2 - kept) * out * channels
 
-    def departure(self) -> Tensor:
+    def residual(self) -> Tensor:
         """|W - P(W)|^2 (Frobenius): the squared distance from the equivariant maps."""
         return (self.weight - reynolds(self.weight, self.mirrors)).square().sum()
 
     def size(self) -> Tensor:
-        """|P(W)|^2 (Frobenius), what the departure is relative to."""
+        """|P(W)|^2 (Frobenius), what the residual is relative to."""
         return reynolds(self.weight, self.mirrors).square().sum()
 
     def forward(self, h: Tensor) -> Tensor:

@@ -5,7 +5,7 @@
 
 W_eq is the most general equivariant map. Either a residual map breaks the symmetry, any between the
 coordinates, or a bias that does not turn with the object, which costs hardly a parameter. A prior on them,
-`eqvae.losses.DeparturePenalty`, makes the data pay for what breaks the symmetry. Coefficients are taken
+`eqvae.losses.ResidualPenalty`, makes the data pay for what breaks the symmetry. Coefficients are taken
 about the object, so nothing in them says where it is; `PositionResidual` tells a network.
 
 References: Finzi, Benton, Wilson, Residual pathway priors for soft equivariance constraints (2021),
@@ -19,10 +19,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from eqvae.distributions import GaussianPosterior
-from eqvae.nn.around import Around
 from eqvae.nn.fibre import FibreAction, FibreLinear
 from eqvae.nn.harmonic import HarmonicDecoder, HarmonicEncoder
-from eqvae.symmetry.groups import Symmetry
+from eqvae.nn.wrapper import Wrapper
+from eqvae.symmetry.groups import PlaneMotions
 
 _PIXELS = 50.0  # a tenth of what objects move, as the gain of the layers
 
@@ -45,7 +45,7 @@ class RelaxedFibreLinear(nn.Module):
         in_channels: int,
         out_channels: int,
         frequency: int,
-        symmetry: Symmetry,
+        symmetry: PlaneMotions,
         rank: int = 2,
         gain: float = 0.1,
     ):
@@ -67,12 +67,12 @@ class RelaxedFibreLinear(nn.Module):
         """Dimension r (m + n - r) of the matrices of rank r."""
         return self.down.numel() + self.up.numel() - len(self.down) ** 2
 
-    def departure(self) -> Tensor:
+    def residual(self) -> Tensor:
         """|W_res|^2 (Frobenius): at least the squared distance from the equivariant maps."""
         return self.gain**2 * ((self.up.T @ self.up) * (self.down @ self.down.T)).sum()
 
     def size(self) -> Tensor:
-        """|W_eq|^2 (Frobenius), what the departure is relative to."""
+        """|W_eq|^2 (Frobenius), what the residual is relative to."""
         return equivariant_size(self.equivariant)
 
     def forward(self, h: Tensor) -> Tensor:
@@ -102,7 +102,7 @@ class BiasedFibreLinear(nn.Module):
         in_channels: int,
         out_channels: int,
         frequency: int,
-        symmetry: Symmetry,
+        symmetry: PlaneMotions,
         gain: float = 0.1,
     ):
         super().__init__()
@@ -114,12 +114,12 @@ class BiasedFibreLinear(nn.Module):
     def freedom(self) -> int:
         return self.direction.numel()
 
-    def departure(self) -> Tensor:
-        """|gain b|^2 over frequencies above 0, all of it a departure."""
+    def residual(self) -> Tensor:
+        """|gain b|^2 over frequencies above 0, all of it a residual."""
         return self.gain**2 * self.direction.square().sum()
 
     def size(self) -> Tensor:
-        """|W_eq|^2 (Frobenius), what the departure is relative to."""
+        """|W_eq|^2 (Frobenius), what the residual is relative to."""
         return equivariant_size(self.equivariant)
 
     def forward(self, h: Tensor) -> Tensor:
@@ -142,8 +142,8 @@ class PositionResidual(nn.Module):
     def freedom(self) -> int:
         return self.weight.numel()
 
-    def departure(self) -> Tensor:
-        """|W|^2, all of it a departure: t moves with shifts, h does not."""
+    def residual(self) -> Tensor:
+        """|W|^2, all of it a residual: t moves with shifts, h does not."""
         return self.weight.square().sum()
 
     def size(self) -> Tensor:
@@ -155,7 +155,7 @@ class PositionResidual(nn.Module):
         return h + (t / _PIXELS) @ self.weight.T
 
 
-class RelaxedHarmonicEncoder(Around):
+class RelaxedHarmonicEncoder(Wrapper):
     """A `HarmonicEncoder` that may know where the object is; give it relaxed layers as `linear`.
 
     Args:
@@ -180,7 +180,7 @@ class RelaxedHarmonicEncoder(Around):
         return self.harmonic.posterior(self.position(self.harmonic.coefficients(x, t), t), t)
 
 
-class RelaxedHarmonicDecoder(Around):
+class RelaxedHarmonicDecoder(Wrapper):
     """A `HarmonicDecoder` that may draw an object differently where it is elsewhere.
 
     Args:

@@ -1,8 +1,8 @@
 """Pose: the position and angle that a latent carries, and laws over directions."""
 
+from eqvae.distributions.frame import Pose, read_content, read_pose
+from eqvae.distributions.pose import ContentPosterior, PosedPosterior, PosePosterior
 from eqvae.pose.direction import DirectionPosterior
-from eqvae.pose.frame import Pose, read_content, read_pose
-from eqvae.pose.posterior import ContentPosterior, PosedPosterior, PosePosterior
 
 __all__ = [
     "ContentPosterior",

@@ -17,16 +17,16 @@ import torch
 from torch import Tensor
 
 from eqvae.distributions import bounded
+from eqvae.distributions.pose import PosePosterior, retract
 from eqvae.nn.fibre import FibreMLP, circle_functions, fibre_order
 from eqvae.nn.harmonic import channel_order, image_type
 from eqvae.nn.harmonics import fitted_harmonics
 from eqvae.pose.exact import shift_grid
 from eqvae.pose.inference import PoseInference, PosePrior, PoseScore, sampled_score
 from eqvae.pose.likelihood import TemplateLikelihood
-from eqvae.pose.posterior import PosePosterior, nudge
 from eqvae.pose.space import View
-from eqvae.symmetry.groups import Symmetry
-from eqvae.symmetry.representations import LatentRepresentation
+from eqvae.symmetry.groups import PlaneMotions
+from eqvae.symmetry.representations import Representation
 
 
 class _Proposal(PoseInference):
@@ -34,7 +34,7 @@ class _Proposal(PoseInference):
 
     def __init__(
         self,
-        out_type: LatentRepresentation,
+        out_type: Representation,
         image_size: int,
         channels: int,
         degree: int,
@@ -53,7 +53,7 @@ class _Proposal(PoseInference):
         self.network = FibreMLP(
             image_type(harmonics, channels),
             out_type,
-            Symmetry.so2(),
+            PlaneMotions.so2(),
             hidden,
             frequency,
             out_frequency=out_type.max_frequency,
@@ -103,7 +103,7 @@ class AttentionPose(_Proposal):
         offsets = shift_grid(reach, spacing)
         shifts = len(offsets)
         turning = shifts + 3  # logits of the shifts, and the motion within a cell: angle, x, y
-        out_type = LatentRepresentation((turning + 3, *[turning] * frequency), position=False)
+        out_type = Representation((turning + 3, *[turning] * frequency), position=False)
         super().__init__(out_type, image_size, channels, degree, radius, hidden, frequency, draws)
         self.shifts = shifts
         self.register_buffer("offsets", offsets, persistent=False)
@@ -137,7 +137,7 @@ class AttentionPose(_Proposal):
         # a cell's shift and the motion within it both stand in the object's frame
         small = within[:, None].expand(-1, self.shifts, -1, -1).clone()
         small = small + torch.nn.functional.pad(self.offsets, (1, 0))[:, None]
-        cells = nudge(centre, small)
+        cells = retract(centre, small)
         return PosePosterior(
             cells.flatten(1, 2),
             logits.flatten(1).log_softmax(dim=1),
@@ -164,7 +164,7 @@ class UnimodalPose(_Proposal):
         frequency: int = 5,
         draws: int = 2,
     ):
-        out_type = LatentRepresentation((3, 2), position=False)
+        out_type = Representation((3, 2), position=False)
         super().__init__(out_type, image_size, channels, degree, radius, hidden, frequency, draws)
 
     def infer(

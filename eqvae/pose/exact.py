@@ -24,9 +24,9 @@ import math
 import torch
 from torch import Tensor
 
+from eqvae.distributions.pose import PosePosterior, retract
 from eqvae.pose.inference import PoseInference, PosePrior, PoseScore
 from eqvae.pose.likelihood import TangentFit, TemplateLikelihood, fit_tangents, seen, with_tangents
-from eqvae.pose.posterior import PosePosterior, nudge
 from eqvae.pose.space import View
 
 _POSE = ("angle", "shift_x", "shift_y")
@@ -89,7 +89,7 @@ class ExactPose(PoseInference):
         if "intensity" in likelihood.nuisances:  # the tangents of a brighter object are longer
             at = len(_POSE) + likelihood.nuisances.index("intensity")
             small = small / (1 + fit.mean[:, at : at + 1]).clamp_min(0.2)
-        moved = nudge(cells, small.flatten(2).mT)
+        moved = retract(cells, small.flatten(2).mT)
         log_weights = log_joint.log_softmax(dim=1)
         if log_weights.shape[1] > self.kept:
             hands = 1 + int(self.reflections)

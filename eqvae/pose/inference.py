@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from eqvae.distributions.pose import PosePosterior
 from eqvae.pose.likelihood import TemplateLikelihood
-from eqvae.pose.posterior import PosePosterior
 from eqvae.pose.space import View
 
 
@@ -104,7 +104,7 @@ def sampled_score(
 
     References: Kool, van Hoof, Welling: Buy 4 REINFORCE samples, get a baseline for free! (2019).
     """
-    from eqvae.pose.posterior import draw_cells
+    from eqvae.distributions.pose import draw_cells
 
     values, kls, chosen = [], [], []
     for _ in range(draws):

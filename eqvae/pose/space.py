@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from eqvae.nn.deformations import generator_matrix, radial_quadrature
 from eqvae.nn.harmonics import DiskHarmonics
 from eqvae.symmetry.motions import cos_sin
-from eqvae.symmetry.representations import LatentRepresentation
+from eqvae.symmetry.representations import Representation
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class TemplateSpace(nn.Module):
         super().__init__()
         self.harmonics = harmonics
         self.channels = channels
-        layout = LatentRepresentation(harmonics.multiplicities, position=False)
+        layout = Representation(harmonics.multiplicities, position=False)
         frequency, partner = torch.zeros(harmonics.dim).long(), torch.arange(harmonics.dim)
         sign, parity = torch.zeros(harmonics.dim), torch.ones(harmonics.dim)
         for block in layout.blocks:

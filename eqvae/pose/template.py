@@ -10,13 +10,13 @@ The decoder is an ordinary network and equivariant all the same, since it never 
 from torch import Tensor, nn
 
 from eqvae.distributions import bounded
+from eqvae.distributions.pose import ContentPosterior, check_pose_latent, from_latent
 from eqvae.nn.fibre import FibreAction, FibreLinear, FibreMLP, FibreNorm, FourierSiLU
 from eqvae.nn.harmonic import channel_order, image_type
 from eqvae.nn.harmonics import fitted_harmonics
-from eqvae.pose.posterior import ContentPosterior, check_pose_latent, from_latent
 from eqvae.pose.space import TemplateSpace
-from eqvae.symmetry.groups import Symmetry
-from eqvae.symmetry.representations import LatentRepresentation
+from eqvae.symmetry.groups import PlaneMotions
+from eqvae.symmetry.representations import Representation
 
 
 class ContentEncoder(nn.Module):
@@ -42,8 +42,8 @@ class ContentEncoder(nn.Module):
         self,
         image_size: int,
         channels: int,
-        representation: LatentRepresentation,
-        symmetry: Symmetry = Symmetry.so2(),
+        representation: Representation,
+        symmetry: PlaneMotions = PlaneMotions.so2(),
         degree: int = 22,
         radius: float | None = None,
         hidden: int = 64,
@@ -64,7 +64,7 @@ class ContentEncoder(nn.Module):
         self.content_dim = representation.multiplicities[0]
         self.mlp = FibreMLP(
             image_type(self.harmonics, channels),
-            LatentRepresentation((2 * self.content_dim,), position=False),
+            Representation((2 * self.content_dim,), position=False),
             symmetry,
             hidden,
             frequency,
@@ -100,8 +100,8 @@ class TemplateDecoder(nn.Module):
         self,
         image_size: int,
         channels: int,
-        representation: LatentRepresentation,
-        symmetry: Symmetry = Symmetry.so2(),
+        representation: Representation,
+        symmetry: PlaneMotions = PlaneMotions.so2(),
         degree: int = 22,
         radius: float | None = None,
         hidden: int = 256,

@@ -1,15 +1,13 @@
 """Groups, representations and their actions: the only place that knows conventions."""
 
-from eqvae.symmetry.actions import act_on_image
-from eqvae.symmetry.groups import Symmetry
+from eqvae.symmetry.groups import PlaneMotions
 from eqvae.symmetry.motions import compose, identity, inverse, motion
-from eqvae.symmetry.representations import Block, LatentRepresentation
+from eqvae.symmetry.representations import Block, Representation
 
 __all__ = [
     "Block",
-    "LatentRepresentation",
-    "Symmetry",
-    "act_on_image",
+    "PlaneMotions",
+    "Representation",
     "compose",
     "identity",
     "inverse",

@@ -1,6 +1,6 @@
 """Planar symmetry groups: which rotations and reflections a part of the model respects.
 
-A `Symmetry` is the linear part H <= O(2) of the group of motions R^2 x| H: the cyclic groups C_N, the
+A `PlaneMotions` is the linear part H <= O(2) of the group of motions R^2 x| H: the cyclic groups C_N, the
 dihedral groups D_N, SO(2), O(2) and the trivial group. Translations are always there: every part of
 eqvae that sees a grid moves with the object. This is the only file that touches escnn's groups.
 """
@@ -29,7 +29,7 @@ escnn.group._numerical.randomized_svd = None
 
 
 @dataclass(frozen=True)
-class Symmetry:
+class PlaneMotions:
     """The group H <= O(2) of rotations and reflections about a point.
 
     Args:
@@ -40,7 +40,7 @@ class Symmetry:
         ValueError: if `rotations` is not a whole number >= 1 or None.
 
     Example:
-        >>> Symmetry(rotations=8).name, Symmetry(reflections=True).name
+        >>> PlaneMotions(rotations=8).name, PlaneMotions(reflections=True).name
         ('C8', 'O(2)')
     """
 
@@ -55,30 +55,30 @@ class Symmetry:
             )
 
     @classmethod
-    def cyclic(cls, order: int) -> "Symmetry":
+    def cyclic(cls, order: int) -> "PlaneMotions":
         return cls(rotations=order)
 
     @classmethod
-    def dihedral(cls, order: int) -> "Symmetry":
+    def dihedral(cls, order: int) -> "PlaneMotions":
         return cls(rotations=order, reflections=True)
 
     @classmethod
-    def so2(cls) -> "Symmetry":
+    def so2(cls) -> "PlaneMotions":
         return cls()
 
     @classmethod
-    def o2(cls) -> "Symmetry":
+    def o2(cls) -> "PlaneMotions":
         return cls(reflections=True)
 
     @classmethod
-    def trivial(cls) -> "Symmetry":
+    def trivial(cls) -> "PlaneMotions":
         return cls(rotations=1)
 
     @property
     def name(self) -> str:
         if self.rotations is None:
             return "O(2)" if self.reflections else "SO(2)"
-        if self == Symmetry.trivial():
+        if self == PlaneMotions.trivial():
             return "trivial"
         return f"{'D' if self.reflections else 'C'}{self.rotations}"
 

@@ -14,7 +14,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from eqvae.symmetry.groups import Symmetry
+from eqvae.symmetry.groups import PlaneMotions
 from eqvae.symmetry.motions import apply, cos_sin
 
 
@@ -42,7 +42,7 @@ class Block:
 
 
 @dataclass(frozen=True)
-class LatentRepresentation:
+class Representation:
     """A latent space with its action of E(2).
 
     Coordinates are ordered: position (x, y), then the copies of psi_0, of sigma, of psi_1, ...
@@ -56,7 +56,7 @@ class LatentRepresentation:
         ValueError: if a multiplicity is negative or not whole, or the latent is empty.
 
     Example:
-        >>> latent = LatentRepresentation(multiplicities=(4, 2, 1))
+        >>> latent = Representation(multiplicities=(4, 2, 1))
         >>> latent.dim, [block.name for block in latent.blocks]
         (12, ['position', 'psi0', 'psi1', 'psi2'])
     """
@@ -115,13 +115,13 @@ class LatentRepresentation:
             first += block.copies
         return torch.tensor(index)
 
-    def check(self, symmetry: Symmetry) -> None:
+    def check(self, symmetry: PlaneMotions) -> None:
         """Refuse frequencies that the symmetry can't tell apart.
 
         Raises:
             ValueError: if some psi_l in the latent aliases under C_N or D_N (l >= N / 2).
         """
-        if symmetry == Symmetry.trivial():
+        if symmetry == PlaneMotions.trivial():
             return  # no law is imposed, so nothing can alias
         for block in self.blocks:
             if block.name != "position" and not symmetry.separates(block.frequency):

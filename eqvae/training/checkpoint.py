@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 import eqvae
 from eqvae.config import build, with_defaults
-from eqvae.vae import VAE
+from eqvae.models.vae import VAE
 
 FORMAT = 1
 DESCRIPTION = "hyper_parameters"  # Lightning's name for what rebuilds a module

@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from eqvae.losses import Objective
+from eqvae.models.vae import VAE
 from eqvae.training.checkpoint import DESCRIPTION, describe, load_weights, weights
 from eqvae.training.resume import skip_batches_done
-from eqvae.vae import VAE
 
 Batch = dict[str, Tensor]
 

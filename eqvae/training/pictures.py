@@ -7,7 +7,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.loggers import WandbLogger
 from torch import Tensor
 
-from eqvae.analysis.pictures import (
+from eqvae.drawing.pictures import (
     orbit_frames,
     orbit_picture,
     reconstruction_picture,

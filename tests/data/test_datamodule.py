@@ -15,7 +15,7 @@ from eqvae.data import (
     Upright,
     mnist5k,
 )
-from eqvae.symmetry import act_on_image
+from eqvae.domains import act_on_image
 
 
 @dataclass(frozen=True)

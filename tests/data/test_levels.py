@@ -22,9 +22,10 @@ from eqvae.data import (
     mnist5k,
 )
 from eqvae.data.posing import pose_images
+from eqvae.domains import act_on_image
 from eqvae.domains.grid import pixel_coordinates
-from eqvae.symmetry import act_on_image, motion
 from eqvae.symmetry import compose as product
+from eqvae.symmetry import motion
 
 NEW = [LimitedRotation, UprightClasses, Stretched, Lit]
 SHIFTS = {"shift_scale": 1.0, "max_shift": 2.0}

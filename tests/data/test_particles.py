@@ -9,7 +9,8 @@ from scipy.special import j0
 
 from eqvae.data import Particles, RotatedShifted, ctf, particles
 from eqvae.data.optics import wavelength
-from eqvae.symmetry import act_on_image, motion
+from eqvae.domains import act_on_image
+from eqvae.symmetry import motion
 from eqvae.symmetry.motions import apply
 
 DEFOCUS = (1.0, 2.0)

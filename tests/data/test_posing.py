@@ -8,7 +8,8 @@ import torch
 
 from eqvae.data import ImageSet, Npz, Rotated, RotatedShifted, Sprites, Upright
 from eqvae.data.posing import Posing, pad_to, pose_images
-from eqvae.symmetry import act_on_image, inverse, motion
+from eqvae.domains import act_on_image
+from eqvae.symmetry import inverse, motion
 from eqvae.symmetry.motions import identity
 
 POSINGS = [Upright(12), Rotated(12), RotatedShifted(12, shift_scale=1.0, max_shift=2.0)]

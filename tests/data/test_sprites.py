@@ -7,7 +7,8 @@ import torch
 
 from eqvae.data import SHAPES, RotatedShifted, Sprites, Upright
 from eqvae.data.posing import pose_images
-from eqvae.symmetry import act_on_image, motion
+from eqvae.domains import act_on_image
+from eqvae.symmetry import motion
 
 KNOWN_ORDERS = {"flag": 1, "zed": 2, "whirl3": 3, "whirl4": 4, "ring": 0, "disc": 0}
 

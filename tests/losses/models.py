@@ -3,13 +3,13 @@
 import torch
 
 from eqvae.distributions import GaussianLikelihood, GaussianPrior
+from eqvae.models.vae import VAE
 from eqvae.nn import HarmonicDecoder, HarmonicEncoder, PlainDecoder, PlainEncoder
-from eqvae.symmetry import LatentRepresentation, Symmetry
-from eqvae.vae import VAE
+from eqvae.symmetry import PlaneMotions, Representation
 from tests.toys import toy_vae
 
 SIZE = 41
-LATENT = LatentRepresentation((4, 2, 1))
+LATENT = Representation((4, 2, 1))
 
 
 def vae(family: str) -> VAE:
@@ -19,9 +19,9 @@ def vae(family: str) -> VAE:
         return toy_vae(SIZE)
     if family == "harmonic":
         size = {"degree": 8, "radius": 10.6, "hidden": 8, "frequency": 3}
-        encoder = HarmonicEncoder(SIZE, 1, LATENT, Symmetry.so2(), **size)
-        decoder = HarmonicDecoder(SIZE, 1, LATENT, Symmetry.so2(), **size, out_frequency=6)
+        encoder = HarmonicEncoder(SIZE, 1, LATENT, PlaneMotions.so2(), **size)
+        decoder = HarmonicDecoder(SIZE, 1, LATENT, PlaneMotions.so2(), **size, out_frequency=6)
     else:
-        encoder = PlainEncoder(SIZE, 1, LATENT, Symmetry.so2(), width=4)
-        decoder = PlainDecoder(SIZE, 1, LATENT, Symmetry.so2(), width=4)
+        encoder = PlainEncoder(SIZE, 1, LATENT, PlaneMotions.so2(), width=4)
+        decoder = PlainDecoder(SIZE, 1, LATENT, PlaneMotions.so2(), width=4)
     return VAE(encoder, decoder, GaussianPrior(LATENT), GaussianLikelihood())

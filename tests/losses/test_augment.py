@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from eqvae.domains import act_on_image
 from eqvae.losses import AugmentedObjective, Objective
-from eqvae.symmetry import Symmetry, act_on_image
+from eqvae.symmetry import PlaneMotions
 from eqvae.testing import GaussianScenes
 from tests.toys import toy_vae
 
@@ -33,16 +34,16 @@ def test_training_scores_moved_images_in_the_unit_range():
     vae, x = toy_vae(SIZE), images()
     vae.register_forward_pre_hook(spy)
     torch.manual_seed(0)
-    AugmentedObjective(Symmetry.so2(), shift=2.0)(vae, x, 0)
+    AugmentedObjective(PlaneMotions.so2(), shift=2.0)(vae, x, 0)
     torch.manual_seed(0)
-    g = Symmetry.so2().sample(4, shift=2.0)
+    g = PlaneMotions.so2().sample(4, shift=2.0)
     torch.testing.assert_close(seen[0], act_on_image(g, x).clamp(0, 1))
     assert seen[0].min() >= 0 and seen[0].max() <= 1
     assert (seen[0] - x).abs().max() > 0.1
 
 
 def test_a_group_of_one_moves_nothing():
-    still = AugmentedObjective(Symmetry.trivial(), shift=0.0)
+    still = AugmentedObjective(PlaneMotions.trivial(), shift=0.0)
     assert score(still, images())["kl"] == score(Objective(), images())["kl"]
 
 

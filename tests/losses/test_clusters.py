@@ -6,15 +6,15 @@ import pytest
 import torch
 import torch.nn.functional as F
 from sklearn.metrics import mutual_info_score
+from tests.models.test_pose_vae import DEGREE, LATENT, SIZE, made, scenes
 from torch import Tensor
 
+from eqvae.distributions.pose import ContentPosterior
+from eqvae.distributions.priors import MixtureContent, PosedPrior
 from eqvae.losses import ClusterPenalty
 from eqvae.losses.clusters import mutual_information
+from eqvae.models.pose_vae import PoseVAE
 from eqvae.pose.deform import RandomDeformation
-from eqvae.pose.posterior import ContentPosterior
-from eqvae.posevae import PoseVAE
-from eqvae.priors import MixtureContent, PosedPrior
-from tests.test_posevae import DEGREE, LATENT, SIZE, made, scenes
 
 K = 5
 SEEDS = pytest.mark.parametrize("seed", range(4))

@@ -10,9 +10,9 @@ from eqvae.distributions import GaussianPosterior
 from eqvae.domains import pixel_coordinates
 from eqvae.losses import DecoderPenalty, EncoderPenalty, PosteriorPenalty, RoundTripPenalty
 from eqvae.losses.equivariance import jeffreys
-from eqvae.symmetry import Symmetry
+from eqvae.models.vae import VAE
+from eqvae.symmetry import PlaneMotions
 from eqvae.testing import GaussianScenes
-from eqvae.vae import VAE
 from tests.cases import LATENTS
 from tests.losses.models import LATENT, SIZE, vae
 from tests.toys import toy_vae
@@ -34,7 +34,9 @@ def scenes() -> Tensor:
 
 def value(kind: type, model: VAE, shift: float = 2.0) -> Tensor:
     torch.manual_seed(1)
-    return kind(Symmetry.so2(), shift, interpolation="fourier")(model, scenes(), model(scenes()))
+    return kind(PlaneMotions.so2(), shift, interpolation="fourier")(
+        model, scenes(), model(scenes())
+    )
 
 
 @pytest.mark.parametrize("kind", ZERO)
@@ -51,7 +53,7 @@ def test_the_round_trip_pays_for_the_reconstruction_too():
     with torch.no_grad():
         output = model(scenes(), sample=False)
         error = (output.reconstruction - scenes()).square().flatten(1).sum(dim=1).mean()
-        penalty = RoundTripPenalty(Symmetry.so2(), 1.0, "fourier")(model, scenes(), output)
+        penalty = RoundTripPenalty(PlaneMotions.so2(), 1.0, "fourier")(model, scenes(), output)
     torch.testing.assert_close(penalty, error, rtol=1e-3, atol=0)  # tails beyond the disc
 
 
@@ -59,7 +61,7 @@ def test_image_terms_look_at_the_inscribed_disc():
     """What every rotation keeps; the corners may hold anything."""
     model, x = toy_vae(SIZE), torch.rand(2, 1, SIZE, SIZE)
     output = model(x, sample=False)
-    penalty = RoundTripPenalty(Symmetry.trivial(), shift=0.0)
+    penalty = RoundTripPenalty(PlaneMotions.trivial(), shift=0.0)
     points = pixel_coordinates(SIZE, SIZE)
     inside = points.norm(dim=-1) <= SIZE / 2
     expected = (output.reconstruction - x).square()[..., inside].sum() / 2
@@ -162,7 +164,7 @@ def test_wider_posteriors_do_not_hide_a_difference_of_means():
 
 
 def test_motions_follow_the_symmetry_and_the_disc():
-    penalty = EncoderPenalty(Symmetry.cyclic(4), shift=3.0)
+    penalty = EncoderPenalty(PlaneMotions.cyclic(4), shift=3.0)
     g = penalty.draw(torch.zeros(200, 1, 8, 8))
     assert g.dtype == torch.float64 and g.shape == (200, 4)
     assert g[:, 0].abs().max() == 0

@@ -3,10 +3,11 @@
 import pytest
 import torch
 
+from eqvae.domains import act_on_image
 from eqvae.losses import LiePenalty
-from eqvae.symmetry import Symmetry, act_on_image, inverse, motion
+from eqvae.models.vae import VAE
+from eqvae.symmetry import PlaneMotions, inverse, motion
 from eqvae.testing import GaussianScenes
-from eqvae.vae import VAE
 from tests.losses.models import LATENT, SIZE, vae
 from tests.toys import toy_vae
 
@@ -18,7 +19,7 @@ def _double() -> None:
 
 def value(model: VAE, n: int = 6, **settings: float) -> torch.Tensor:
     torch.manual_seed(1)
-    return LiePenalty(Symmetry.so2(), **settings)(
+    return LiePenalty(PlaneMotions.so2(), **settings)(
         model, GaussianScenes(n, size=SIZE).render(), None
     )
 
@@ -44,7 +45,7 @@ def test_the_mean_over_signs_is_the_sum_over_generators():
     model, x, shift, step = vae("plain"), GaussianScenes(1, size=SIZE).render(), 3.0, 1e-3
     generators = [motion(step), motion(shift=(shift * step, 0)), motion(shift=(0, shift * step))]
     total = sum(derivative(model, x, g, step).square() for g in generators)
-    penalty = LiePenalty(Symmetry.so2(), shift, step=step)
+    penalty = LiePenalty(PlaneMotions.so2(), shift, step=step)
     drawn = torch.cat([penalty.draw(x) for _ in range(100)]).unique(dim=0)
     assert len(drawn) == 8 and (drawn[:, 1].abs() == step).all()
     mean = sum(derivative(model, x, g[None], step).square() for g in drawn) / 8
@@ -54,7 +55,7 @@ def test_the_mean_over_signs_is_the_sum_over_generators():
 @torch.no_grad()
 def test_every_block_is_relative_to_itself_and_its_velocity():
     model, x, step = vae("plain"), GaussianScenes(1, size=SIZE).render(), 1e-3
-    penalty, g = LiePenalty(Symmetry.so2(), 2.0, step=step), motion(step, (2 * step, -2 * step))
+    penalty, g = LiePenalty(PlaneMotions.so2(), 2.0, step=step), motion(step, (2 * step, -2 * step))
     penalty.draw = lambda x: g
     z, d = model.encode(x).mode, derivative(model, x, g, step).square()
     velocity = (LATENT.act(g, z) - LATENT.act(-g, z)) / (2 * step)
@@ -92,4 +93,4 @@ def test_descent_makes_a_biased_model_exact():
 
 def test_finite_groups_have_no_derivative():
     with pytest.raises(ValueError, match=r"symmetry must be SO\(2\) or O\(2\) .* got C4"):
-        LiePenalty(Symmetry.cyclic(4))
+        LiePenalty(PlaneMotions.cyclic(4))

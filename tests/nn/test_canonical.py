@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 
 from eqvae.distributions import GaussianLikelihood, GaussianPrior
+from eqvae.domains import act_on_image
+from eqvae.models.vae import VAE
 from eqvae.nn import (
     CanonicalDecoder,
     CanonicalEncoder,
@@ -16,7 +18,7 @@ from eqvae.nn import (
     PlainDecoder,
     PlainEncoder,
 )
-from eqvae.symmetry import LatentRepresentation, Symmetry, act_on_image, compose, motion
+from eqvae.symmetry import PlaneMotions, Representation, compose, motion
 from eqvae.symmetry.motions import linear_part
 from eqvae.testing import (
     GaussianScenes,
@@ -25,10 +27,9 @@ from eqvae.testing import (
     quarter_turns,
     relative_error,
 )
-from eqvae.vae import VAE
 from tests.cases import draw
 
-LATENT, SIZE = LatentRepresentation((4, 2, 1)), 40
+LATENT, SIZE = Representation((4, 2, 1)), 40
 # What interpolation costs: of |v| for the encoder, of |D(z)| on smooth images for the decoder
 BOUNDS = {"bicubic": (0.1, 0.05), "fourier": (5e-3, 1e-3)}
 RESAMPLED = pytest.mark.parametrize("interpolation", BOUNDS)
@@ -42,7 +43,7 @@ def _double() -> None:
 def canonical(interpolation: str = "fourier") -> VAE:
     torch.manual_seed(0)
     plain = [
-        part(SIZE, 1, LATENT, Symmetry.so2(), width=8) for part in (PlainEncoder, PlainDecoder)
+        part(SIZE, 1, LATENT, PlaneMotions.so2(), width=8) for part in (PlainEncoder, PlainDecoder)
     ]
     return VAE(
         CanonicalEncoder(Canonicaliser(SIZE, 1), plain[0], interpolation),
@@ -53,14 +54,14 @@ def canonical(interpolation: str = "fourier") -> VAE:
 
 
 def encoder_error(encoder: torch.nn.Module) -> float:
-    scenes, g = GaussianScenes(6, size=SIZE), draw(Symmetry.so2(), 6, shift=2.0)
+    scenes, g = GaussianScenes(6, size=SIZE), draw(PlaneMotions.so2(), 6, shift=2.0)
     with torch.no_grad():
         still, moved = encoder(scenes.render()).act(g), encoder(scenes.render(g))
     return latent_error(LATENT, moved.loc, still.loc)
 
 
 def decoder_error(decoder: torch.nn.Module, z: Tensor) -> float:
-    g = draw(Symmetry.so2(), len(z), shift=2.0)
+    g = draw(PlaneMotions.so2(), len(z), shift=2.0)
     with torch.no_grad():
         return relative_error(decoder(LATENT.act(g, z)), act_on_image(g, decoder(z), "fourier"))
 
@@ -85,7 +86,7 @@ class Blurred(torch.nn.Module):
 def test_canonicalisers_move_with_scenes(localiser):
     torch.manual_seed(0)
     canonicaliser, scenes = Canonicaliser(SIZE, 1, localiser(SIZE)), GaussianScenes(6, size=SIZE)
-    g = draw(Symmetry.so2(), 6, shift=2.0)
+    g = draw(PlaneMotions.so2(), 6, shift=2.0)
     with torch.no_grad():
         expected, moved = (
             compose(g, canonicaliser(scenes.render())),
@@ -164,7 +165,7 @@ def test_saved_weights_give_equal_output():
 
 def test_what_it_cannot_treat_is_refused():
     with pytest.raises(ValueError, match=r"symmetry must have no mirrors .* got O\(2\)"):
-        CanonicalEncoder(Canonicaliser(SIZE, 1), PlainEncoder(SIZE, 1, LATENT, Symmetry.o2()))
-    content = LatentRepresentation((4,))
+        CanonicalEncoder(Canonicaliser(SIZE, 1), PlainEncoder(SIZE, 1, LATENT, PlaneMotions.o2()))
+    content = Representation((4,))
     with pytest.raises(ValueError, match="must carry a position and a psi_1"):
-        CanonicalDecoder(PlainDecoder(SIZE, 1, content, Symmetry.so2()))
+        CanonicalDecoder(PlainDecoder(SIZE, 1, content, PlaneMotions.so2()))

@@ -10,7 +10,7 @@ from eqvae.domains import pixel_coordinates
 from eqvae.nn.deformations import GENERATORS, generator_matrix, radial_quadrature
 from eqvae.nn.harmonics import DiskHarmonics
 from eqvae.pose.space import TemplateSpace
-from eqvae.symmetry import LatentRepresentation, Symmetry
+from eqvae.symmetry import PlaneMotions, Representation
 from tests.cases import draw
 from tests.pose.scenes import degrees
 
@@ -110,8 +110,8 @@ def test_heat_lowers_the_norm_and_turns_with_everything(harmonics):
     matrix = generator_matrix(harmonics, "heat")
     torch.testing.assert_close(matrix, matrix.T, atol=1e-10, rtol=0)
     assert torch.linalg.eigvalsh(matrix).max() < 0
-    latent = LatentRepresentation(harmonics.multiplicities, position=False)
-    g, a = draw(Symmetry.o2(), 3, shift=0.0), below(harmonics, 0)[:, 0]
+    latent = Representation(harmonics.multiplicities, position=False)
+    g, a = draw(PlaneMotions.o2(), 3, shift=0.0), below(harmonics, 0)[:, 0]
     torch.testing.assert_close(latent.act(g, a @ matrix.T), latent.act(g, a) @ matrix.T)
 
 

@@ -18,11 +18,11 @@ from eqvae.nn.fibre import (
     circle_functions,
     fibre_order,
 )
-from eqvae.symmetry import LatentRepresentation, Symmetry, compose, inverse, motion
+from eqvae.symmetry import PlaneMotions, Representation, compose, inverse, motion
 from eqvae.testing import relative_error
 from tests.cases import BY_NAME, draw
 
-GROUPS = pytest.mark.parametrize("symmetry", [Symmetry.so2(), Symmetry.o2()], **BY_NAME)
+GROUPS = pytest.mark.parametrize("symmetry", [PlaneMotions.so2(), PlaneMotions.o2()], **BY_NAME)
 FREQUENCY = 3
 
 
@@ -31,9 +31,9 @@ def _double() -> None:
     torch.set_default_dtype(torch.float64)
 
 
-def functions(channels: int, frequency: int = FREQUENCY) -> LatentRepresentation:
+def functions(channels: int, frequency: int = FREQUENCY) -> Representation:
     """The representation of `channels` functions on the circle."""
-    return LatentRepresentation((channels,) * (frequency + 1), position=False)
+    return Representation((channels,) * (frequency + 1), position=False)
 
 
 def act(g: Tensor, h: Tensor) -> Tensor:
@@ -59,7 +59,7 @@ def test_linear_layers_commute_with_every_motion(symmetry):
     assert FibreLinear(2, 3, 0, symmetry)(random_functions(2, 0)).shape == (1, 3, 8)
 
 
-@pytest.mark.parametrize("mirrored", [Symmetry.so2()], **BY_NAME)
+@pytest.mark.parametrize("mirrored", [PlaneMotions.so2()], **BY_NAME)
 def test_linear_layers_of_so2_see_handedness(mirrored):
     """A control: complex weights do not commute with mirrors."""
     layer, h = FibreLinear(4, 5, FREQUENCY, mirrored), random_functions(4)
@@ -139,7 +139,7 @@ def test_silu_is_exact_at_its_own_samples_and_mirrors(out_frequency):
 
 def test_silu_agrees_with_escnns_sampling():
     """The matrices of escnn's FourierPointwise, whose normalisation is off so that 1 means 1."""
-    symmetry, count = Symmetry.so2(), 8 * FREQUENCY
+    symmetry, count = PlaneMotions.so2(), 8 * FREQUENCY
     space = gspaces.no_base_space(symmetry.group)
     irreps = [(ell,) for ell in range(FREQUENCY + 1)]
     theirs = enn.FourierPointwise(
@@ -173,7 +173,7 @@ def test_the_samples_always_determine_the_coefficients(oversampling, out_frequen
 
 def test_norm_is_one_invariant_for_each_object():
     h, norm = random_functions(4), FibreNorm()
-    g = draw(Symmetry.o2(), 8)
+    g = draw(PlaneMotions.o2(), 8)
     torch.testing.assert_close(norm(act(g, h)), act(g, norm(h)))
     torch.testing.assert_close(norm(h).square().mean(dim=(0, 1)), torch.ones(8), rtol=1e-5, atol=0)
     assert norm(torch.zeros_like(h)).abs().max() == 0
@@ -182,14 +182,14 @@ def test_norm_is_one_invariant_for_each_object():
 
 TYPES = [
     (
-        LatentRepresentation((3, 2, 1), position=False),
-        LatentRepresentation((2, 0, 4), position=False),
+        Representation((3, 2, 1), position=False),
+        Representation((2, 0, 4), position=False),
     ),
     (
-        LatentRepresentation((0, 2), position=False),
-        LatentRepresentation((1, 1, 1, 1, 1, 1), position=False),
+        Representation((0, 2), position=False),
+        Representation((1, 1, 1, 1, 1, 1), position=False),
     ),
-    (LatentRepresentation((1,) * 7, position=False), LatentRepresentation((2,), position=False)),
+    (Representation((1,) * 7, position=False), Representation((2,), position=False)),
 ]
 
 
@@ -209,8 +209,8 @@ def test_networks_map_one_representation_to_the_other(symmetry, in_type, out_typ
 
 
 def test_frequencies_above_the_band_limit_stay_zero():
-    out_type = LatentRepresentation((1, 1, 1, 1), position=False)
-    network = FibreMLP(functions(2, 2), out_type, Symmetry.so2(), hidden=3, frequency=2)
+    out_type = Representation((1, 1, 1, 1), position=False)
+    network = FibreMLP(functions(2, 2), out_type, PlaneMotions.so2(), hidden=3, frequency=2)
     out = network(torch.randn(4, 10))
     blocks = {block.name: out[:, block.slice] for block in out_type.blocks}
     assert blocks["psi3"].abs().max() == 0
@@ -218,7 +218,9 @@ def test_frequencies_above_the_band_limit_stay_zero():
 
 
 def test_gradient_reaches_every_parameter():
-    network = FibreMLP(functions(2), functions(2), Symmetry.so2(), hidden=3, frequency=3, depth=4)
+    network = FibreMLP(
+        functions(2), functions(2), PlaneMotions.so2(), hidden=3, frequency=3, depth=4
+    )
     network(torch.randn(8, 14)).square().sum().backward()
     for name, parameter in network.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
@@ -226,14 +228,14 @@ def test_gradient_reaches_every_parameter():
 
 def test_depth_is_checked():
     with pytest.raises(ValueError, match="depth must be >= 2 hidden layers; got 1"):
-        FibreMLP(functions(1), functions(1), Symmetry.so2(), hidden=2, frequency=3, depth=1)
+        FibreMLP(functions(1), functions(1), PlaneMotions.so2(), hidden=2, frequency=3, depth=1)
 
 
 def test_features_move_as_functions_on_the_circle():
     generator = torch.Generator().manual_seed(0)
     h = torch.randn(7, 2, 5, generator=generator, dtype=torch.float64)
-    a = Symmetry.o2().sample(5, generator=generator).double()
-    b = Symmetry.o2().sample(5, generator=generator).double()
+    a = PlaneMotions.o2().sample(5, generator=generator).double()
+    b = PlaneMotions.o2().sample(5, generator=generator).double()
     act = FibreAction()
     torch.testing.assert_close(act(a, act(b, h)), act(compose(a, b), h))
     turn = torch.tensor([[0.0, 1e-6, 0.0, 0.0]], dtype=torch.float64).expand(5, -1)

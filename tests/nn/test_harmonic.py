@@ -9,10 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from eqvae.distributions import START_LOG_SCALE, GaussianLikelihood, GaussianPrior
-from eqvae.domains import pixel_coordinates
+from eqvae.domains import act_on_image, pixel_coordinates
 from eqvae.metrics import elbo_change
+from eqvae.models.vae import VAE
 from eqvae.nn import CentreOfMass, HarmonicDecoder, HarmonicEncoder, PlainDecoder, PlainEncoder
-from eqvae.symmetry import LatentRepresentation, Symmetry, act_on_image, inverse, motion
+from eqvae.symmetry import PlaneMotions, Representation, inverse, motion
 from eqvae.symmetry.motions import apply
 from eqvae.testing import (
     GaussianScenes,
@@ -21,12 +22,11 @@ from eqvae.testing import (
     quarter_turns,
     relative_error,
 )
-from eqvae.vae import VAE
 from tests.cases import BY_NAME, draw
 
 SIZE = 50
-LATENT = LatentRepresentation((6, 4, 3, 2))
-GROUPS = pytest.mark.parametrize("symmetry", [Symmetry.so2(), Symmetry.o2()], **BY_NAME)
+LATENT = Representation((6, 4, 3, 2))
+GROUPS = pytest.mark.parametrize("symmetry", [PlaneMotions.so2(), PlaneMotions.o2()], **BY_NAME)
 CHANNELS = pytest.mark.parametrize("channels", [1, 3])
 TRAINED = pytest.mark.parametrize("steps", [0, 8], ids=["new", "trained"])
 # Where an error comes from: the basis' highest functions (2.95 rad/px) meet the grid's band limit
@@ -45,7 +45,7 @@ def scenes(channels: int = 1) -> GaussianScenes:
     return GaussianScenes(6, seed=0, size=SIZE, channels=channels, dtype=torch.float64)
 
 
-def harmonic(symmetry: Symmetry, channels: int = 1, steps: int = 0) -> VAE:
+def harmonic(symmetry: PlaneMotions, channels: int = 1, steps: int = 0) -> VAE:
     torch.manual_seed(0)
     encoder = HarmonicEncoder(SIZE, channels, LATENT, symmetry, hidden=16)
     decoder = HarmonicDecoder(SIZE, channels, LATENT, symmetry, hidden=16)
@@ -54,7 +54,7 @@ def harmonic(symmetry: Symmetry, channels: int = 1, steps: int = 0) -> VAE:
     )
 
 
-def plain(symmetry: Symmetry) -> VAE:
+def plain(symmetry: PlaneMotions) -> VAE:
     torch.manual_seed(0)
     parts = [part(SIZE, 1, LATENT, symmetry, width=8) for part in (PlainEncoder, PlainDecoder)]
     return trained(VAE(*parts, GaussianPrior(LATENT), GaussianLikelihood()), 1, 0)
@@ -147,8 +147,8 @@ def test_a_plain_encoder_fails_the_same_tests(symmetry):
 def test_so2_networks_do_not_know_mirrors():
     """A control for O(2): the same networks without it fail under a mirror."""
     mirror = motion(reflection=1.0)
-    assert encoder_error(harmonic(Symmetry.so2()), scenes(), mirror)[0] > 0.05
-    assert decoder_error(harmonic(Symmetry.so2()), latents(), mirror) > 0.05
+    assert encoder_error(harmonic(PlaneMotions.so2()), scenes(), mirror)[0] > 0.05
+    assert decoder_error(harmonic(PlaneMotions.so2()), latents(), mirror) > 0.05
 
 
 @TRAINED
@@ -165,11 +165,11 @@ def test_the_elbo_does_not_change_under_rotations(symmetry, steps):
 def test_the_centre_of_mass_localises_as_well():
     torch.manual_seed(0)
     encoder = HarmonicEncoder(
-        SIZE, 1, LATENT, Symmetry.so2(), localiser=CentreOfMass(SIZE), hidden=16
+        SIZE, 1, LATENT, PlaneMotions.so2(), localiser=CentreOfMass(SIZE), hidden=16
     )
-    decoder = harmonic(Symmetry.so2()).decoder
+    decoder = harmonic(PlaneMotions.so2()).decoder
     vae = VAE(encoder, decoder, GaussianPrior(LATENT), GaussianLikelihood())
-    motions = draw(Symmetry.so2(), 12, shift=2.0)
+    motions = draw(PlaneMotions.so2(), 12, shift=2.0)
     assert encoder_error(vae, scenes(), motions)[0] < ENCODER_BOUND
     moved = vae.encode(scenes().render(motion(shift=(3.0, -1.5)))).mode[:, :2]
     expected = torch.tensor([3.0, -1.5]).expand(len(moved), 2)  # scenes are centred by mass
@@ -179,17 +179,19 @@ def test_the_centre_of_mass_localises_as_well():
 @TRAINED
 def test_the_position_correction_moves_too(steps):
     """It starts at zero; with a gain the position is no longer the localiser's alone."""
-    vae = harmonic(Symmetry.so2(), 1, steps)
+    vae = harmonic(PlaneMotions.so2(), 1, steps)
     vae.encoder.split.gain.data.fill_(3.0)
     vae.encoder.split.scale_gain.data.fill_(1.0)  # and each image has scales of its own
     with torch.no_grad():
         x = scenes().render()
         assert (vae.encode(x).mode[:, :2] - vae.encoder.localiser(x)).abs().max() > 0.3
-    assert encoder_error(vae, scenes(), draw(Symmetry.so2(), 6, shift=2.0))[0] < 2 * ENCODER_BOUND
+    assert (
+        encoder_error(vae, scenes(), draw(PlaneMotions.so2(), 6, shift=2.0))[0] < 2 * ENCODER_BOUND
+    )
 
 
 def test_training_starts_from_equal_scales_and_a_faint_picture():
-    vae, x = harmonic(Symmetry.so2()), scenes().render()
+    vae, x = harmonic(PlaneMotions.so2()), scenes().render()
     posterior = vae.encode(x)
     assert (posterior.log_scale == START_LOG_SCALE).all()
     faint = vae.decode(posterior.mode).square().sum()
@@ -197,7 +199,7 @@ def test_training_starts_from_equal_scales_and_a_faint_picture():
 
 
 def test_rendering_on_the_pixels_is_decoding():
-    vae, z = harmonic(Symmetry.so2(), 3), latents()
+    vae, z = harmonic(PlaneMotions.so2(), 3), latents()
     pixels = pixel_coordinates(SIZE, SIZE).reshape(1, -1, 2).expand(len(z), -1, -1)
     images = vae.decoder(z)
     assert images.shape == (6, 3, SIZE, SIZE)
@@ -205,7 +207,7 @@ def test_rendering_on_the_pixels_is_decoding():
 
 
 def test_channels_have_contents_of_their_own():
-    images = harmonic(Symmetry.so2(), 3).decoder(latents())
+    images = harmonic(PlaneMotions.so2(), 3).decoder(latents())
     assert relative_error(images[:, 0], images[:, 1]) > 0.5
 
 
@@ -220,7 +222,7 @@ def test_gradient_reaches_every_parameter(symmetry, channels):
 
 
 def test_saved_weights_give_equal_output():
-    vae, other = harmonic(Symmetry.o2(), steps=2), harmonic(Symmetry.o2())
+    vae, other = harmonic(PlaneMotions.o2(), steps=2), harmonic(PlaneMotions.o2())
     x = scenes().render()
     assert not torch.equal(vae.encode(x).mode, other.encode(x).mode)
     other.load_state_dict(copy.deepcopy(vae.state_dict()))
@@ -233,12 +235,15 @@ def test_saved_weights_give_equal_output():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"symmetry": Symmetry.cyclic(8)}, r"symmetry must be SO\(2\) or O\(2\) .* got C8"),
-        ({"symmetry": Symmetry.trivial()}, r"symmetry must be SO\(2\) or O\(2\) .* got trivial"),
-        ({"representation": LatentRepresentation((4, 2), sign=1)}, "sign must be 0 .* got 1"),
-        ({"representation": LatentRepresentation((4,), position=False)}, "must carry a position"),
+        ({"symmetry": PlaneMotions.cyclic(8)}, r"symmetry must be SO\(2\) or O\(2\) .* got C8"),
         (
-            {"representation": LatentRepresentation((4, 0, 0, 0, 0, 0, 1))},
+            {"symmetry": PlaneMotions.trivial()},
+            r"symmetry must be SO\(2\) or O\(2\) .* got trivial",
+        ),
+        ({"representation": Representation((4, 2), sign=1)}, "sign must be 0 .* got 1"),
+        ({"representation": Representation((4,), position=False)}, "must carry a position"),
+        (
+            {"representation": Representation((4, 0, 0, 0, 0, 0, 1))},
             "frequency 6, above .* frequency=5",
         ),
         ({"radius": 30.0}, "degree=22 .* reach 30.0 px .* holds 25 px"),
@@ -250,7 +255,7 @@ def test_refuses_what_it_cannot_treat(part, changes, message):
         "image_size": 50,
         "channels": 1,
         "representation": LATENT,
-        "symmetry": Symmetry.so2(),
+        "symmetry": PlaneMotions.so2(),
     }
     with pytest.raises(ValueError, match=message):
         part(**(settings | changes))
@@ -258,10 +263,10 @@ def test_refuses_what_it_cannot_treat(part, changes, message):
 
 @pytest.mark.parametrize("multiplicities", [(4,), (0, 2), (1, 0, 0, 2)])
 def test_sparse_latents_are_served(multiplicities):
-    latent = LatentRepresentation(multiplicities)
+    latent = Representation(multiplicities)
     torch.manual_seed(0)
-    encoder = HarmonicEncoder(SIZE, 1, latent, Symmetry.so2(), hidden=4)
-    decoder = HarmonicDecoder(SIZE, 1, latent, Symmetry.so2(), hidden=4)
+    encoder = HarmonicEncoder(SIZE, 1, latent, PlaneMotions.so2(), hidden=4)
+    decoder = HarmonicDecoder(SIZE, 1, latent, PlaneMotions.so2(), hidden=4)
     q = encoder(scenes().render())
     assert q.loc.shape == (6, latent.dim) and q.log_scale.shape == (6, latent.num_copies)
     assert decoder(q.loc).shape == (6, 1, SIZE, SIZE)

@@ -9,7 +9,7 @@ from scipy.special import eval_hermite, gammaln
 
 from eqvae.domains import pixel_coordinates
 from eqvae.nn.harmonics import DiskHarmonics, hermite_functions
-from eqvae.symmetry import LatentRepresentation, Symmetry, inverse, motion
+from eqvae.symmetry import PlaneMotions, Representation, inverse, motion
 from eqvae.symmetry.motions import apply
 from eqvae.testing import GaussianScenes, relative_error
 from tests.cases import draw
@@ -54,7 +54,7 @@ def test_the_change_of_basis_is_orthogonal_and_complete(harmonics):
 
 
 def test_coefficients_are_laid_out_as_a_latent(harmonics):
-    latent = LatentRepresentation(harmonics.multiplicities, position=False)
+    latent = Representation(harmonics.multiplicities, position=False)
     assert latent.dim == harmonics.dim == 66
     assert latent.max_frequency == DEGREE
 
@@ -64,7 +64,7 @@ def test_the_first_functions_by_hand(harmonics):
     points = pixel_coordinates(SIZE, SIZE)
     x, y = points[..., 0], points[..., 1]
     gaussian = torch.exp(-(x**2 + y**2) / (2 * WIDTH**2)) / (WIDTH * math.sqrt(math.pi))
-    psi1 = LatentRepresentation(harmonics.multiplicities, position=False).blocks[1].start
+    psi1 = Representation(harmonics.multiplicities, position=False).blocks[1].start
     slope = math.sqrt(2) / WIDTH * gaussian
     for k, expected in ((0, gaussian), (psi1, slope * x), (psi1 + 1, slope * y)):
         unit = torch.eye(harmonics.dim)[k].reshape(1, 1, -1)
@@ -88,9 +88,9 @@ def test_evaluation_at_the_pixels_is_synthesis(harmonics):
 
 def test_motions_act_on_coefficients_by_rho(harmonics):
     """(g f)(p) = f(g^-1 p), where g also moves the centre."""
-    latent = LatentRepresentation(harmonics.multiplicities, position=False)
+    latent = Representation(harmonics.multiplicities, position=False)
     coefficients, t = torch.randn(8, 1, harmonics.dim), torch.randn(8, 2)
-    g, points = draw(Symmetry.o2(), 8), 5 * torch.randn(8, 20, 2)
+    g, points = draw(PlaneMotions.o2(), 8), 5 * torch.randn(8, 20, 2)
     turned = latent.act(g, coefficients[:, 0])[:, None]
     moved = harmonics.evaluate(turned, apply(g, t), points)
     expected = harmonics.evaluate(coefficients, t, apply(inverse(g), points))
@@ -132,7 +132,7 @@ def test_one_motion_of_pixels_is_a_phase():
     """Analysis of an image turned by torch.rot90 gives coefficients turned by 90 degrees."""
     harmonics = DiskHarmonics(SIZE)
     x = torch.rand(3, 1, SIZE, SIZE)
-    latent = LatentRepresentation(harmonics.multiplicities, position=False)
+    latent = Representation(harmonics.multiplicities, position=False)
     g = motion(angle=math.pi / 2).expand(3, 4)
     still = harmonics.analyse(x, torch.zeros(3, 2))[:, 0]
     turned = harmonics.analyse(torch.rot90(x, 1, (-2, -1)), torch.zeros(3, 2))[:, 0]

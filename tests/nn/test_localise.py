@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from eqvae.domains import pixel_coordinates
+from eqvae.domains import act_on_image, pixel_coordinates
 from eqvae.nn import CentreOfMass, ImageCentre, Localiser
 from eqvae.nn.localise import centroid
-from eqvae.symmetry import Symmetry, act_on_image, motion
+from eqvae.symmetry import PlaneMotions, motion
 from eqvae.symmetry.motions import apply
 from eqvae.testing import GaussianScenes, assert_equivariant, quarter_turns
 from tests.cases import draw
@@ -42,7 +42,7 @@ def test_positions_move_with_smooth_objects(kind, size, channels):
     scenes = GaussianScenes(4, size=size, channels=channels)
     part = kind(size, channels)
     still = part(scenes.render())
-    for g in draw(Symmetry.o2(), 10, shift=2.0):
+    for g in draw(PlaneMotions.o2(), 10, shift=2.0):
         moved = part(scenes.render(g[None]))
         assert pixels(moved, apply(g.expand(4, 4), still)) < 0.02
 

@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from eqvae.distributions import GaussianLikelihood, GaussianPrior
+from eqvae.domains import act_on_image
 from eqvae.losses import dials
+from eqvae.models.vae import VAE
 from eqvae.nn import (
     HarmonicDecoder,
     HarmonicEncoder,
@@ -15,12 +17,11 @@ from eqvae.nn import (
     RelaxedDecoder,
     RelaxedEncoder,
 )
-from eqvae.symmetry import LatentRepresentation, Symmetry, act_on_image
+from eqvae.symmetry import PlaneMotions, Representation
 from eqvae.testing import GaussianScenes, latent_error, relative_error
-from eqvae.vae import VAE
 from tests.cases import draw
 
-LATENT, SIZE = LatentRepresentation((4, 2, 1)), 41
+LATENT, SIZE = Representation((4, 2, 1)), 41
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +30,7 @@ def _double() -> None:
 
 
 def relaxed() -> VAE:
-    symmetry = Symmetry.so2()
+    symmetry = PlaneMotions.so2()
     torch.manual_seed(0)
     size = {"degree": 8, "radius": 10.6, "hidden": 8, "frequency": 3}
     encoder = HarmonicEncoder(SIZE, 1, LATENT, symmetry, **size)
@@ -49,7 +50,7 @@ def speak(vae: VAE) -> None:
 @torch.no_grad()
 def errors(vae: VAE) -> tuple[float, float]:
     """Of the encoder's means under motions and of the decoder under quarter turns."""
-    g, quarter = draw(Symmetry.so2(), 6, shift=2.0), draw(Symmetry.cyclic(4), 6, shift=0.0)
+    g, quarter = draw(PlaneMotions.so2(), 6, shift=2.0), draw(PlaneMotions.cyclic(4), 6, shift=0.0)
     scenes, z = GaussianScenes(6, size=SIZE), torch.randn(6, LATENT.dim)
     still, moved = vae.encode(scenes.render()).act(g), vae.encode(scenes.render(g))
     turned = vae.decode(LATENT.act(quarter, z))
@@ -78,15 +79,15 @@ def test_the_sum_of_the_paths_is_what_it_says():
 
 def test_each_path_has_a_dial():
     vae = relaxed()
-    assert {n: v for n, v in dials(vae).items() if n.endswith("departure")} == {
-        "encoder.free/departure": 0.0,
-        "decoder.free/departure": 0.0,
+    assert {n: v for n, v in dials(vae).items() if n.endswith("residual")} == {
+        "encoder.free/residual": 0.0,
+        "decoder.free/residual": 0.0,
     }
     last = vae.encoder.free.network.last
     torch.nn.init.constant_(last.weight, 0.1)
     assert vae.encoder.free.freedom == last.weight.numel() + last.bias.numel()
     expected = 0.3 * 0.1 * last.in_features**0.5
-    assert dials(vae)["encoder.free/departure"] == pytest.approx(expected)
+    assert dials(vae)["encoder.free/residual"] == pytest.approx(expected)
 
 
 def test_gradient_reaches_every_parameter_once_the_paths_speak():
@@ -110,11 +111,11 @@ def test_saved_and_copied_weights_give_equal_output():
 def test_louder_features_and_biases_do_not_escape_the_dial():
     vae, x = relaxed(), GaussianScenes(3, size=SIZE).render()
     speak(vae)
-    before, dial = vae.encode(x).loc, dials(vae)["encoder.free/departure"]
+    before, dial = vae.encode(x).loc, dials(vae)["encoder.free/residual"]
     with torch.no_grad():
         vae.encoder.free.network.trunk[-2].weight *= 1000
         vae.encoder.free.network.trunk[-2].bias *= 1000
     torch.testing.assert_close(vae.encode(x).loc, before, rtol=1e-4, atol=1e-4)
-    assert dials(vae)["encoder.free/departure"] == dial
+    assert dials(vae)["encoder.free/residual"] == dial
     torch.nn.init.ones_(vae.encoder.free.network.last.bias)
-    assert dials(vae)["encoder.free/departure"] > dial
+    assert dials(vae)["encoder.free/residual"] > dial

@@ -6,11 +6,12 @@ from functools import partial
 import pytest
 import torch
 
+from eqvae.domains import act_on_image
 from eqvae.nn.plain import PlainDecoder, PlainEncoder
-from eqvae.symmetry import LatentRepresentation, Symmetry, act_on_image, motion
+from eqvae.symmetry import PlaneMotions, Representation, motion
 from eqvae.testing import GaussianScenes, assert_equivariant, latent_error, quarter_turns
 
-LATENT = LatentRepresentation((16, 8, 6, 4))
+LATENT = Representation((16, 8, 6, 4))
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,7 @@ def test_gradient_reaches_every_parameter(parts):
 
 def test_saved_weights_give_the_same_output(parts):
     x = GaussianScenes(2, size=50, dtype=torch.float64).render()
-    other = PlainEncoder(50, 1, LATENT, Symmetry.so2()).double()
+    other = PlainEncoder(50, 1, LATENT, PlaneMotions.so2()).double()
     other.load_state_dict(parts[0].state_dict())
     assert torch.equal(other.eval()(x).loc, parts[0].train()(x).loc)
 

@@ -9,11 +9,11 @@ from torch import Tensor
 from eqvae.nn import DenseFibreLinear
 from eqvae.nn.fibre import FibreAction, FibreLinear, FibreMLP
 from eqvae.nn.projected import reynolds
-from eqvae.symmetry import LatentRepresentation, Symmetry, inverse, motion
+from eqvae.symmetry import PlaneMotions, Representation, inverse, motion
 from eqvae.testing import relative_error
 from tests.cases import BY_NAME, draw
 
-GROUPS = pytest.mark.parametrize("symmetry", [Symmetry.so2(), Symmetry.o2()], **BY_NAME)
+GROUPS = pytest.mark.parametrize("symmetry", [PlaneMotions.so2(), PlaneMotions.o2()], **BY_NAME)
 ACT, FREQUENCY = FibreAction(), 3
 ROWS = 2 * FREQUENCY + 1
 
@@ -23,7 +23,7 @@ def _double() -> None:
     torch.set_default_dtype(torch.float64)
 
 
-def group_average(weight: Tensor, symmetry: Symmetry, angles: int = 64) -> Tensor:
+def group_average(weight: Tensor, symmetry: PlaneMotions, angles: int = 64) -> Tensor:
     """1 / |G| sum rho(g)^-1 W rho(g) over equal angles, exact for more than 2 L, and mirrors."""
     rows, out, _, channels = weight.shape
     unit = torch.eye(rows * channels).reshape(rows, channels, -1)
@@ -58,10 +58,10 @@ def test_departure_is_zero_for_equivariant_layers_only(symmetry):
         draw(symmetry, 8),
     )
     torch.nn.init.normal_(layer.bias)
-    assert layer.departure() > layer.size()
+    assert layer.residual() > layer.size()
     assert relative_error(layer(ACT(g, h)), ACT(g, layer(h))) > 0.3  # the control
     layer.weight.data = reynolds(layer.weight.data, symmetry.reflections)
-    assert layer.departure() == 0
+    assert layer.residual() == 0
     torch.testing.assert_close(layer.size(), layer.weight.square().sum())
     torch.testing.assert_close(layer(ACT(g, h)), ACT(g, layer(h)), rtol=1e-12, atol=1e-12)
 
@@ -81,20 +81,20 @@ def test_fibre_layers_are_their_own_projections(symmetry):
 
 
 def test_the_penalty_alone_leads_to_the_projection():
-    layer = DenseFibreLinear(2, 3, FREQUENCY, Symmetry.so2())
+    layer = DenseFibreLinear(2, 3, FREQUENCY, PlaneMotions.so2())
     expected = reynolds(layer.weight.detach())
     optimizer = torch.optim.SGD([layer.weight], lr=0.25)
     for _ in range(60):
         optimizer.zero_grad()
-        layer.departure().backward()
+        layer.residual().backward()
         optimizer.step()
     torch.testing.assert_close(layer.weight.detach(), expected)
 
 
 def test_networks_of_dense_layers_learn_everywhere():
-    features = LatentRepresentation((2,) * (FREQUENCY + 1), position=False)
+    features = Representation((2,) * (FREQUENCY + 1), position=False)
     network = FibreMLP(
-        features, features, Symmetry.so2(), hidden=3, frequency=3, linear=DenseFibreLinear
+        features, features, PlaneMotions.so2(), hidden=3, frequency=3, linear=DenseFibreLinear
     )
     network(torch.randn(8, features.dim)).square().sum().backward()
     for name, parameter in network.named_parameters():

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from eqvae.distributions import GaussianLikelihood, GaussianPrior
+from eqvae.models.vae import VAE
 from eqvae.nn import (
     BiasedFibreLinear,
     HarmonicDecoder,
@@ -16,15 +17,14 @@ from eqvae.nn import (
 )
 from eqvae.nn.fibre import FibreAction, FibreLinear
 from eqvae.nn.relaxed import PositionResidual
-from eqvae.symmetry import LatentRepresentation, Symmetry, motion
+from eqvae.symmetry import PlaneMotions, Representation, motion
 from eqvae.symmetry.motions import apply
 from eqvae.testing import GaussianScenes, latent_error, relative_error
-from eqvae.vae import VAE
 from tests.cases import BY_NAME, draw
 
 LAYERS = pytest.mark.parametrize("linear", [RelaxedFibreLinear, BiasedFibreLinear])
-GROUPS = pytest.mark.parametrize("symmetry", [Symmetry.so2(), Symmetry.o2()], **BY_NAME)
-LATENT, SIZE = LatentRepresentation((4, 2, 1)), 41
+GROUPS = pytest.mark.parametrize("symmetry", [PlaneMotions.so2(), PlaneMotions.o2()], **BY_NAME)
+LATENT, SIZE = Representation((4, 2, 1)), 41
 ACT = FibreAction()
 
 
@@ -42,7 +42,7 @@ def perturb(module: torch.nn.Module, size: float = 5.0) -> None:
 
 
 def relaxed(linear: type = RelaxedFibreLinear) -> VAE:
-    symmetry = Symmetry.so2()
+    symmetry = PlaneMotions.so2()
     torch.manual_seed(0)
     size = {"degree": 8, "radius": 10.6, "hidden": 8, "frequency": 3, "linear": linear}
     encoder = HarmonicEncoder(SIZE, 1, LATENT, symmetry, **size)
@@ -67,10 +67,10 @@ def errors(vae: VAE, g: torch.Tensor) -> tuple[float, float]:
 def test_a_layer_is_equivariant_until_its_residual_is_there(symmetry, linear):
     layer, h, g = linear(4, 5, 3, symmetry), torch.randn(7, 4, 8), draw(symmetry, 8)
     torch.testing.assert_close(layer(ACT(g, h)), ACT(g, layer(h)), rtol=1e-12, atol=1e-12)
-    assert layer.departure() == 0
+    assert layer.residual() == 0
     perturb(layer)
     assert relative_error(layer(ACT(g, h)), ACT(g, layer(h))) > 0.1  # the control
-    assert layer.departure() > 0
+    assert layer.residual() > 0
 
 
 @GROUPS
@@ -79,7 +79,7 @@ def test_departure_and_size_are_the_squares_of_the_two_matrices(symmetry):
     perturb(layer)
     unit = torch.eye(28).reshape(7, 4, 28)
     total, equivariant = (f(unit).flatten(0, 1) for f in (layer, layer.equivariant))
-    torch.testing.assert_close(layer.departure(), (total - equivariant).square().sum())
+    torch.testing.assert_close(layer.residual(), (total - equivariant).square().sum())
     torch.testing.assert_close(layer.size(), equivariant.square().sum())
     assert torch.linalg.matrix_rank(total - equivariant) == 2
     assert layer.freedom == 2 * (28 + 35 - 2)
@@ -91,7 +91,7 @@ def test_a_bias_departs_by_its_square_and_breaks_by_how_far_it_turns(symmetry):
     layer, h, g = BiasedFibreLinear(4, 5, 3, symmetry), torch.randn(7, 4, 8), draw(symmetry, 8)
     perturb(layer)
     bias = (layer(h) - layer.equivariant(h))[..., :1]
-    torch.testing.assert_close(layer.departure(), bias.square().sum())
+    torch.testing.assert_close(layer.residual(), bias.square().sum())
     assert bias[0].abs().max() < 1e-12 and layer.freedom == layer.direction.numel() == 6 * 5
     still = bias.expand(-1, -1, 8)
     torch.testing.assert_close(layer(ACT(g, h)) - ACT(g, layer(h)), still - ACT(g, still))
@@ -101,7 +101,7 @@ def test_a_bias_departs_by_its_square_and_breaks_by_how_far_it_turns(symmetry):
 
 @LAYERS
 def test_networks_are_equivariant_at_the_start_and_then_not(linear):
-    vae, g = relaxed(linear), draw(Symmetry.so2(), 6, shift=2.0)
+    vae, g = relaxed(linear), draw(PlaneMotions.so2(), 6, shift=2.0)
     encoder, decoder = errors(vae, g)
     assert encoder < 2e-3 and decoder < 1e-3  # as the harmonic networks'
     perturb(vae)
@@ -123,11 +123,11 @@ def test_residuals_alone_do_not_break_shifts_but_the_position_does(linear):
 
 def test_a_position_says_how_far_it_departs():
     layer, h = PositionResidual(6), torch.randn(3, 6)
-    assert layer.departure() == 0 and layer.size() == 6 and layer.freedom == 12
+    assert layer.residual() == 0 and layer.size() == 6 and layer.freedom == 12
     torch.testing.assert_close(layer(h, torch.randn(3, 2)), h)
     torch.nn.init.ones_(layer.weight)
     torch.testing.assert_close(layer(h, torch.full((3, 2), 50.0)), h + 2)
-    assert layer.departure() == 12
+    assert layer.residual() == 12
 
 
 def test_rendering_on_the_pixels_is_decoding():
@@ -167,5 +167,5 @@ def test_layers_are_named_for_the_layer_table():
 
 def test_rank_is_checked():
     with pytest.raises(ValueError, match="rank of a residual must be >= 1; got 0"):
-        RelaxedFibreLinear(2, 3, 1, Symmetry.so2(), rank=0)
-    assert RelaxedFibreLinear(2, 3, 0, Symmetry.so2(), rank=8).down.shape == (2, 2)
+        RelaxedFibreLinear(2, 3, 1, PlaneMotions.so2(), rank=0)
+    assert RelaxedFibreLinear(2, 3, 0, PlaneMotions.so2(), rank=8).down.shape == (2, 2)

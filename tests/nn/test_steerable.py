@@ -10,47 +10,48 @@ import pytest
 import torch
 from torch import Tensor
 
+from eqvae.domains import act_on_image
 from eqvae.domains.grid import disc_mask
 from eqvae.nn.steerable import SteerableDecoder, SteerableEncoder
 from eqvae.nn.steerable.blocks import FourierSiLU
 from eqvae.nn.steerable.resample import GaussianResample
-from eqvae.symmetry import LatentRepresentation, Symmetry, act_on_image, motion
+from eqvae.symmetry import PlaneMotions, Representation, motion
 from eqvae.testing import GaussianScenes, assert_equivariant, latent_error, quarter_turns
 
 SYMMETRIES = [
-    Symmetry.cyclic(4),
-    Symmetry.cyclic(8),
-    Symmetry.dihedral(4),
-    Symmetry.so2(),
-    Symmetry.o2(),
+    PlaneMotions.cyclic(4),
+    PlaneMotions.cyclic(8),
+    PlaneMotions.dihedral(4),
+    PlaneMotions.so2(),
+    PlaneMotions.o2(),
 ]
 SIZES = [32, 33]
 NAMES = {"ids": lambda value: getattr(value, "name", str(value))}
 
 
-def latent(symmetry: Symmetry) -> LatentRepresentation:
+def latent(symmetry: PlaneMotions) -> Representation:
     frequencies = (4, 2) if symmetry.rotations == 4 else (4, 2, 2)
-    return LatentRepresentation(frequencies, sign=2 if symmetry.reflections else 0)
+    return Representation(frequencies, sign=2 if symmetry.reflections else 0)
 
 
-def encoder(symmetry: Symmetry, size: int = 32, channels: int = 1) -> SteerableEncoder:
+def encoder(symmetry: PlaneMotions, size: int = 32, channels: int = 1) -> SteerableEncoder:
     torch.manual_seed(0)
     part = SteerableEncoder(size, channels, latent(symmetry), symmetry, width=16, maps=4, hidden=4)
     return part.double()
 
 
-def decoder(symmetry: Symmetry, size: int = 32, channels: int = 1) -> SteerableDecoder:
+def decoder(symmetry: PlaneMotions, size: int = 32, channels: int = 1) -> SteerableDecoder:
     torch.manual_seed(0)
     part = SteerableDecoder(size, channels, latent(symmetry), symmetry, width=16, maps=4, hidden=4)
     return part.double()
 
 
-def motions(symmetry: Symmetry) -> Tensor:
+def motions(symmetry: PlaneMotions) -> Tensor:
     turns = quarter_turns(reflections=symmetry.reflections)
     return turns if symmetry.rotations != 2 else turns[::2]
 
 
-def latents(symmetry: Symmetry, n: int = 3, spread: float = 2.0) -> Tensor:
+def latents(symmetry: PlaneMotions, n: int = 3, spread: float = 2.0) -> Tensor:
     z = torch.randn(n, latent(symmetry).dim, dtype=torch.float64)
     z[:, :2] *= spread
     return z
@@ -107,17 +108,17 @@ def test_stays_exact_after_training_steps(symmetry):
 
 def test_encoder_follows_shifts_by_whole_steps():
     # by two pixels the half-resolution grid maps to itself; the object stays clear of the border
-    part = encoder(Symmetry.so2(), 50)
+    part = encoder(PlaneMotions.so2(), 50)
     x = GaussianScenes(3, seed=2, size=32, dtype=torch.float64).render(size=50)
     moves = torch.tensor([[0.0, 0, 2, 0], [0, 0, -2, 4], [0, 0, 4, -4]])
     check_encoder(part, x, moves, rtol=1e-4)  # the tails of the receptive field at the border
 
 
 def test_decoder_follows_shifts_by_whole_pixels():
-    part = decoder(Symmetry.so2(), 50)
+    part = decoder(PlaneMotions.so2(), 50)
     mask = disc_mask(50, 16).double()
     moves = torch.tensor([[0.0, 0, 1, 0], [0, 0, -2, 3]])
-    z = latents(Symmetry.so2())
+    z = latents(PlaneMotions.so2())
     z[:, :2] = 0
     assert_equivariant(
         part,
@@ -134,9 +135,9 @@ def test_decoder_follows_shifts_by_whole_pixels():
 def test_encoder_at_other_angles_and_shifts(seed):
     """What is promised at the start: 1 % for rotations, 0.5 % for shifts, of the default network."""
     torch.manual_seed(seed)
-    part = SteerableEncoder(50, 1, LatentRepresentation((16, 8, 6, 4))).double()
+    part = SteerableEncoder(50, 1, Representation((16, 8, 6, 4))).double()
     generator = torch.Generator().manual_seed(0)
-    turns = Symmetry.so2().sample(6, generator=generator).double()
+    turns = PlaneMotions.so2().sample(6, generator=generator).double()
     shifts = motion(shift=2 * torch.rand(6, 2, generator=generator) - 1, dtype=torch.float64)
     assert error_on_scenes(part, scenes(50), turns) < 0.01
     assert error_on_scenes(part, scenes(50), shifts) < 0.005
@@ -146,12 +147,12 @@ def test_encoder_at_other_angles_and_shifts(seed):
 def test_decoder_at_other_angles_and_shifts(seed):
     """Above 45 dB for rotations, 55 dB for shifts, of the range of images that are still noise."""
     torch.manual_seed(seed)
-    rho = LatentRepresentation((16, 8, 6, 4))
+    rho = Representation((16, 8, 6, 4))
     part = SteerableDecoder(50, 1, rho).double()
     z = torch.randn(4, rho.dim, dtype=torch.float64)
     z[:, :2] = 0
     generator = torch.Generator().manual_seed(0)
-    turns = Symmetry.so2().sample(6, generator=generator).double()
+    turns = PlaneMotions.so2().sample(6, generator=generator).double()
     shifts = motion(shift=4 * torch.rand(6, 2, generator=generator) - 2, dtype=torch.float64)
     mask = disc_mask(50, 20).double()
     with torch.no_grad():
@@ -167,7 +168,7 @@ def test_decoder_at_other_angles_and_shifts(seed):
 
 def test_finite_group_errs_between_its_angles():
     """A control: C4 has no law at 45 degrees, and the test must see that."""
-    part = encoder(Symmetry.cyclic(4), 50)
+    part = encoder(PlaneMotions.cyclic(4), 50)
     moves = motion(angle=torch.tensor([0.7854]), dtype=torch.float64)
     assert error_on_scenes(part, scenes(50), moves) > 0.02
 
@@ -209,7 +210,7 @@ def test_a_blank_image_is_nowhere_and_harmless(symmetry):
 
 
 def test_chunks_of_the_nonlinearity_agree_with_one_product():
-    layer = FourierSiLU(Symmetry.so2(), 3).double()
+    layer = FourierSiLU(PlaneMotions.so2(), 3).double()
     h = torch.randn(40, 21, 30, 30, dtype=torch.float64, requires_grad=True)
     weight = torch.randn_like(h)
     samples = layer.A @ h.reshape(120, 7, 900)
@@ -238,11 +239,11 @@ def test_resampling_commutes_with_quarter_turns_and_mirrors(sizes):
         ({"kernel_size": 4}, "kernel_size must be odd.* got 4"),
         ({"kernel_size": 3}, "at least 5.* got 3"),
         ({"width": 0}, "width must be"),
-        ({"symmetry": Symmetry.cyclic(4)}, "frequency 2, which C4"),
-        ({"symmetry": Symmetry.dihedral(2)}, "frequency 1, which D2"),
-        ({"representation": LatentRepresentation((4,), position=False)}, "must carry a position"),
+        ({"symmetry": PlaneMotions.cyclic(4)}, "frequency 2, which C4"),
+        ({"symmetry": PlaneMotions.dihedral(2)}, "frequency 1, which D2"),
+        ({"representation": Representation((4,), position=False)}, "must carry a position"),
         (
-            {"representation": LatentRepresentation((), sign=1)},
+            {"representation": Representation((), sign=1)},
             "at least one irrep for a steerable",
         ),
         ({"frequency": 1}, "frequency 2, above the network's band limit frequency=1"),
@@ -253,8 +254,8 @@ def test_refuses_what_it_cannot_treat(part, changes, message):
     settings = {
         "image_size": 32,
         "channels": 1,
-        "representation": LatentRepresentation((4, 2, 2)),
-        "symmetry": Symmetry.so2(),
+        "representation": Representation((4, 2, 2)),
+        "symmetry": PlaneMotions.so2(),
         "width": 16,
     }
     with pytest.raises(ValueError, match=message):
@@ -271,9 +272,9 @@ def test_reflections_build_beside_scikit_learn(tmp_path):
             make(self, {str(tmp_path)!r}, *args, **kwargs)
         joblib.Memory.__init__ = elsewhere
         from eqvae.nn.steerable import SteerableEncoder
-        from eqvae.symmetry import LatentRepresentation, Symmetry
-        for symmetry in (Symmetry.dihedral(4), Symmetry.o2()):
-            latent = LatentRepresentation((2, 2))
+        from eqvae.symmetry import Representation, PlaneMotions
+        for symmetry in (PlaneMotions.dihedral(4), PlaneMotions.o2()):
+            latent = Representation((2, 2))
             SteerableEncoder(32, 1, latent, symmetry, width=16, maps=2)
         print("built")
     """

@@ -7,12 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from eqvae.distributions.pose import PosePosterior, draw_cells, retract
+from eqvae.domains import act_on_image
 from eqvae.pose.amortised import AttentionPose, UnimodalPose
 from eqvae.pose.inference import PoseInference, PosePrior, sampled_score
 from eqvae.pose.likelihood import TemplateLikelihood
-from eqvae.pose.posterior import PosePosterior, draw_cells, nudge
 from eqvae.pose.space import View
-from eqvae.symmetry import act_on_image, compose, motion
+from eqvae.symmetry import compose, motion
 from tests.pose.scenes import DEGREE, degree_motion, scenes, seen_at, space, template, wrapped
 
 SMALL = 33
@@ -128,7 +129,7 @@ def test_cells_cover_shifts_in_the_objects_frame():
     centre = centre.clone()
     centre[..., 1] = angle
     offsets = torch.nn.functional.pad(pose.offsets, (1, 0))[:, None].expand(3, 5, 32, 3)
-    away = (cells - nudge(centre, offsets))[..., 2:].norm(dim=-1)
+    away = (cells - retract(centre, offsets))[..., 2:].norm(dim=-1)
     assert away.max() <= 0.5 * math.sqrt(2) + 1e-9
 
 

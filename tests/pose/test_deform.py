@@ -9,13 +9,13 @@ from torch import Tensor
 from eqvae.nn.deformations import GENERATORS, generator_matrix
 from eqvae.nn.harmonics import fitted_harmonics
 from eqvae.pose.deform import RandomDeformation, deformation_bank
-from eqvae.symmetry import LatentRepresentation, Symmetry
+from eqvae.symmetry import PlaneMotions, Representation
 from eqvae.testing import assert_equivariant, relative_error
 from tests.cases import draw
 from tests.pose.scenes import DEGREE, SIZE, space
 
 DIM = space().harmonics.dim
-LAYOUT = LatentRepresentation(space().harmonics.multiplicities, position=False)
+LAYOUT = Representation(space().harmonics.multiplicities, position=False)
 ISOTROPIC = ("scale", "heat")
 
 
@@ -78,7 +78,7 @@ def test_only_isotropic_deformations_commute_with_turns_and_mirrors(name):
         assert_equivariant(
             lambda v: same_draw(deform, v[:, None])[:, 0],
             a,
-            draw(Symmetry.o2(), 6, shift=0.0),
+            draw(PlaneMotions.o2(), 6, shift=0.0),
             act_in=LAYOUT.act,
             act_out=LAYOUT.act,
             rtol=1e-9,

@@ -7,12 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from eqvae.distributions.pose import PosePosterior
+from eqvae.domains import act_on_image
 from eqvae.pose.exact import ExactPose, shift_grid
 from eqvae.pose.inference import PosePrior
 from eqvae.pose.likelihood import TemplateLikelihood
-from eqvae.pose.posterior import PosePosterior
 from eqvae.pose.space import View
-from eqvae.symmetry import act_on_image, compose, inverse, motion
+from eqvae.symmetry import compose, inverse, motion
 from tests.pose.scenes import (
     SIZE,
     degree_motion,

@@ -9,7 +9,7 @@ from torch.distributions import LowRankMultivariateNormal, MultivariateNormal, k
 
 from eqvae.pose.likelihood import NUISANCES, TemplateLikelihood, fit_tangents, tangents
 from eqvae.pose.space import View
-from eqvae.symmetry import Symmetry, motion
+from eqvae.symmetry import PlaneMotions, motion
 from eqvae.testing import relative_error
 from tests.cases import draw
 from tests.pose.scenes import SIZE, drawn, scenes, seen_at, smooth, space, template
@@ -106,7 +106,7 @@ def test_log_prob_is_that_of_the_pixels(names, optics):
     What differs is the background's: a constant image beyond the frame, which coordinates know as zero.
     """
     d, model = template(scenes()), likelihood(names)
-    g = draw(Symmetry.o2(), 3, shift=1.0)
+    g = draw(PlaneMotions.o2(), 3, shift=1.0)
     transfer = (
         torch.exp(-0.5 * torch.linspace(0, math.pi, 64) ** 2).expand(3, -1) if optics else None
     )

@@ -8,9 +8,9 @@ from scipy.stats import vonmises
 
 from eqvae.distributions import GaussianPosterior
 from eqvae.pose import DirectionPosterior, read_content, read_pose
-from eqvae.symmetry import LatentRepresentation, Symmetry, motion
+from eqvae.symmetry import PlaneMotions, Representation, motion
 
-REPRESENTATION = LatentRepresentation((3, 2, 1))
+REPRESENTATION = Representation((3, 2, 1))
 
 
 def latents(n: int) -> torch.Tensor:
@@ -20,7 +20,7 @@ def latents(n: int) -> torch.Tensor:
 
 def motions(n: int, seed: int = 1) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
-    return Symmetry.so2().sample(n, shift=5.0, generator=generator).double()
+    return PlaneMotions.so2().sample(n, shift=5.0, generator=generator).double()
 
 
 def wrapped(angle: torch.Tensor) -> torch.Tensor:
@@ -51,13 +51,13 @@ def test_content_ignores_pose_and_keeps_everything_else():
 
 def test_a_latent_without_vectors_has_no_angle():
     with pytest.raises(ValueError, match=r"multiplicities\[1\] >= 1"):
-        read_pose(LatentRepresentation((3,)), torch.zeros(1, 5))
+        read_pose(Representation((3,)), torch.zeros(1, 5))
     with pytest.raises(ValueError, match="counted from 0; got 2"):
         read_pose(REPRESENTATION, latents(1), copy=2)
 
 
 def test_the_angle_of_a_gaussian_frame_has_the_projected_normal_law():
-    latent = LatentRepresentation((0, 2), position=False)
+    latent = Representation((0, 2), position=False)
     lengths = torch.tensor([0.0, 0.5, 2.0, 8.0, 60.0], dtype=torch.float64)
     loc = torch.zeros(5, 4, dtype=torch.float64)
     loc[:, 2], loc[:, 3] = lengths * math.cos(1.0), lengths * math.sin(1.0)

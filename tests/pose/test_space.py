@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from eqvae.domains import pixel_coordinates
+from eqvae.domains import act_on_image, pixel_coordinates
 from eqvae.pose.space import TemplateSpace
-from eqvae.symmetry import LatentRepresentation, Symmetry, act_on_image, compose, inverse, motion
+from eqvae.symmetry import PlaneMotions, Representation, compose, inverse, motion
 from eqvae.symmetry.motions import apply
 from eqvae.testing import quarter_turns, relative_error
 from tests.cases import draw
@@ -29,7 +29,7 @@ def random(n: int, channels: int = 1) -> Tensor:
 
 def act(g: Tensor, d: Tensor, channels: int = 1) -> Tensor:
     """Motions by the tested action of latents, channel by channel; the background stays."""
-    latent = LatentRepresentation(space(channels).harmonics.multiplicities, position=False)
+    latent = Representation(space(channels).harmonics.multiplicities, position=False)
     body = d[:, :-channels].unflatten(1, (channels, -1)).unbind(1)
     return torch.cat([*(latent.act(g, part) for part in body), d[:, -channels:]], dim=1)
 
@@ -65,13 +65,13 @@ def test_the_background_is_a_coordinate(channels):
 
 @CHANNELS
 def test_turns_are_the_action_of_latents(channels):
-    d, g = random(8, channels), draw(Symmetry.o2(), 8, shift=0.0)
+    d, g = random(8, channels), draw(PlaneMotions.o2(), 8, shift=0.0)
     turned = space(channels).turn(d, g[:, 1], g[:, 0])
     torch.testing.assert_close(turned, act(g, d, channels))
     torch.testing.assert_close(
         space(channels).mirror(d), act(motion(reflection=1.0).expand(8, 4), d, channels)
     )
-    h = draw(Symmetry.o2(), 8, seed=1, shift=0.0)
+    h = draw(PlaneMotions.o2(), 8, seed=1, shift=0.0)
     both = compose(h, g)
     twice = space(channels).turn(turned, h[:, 1], h[:, 0])
     torch.testing.assert_close(space(channels).turn(d, both[:, 1], both[:, 0]), twice)
@@ -81,7 +81,7 @@ def test_turns_are_the_action_of_latents(channels):
 
 @CHANNELS
 def test_turned_coordinates_are_turned_functions(channels):
-    d, t, g = random(6, channels), torch.randn(6, 2), draw(Symmetry.o2(), 6, shift=0.0)
+    d, t, g = random(6, channels), torch.randn(6, 2), draw(PlaneMotions.o2(), 6, shift=0.0)
     points = 5 * torch.randn(6, 40, 2)
     turned = space(channels).turn(d, g[:, 1], g[:, 0])
     actual = space(channels).evaluate(turned, apply(g, t), points)
@@ -101,7 +101,7 @@ def test_moved_images_have_moved_coordinates():
         moved = space(2).analyse(act_on_image(g, x), torch.zeros(3, 2))
         torch.testing.assert_close(moved, space(2).turn(still, g[:, 1], g[:, 0]))
     still = template(scenes())
-    for g in draw(Symmetry.o2(), 6, shift=2.0):
+    for g in draw(PlaneMotions.o2(), 6, shift=2.0):
         g = g.expand(3, 4)
         moved = space().analyse(scenes().render(g[:1]), g[:, 2:])
         assert relative_error(moved, space().turn(still, g[:, 1], g[:, 0])) < 0.01

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from eqvae.symmetry import Symmetry, compose
+from eqvae.symmetry import PlaneMotions, compose
 from tests.cases import BY_NAME, SYMMETRIES
 
 FINITE = [s for s in SYMMETRIES if s.is_finite]
@@ -25,7 +25,7 @@ def test_names_and_orders():
 
 @pytest.mark.parametrize("symmetry", SYMMETRIES, **BY_NAME)
 def test_equal_groups_are_one_key(symmetry):
-    same = Symmetry(symmetry.rotations, symmetry.reflections)
+    same = PlaneMotions(symmetry.rotations, symmetry.reflections)
     assert same == symmetry and len({same, symmetry}) == 1
 
 
@@ -58,7 +58,7 @@ def test_samples_of_a_finite_group_are_its_elements_equally_often(symmetry):
     assert all(abs(count - expected) <= 5 * deviation for count in counts.values())
 
 
-@pytest.mark.parametrize("symmetry", [Symmetry.so2(), Symmetry.o2()], **BY_NAME)
+@pytest.mark.parametrize("symmetry", [PlaneMotions.so2(), PlaneMotions.o2()], **BY_NAME)
 def test_samples_of_all_angles_are_uniform(symmetry):
     n = 10000
     g = symmetry.sample(n).double()
@@ -72,18 +72,19 @@ def test_samples_of_all_angles_are_uniform(symmetry):
 
 def test_shifts_are_uniform_in_the_disc():
     n, radius = 10000, 6.0
-    tau = Symmetry.cyclic(4).sample(n, shift=radius)[:, 2:].double()
+    tau = PlaneMotions.cyclic(4).sample(n, shift=radius)[:, 2:].double()
     assert tau.norm(dim=1).max() <= radius + 1e-5
     # uniform: E x = 0 with variance r^2 / 4, E |tau|^2 = r^2 / 2 with variance r^4 / 12
     assert tau.mean(dim=0).abs().max() < 5 * radius / 2 / math.sqrt(n)
     second = tau.square().sum(dim=1).mean().item()
     assert abs(second - radius**2 / 2) < 5 * radius**2 / math.sqrt(12 * n)
-    assert Symmetry.so2().sample(3)[:, 2:].abs().max() == 0
+    assert PlaneMotions.so2().sample(3)[:, 2:].abs().max() == 0
 
 
 def test_samples_repeat_with_the_generator():
     draws = [
-        Symmetry.o2().sample(5, shift=1.0, generator=torch.Generator().manual_seed(3)) for _ in "ab"
+        PlaneMotions.o2().sample(5, shift=1.0, generator=torch.Generator().manual_seed(3))
+        for _ in "ab"
     ]
     assert torch.equal(*draws)
 
@@ -98,12 +99,12 @@ def test_escnn_speaks_of_the_same_group(symmetry):
 @pytest.mark.parametrize(
     ("symmetry", "frequencies"),
     [
-        (Symmetry.trivial(), {0}),
-        (Symmetry.cyclic(4), {0, 1}),
-        (Symmetry.cyclic(5), {0, 1, 2}),
-        (Symmetry.cyclic(8), {0, 1, 2, 3}),
-        (Symmetry.dihedral(4), {0, 1}),
-        (Symmetry.so2(), set(range(9))),
+        (PlaneMotions.trivial(), {0}),
+        (PlaneMotions.cyclic(4), {0, 1}),
+        (PlaneMotions.cyclic(5), {0, 1, 2}),
+        (PlaneMotions.cyclic(8), {0, 1, 2, 3}),
+        (PlaneMotions.dihedral(4), {0, 1}),
+        (PlaneMotions.so2(), set(range(9))),
     ],
     **BY_NAME,
 )
@@ -114,4 +115,4 @@ def test_frequencies_that_keep_their_meaning(symmetry, frequencies):
 @pytest.mark.parametrize("rotations", [0, -1, 2.0, True, "8"])
 def test_the_number_of_rotations_is_whole(rotations):
     with pytest.raises(ValueError, match=r"rotations must be a whole number >= 1, or null .* got"):
-        Symmetry(rotations=rotations)
+        PlaneMotions(rotations=rotations)

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from eqvae.symmetry import LatentRepresentation, Symmetry, compose, identity, inverse, motion
+from eqvae.symmetry import PlaneMotions, Representation, compose, identity, inverse, motion
 from tests.cases import BY_NAME, LATENTS, SYMMETRIES, draw, latent_id
 
 EVERY_LATENT = pytest.mark.parametrize("latent", LATENTS, ids=latent_id)
@@ -56,7 +56,7 @@ def test_the_action_knows_every_shift_that_a_position_can_show(latent):
     **BY_NAME,
 )
 def test_blocks_are_escnns_irreps(symmetry, frequency):
-    group, latent = symmetry.group, LatentRepresentation((0,) * frequency + (1,), position=False)
+    group, latent = symmetry.group, Representation((0,) * frequency + (1,), position=False)
     label = (1, frequency) if symmetry.reflections else (frequency,)
     g = draw(symmetry, 12, shift=0)
     for row in g:
@@ -71,9 +71,9 @@ def test_blocks_are_escnns_irreps(symmetry, frequency):
         torch.testing.assert_close(latent.rho(row[None])[0, :2, :2], expected, atol=1e-6, rtol=0)
 
 
-@pytest.mark.parametrize("symmetry", [Symmetry.dihedral(4), Symmetry.o2()], **BY_NAME)
+@pytest.mark.parametrize("symmetry", [PlaneMotions.dihedral(4), PlaneMotions.o2()], **BY_NAME)
 def test_the_sign_block_is_escnns_sign_irrep(symmetry):
-    latent = LatentRepresentation((), sign=1, position=False)
+    latent = Representation((), sign=1, position=False)
     assert latent.rho(motion(angle=0.0, reflection=1.0))[0, 0, 0] == -1
     assert latent.rho(motion(angle=1.0))[0, 0, 0] == 1
     mirror = symmetry.group.reflection
@@ -93,7 +93,7 @@ def test_blocks_tile_the_coordinates(latent):
 
 
 def test_the_order_of_the_coordinates():
-    latent = LatentRepresentation(multiplicities=(2, 1, 0, 1), sign=1)
+    latent = Representation(multiplicities=(2, 1, 0, 1), sign=1)
     assert [(b.name, b.start, b.copies, b.dim) for b in latent.blocks] == [
         ("position", 0, 1, 2),
         ("psi0", 2, 2, 1),
@@ -111,7 +111,7 @@ def test_the_order_of_the_coordinates():
 
 def test_one_motion_serves_a_batch_in_the_type_of_the_latents():
     latent, z = LATENTS[0], torch.randn(3, LATENTS[0].dim)
-    g = Symmetry.cyclic(8).elements()[1:2]
+    g = PlaneMotions.cyclic(8).elements()[1:2]
     assert g.dtype == torch.float64
     moved = latent.act(g, z)
     assert moved.dtype == z.dtype
@@ -137,14 +137,19 @@ def test_the_action_passes_gradients():
 )
 def test_refuses_what_is_no_latent(arguments, message):
     with pytest.raises(ValueError, match=message):
-        LatentRepresentation(**arguments)
+        Representation(**arguments)
 
 
 def test_check_names_the_frequency_that_aliases():
-    latent = LatentRepresentation((1, 1, 1))
-    for symmetry in (Symmetry.trivial(), Symmetry.cyclic(8), Symmetry.so2(), Symmetry.o2()):
+    latent = Representation((1, 1, 1))
+    for symmetry in (
+        PlaneMotions.trivial(),
+        PlaneMotions.cyclic(8),
+        PlaneMotions.so2(),
+        PlaneMotions.o2(),
+    ):
         latent.check(symmetry)
     with pytest.raises(ValueError, match=r"frequency 2, which C4 can't .* below N/2 = 2"):
-        latent.check(Symmetry.cyclic(4))
+        latent.check(PlaneMotions.cyclic(4))
     with pytest.raises(ValueError, match="frequency 1, which D1 can't"):
-        latent.check(Symmetry.dihedral(1))
+        latent.check(PlaneMotions.dihedral(1))

@@ -145,7 +145,7 @@ def test_another_format_is_named_with_its_version(run_folder: Path, tmp_path: Pa
     [
         "os.system",
         "eqvae.config.importlib.import_module",
-        "eqvae.vae.torch.load",
+        "eqvae.models.vae.torch.load",
         "eqvae.config.build",
     ],
 )

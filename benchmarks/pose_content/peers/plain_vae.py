@@ -87,12 +87,12 @@ def fit_transform(
 def _build(shape, multiplicities, variance, position_scale, width):
     """The model of `configs/model/plain.yaml` for images of this shape (N, C, H, H)."""
     from eqvae.distributions import GaussianLikelihood, GaussianPrior
+    from eqvae.models.vae import VAE
     from eqvae.nn import PlainDecoder, PlainEncoder
-    from eqvae.symmetry import LatentRepresentation, Symmetry
-    from eqvae.vae import VAE
+    from eqvae.symmetry import PlaneMotions, Representation
 
-    latent = LatentRepresentation(multiplicities=tuple(multiplicities))
-    size, channels, so2 = shape[-1], shape[1], Symmetry.so2()
+    latent = Representation(multiplicities=tuple(multiplicities))
+    size, channels, so2 = shape[-1], shape[1], PlaneMotions.so2()
     return VAE(
         PlainEncoder(size, channels, latent, so2, width),
         PlainDecoder(size, channels, latent, so2, width),
@@ -105,10 +105,11 @@ def _train(
     vae, images: Tensor, seconds: float, shift: float | None, batch_size: int, lr: float
 ) -> tuple[float, int]:
     """Train for the CPU time; wall seconds and images seen."""
+    from eqvae.domains import act_on_image
     from eqvae.losses import Objective
-    from eqvae.symmetry import Symmetry, act_on_image
+    from eqvae.symmetry import PlaneMotions
 
-    objective, so2 = Objective(), Symmetry.so2()
+    objective, so2 = Objective(), PlaneMotions.so2()
     optimizer = torch.optim.AdamW(vae.parameters(), lr=lr, weight_decay=0.0, fused=True)
     step, seen, begin, cpu = 0, 0, time.perf_counter(), time.process_time()
     vae.train()

@@ -19,12 +19,12 @@ from rich.progress import track
 from torch import Tensor, nn
 
 from eqvae.domains.grid import disc_mask
+from eqvae.domains.square import act_on_image
 from eqvae.metrics.equivariance import errors as eq
 from eqvae.metrics.equivariance.figures import layer_figure, polar_figure
 from eqvae.metrics.equivariance.layers import LayerAction, LayerRow, layer_table
 from eqvae.metrics.equivariance.lie import GENERATORS, ImageAction, central_difference, lie_scores
 from eqvae.metrics.score import Score, mean_interval
-from eqvae.symmetry.actions import act_on_image
 from eqvae.symmetry.motions import motion
 
 if TYPE_CHECKING:

@@ -26,10 +26,10 @@ import torch
 from torch import Tensor
 
 from eqvae.domains.grid import disc_mask, pixel_coordinates
+from eqvae.domains.square import act_on_image
 from eqvae.metrics.score import Score, mean_interval
-from eqvae.symmetry.actions import act_on_image
 from eqvae.symmetry.motions import apply, inverse, motion
-from eqvae.symmetry.representations import LatentRepresentation
+from eqvae.symmetry.representations import Representation
 
 Move = Callable[[Tensor], Tensor]  # one motion (1, 4) -> moved inputs (B, ...)
 Action = Callable[[Tensor, Tensor], Tensor]  # motions (B, 4), outputs (B, ...) -> moved outputs
@@ -152,7 +152,7 @@ def disc_norms(actual: Tensor, expected: Tensor) -> tuple[Tensor, Tensor]:
     return norms(actual * mask, expected * mask)
 
 
-def latent_norms(representation: LatentRepresentation, position_scale: float = 5.0) -> Measure:
+def latent_norms(representation: Representation, position_scale: float = 5.0) -> Measure:
     """Squared norms of latents with the position in units of its prior's standard deviation s.
 
         |dv|^2 + |dt|^2 / s^2    and    |v|^2.
@@ -173,7 +173,7 @@ def latent_norms(representation: LatentRepresentation, position_scale: float = 5
 
 
 def latent_error(
-    representation: LatentRepresentation,
+    representation: Representation,
     actual: Tensor,
     expected: Tensor,
     position_scale: float = 5.0,

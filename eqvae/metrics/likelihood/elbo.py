@@ -154,7 +154,7 @@ def unit_variances(means: ArrayLike, copies: ArrayLike | None = None) -> np.ndar
     Args:
         means: posterior means, (N, D).
         copies: irrep copy of each coordinate, 0, 1, ..., (D,), such as
-            `LatentRepresentation.copy_index`; None takes every coordinate for itself.
+            `Representation.copy_index`; None takes every coordinate for itself.
 
     Returns:
         (D,), or (number of copies,), in the square of the unit of the means.

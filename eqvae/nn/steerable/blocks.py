@@ -21,19 +21,19 @@ from escnn.nn import FieldType
 from torch import Tensor, nn
 
 from eqvae.nn.steerable.pointwise import SampledSiLU
-from eqvae.symmetry.groups import Symmetry
+from eqvae.symmetry.groups import PlaneMotions
 
 FREQUENCY = 3  # band limit of the functions on SO(2) and O(2)
 _CENTRE, _RING = 0.6, 0.7  # widths of the filter's rings, pixels: Gaussians, nearly band-limited
 SAMPLES = 24  # of the non-linearity, 8 for each unit of frequency: aliasing about 1e-4
 
 
-def scalar_fields(symmetry: Symmetry, count: int) -> FieldType:
+def scalar_fields(symmetry: PlaneMotions, count: int) -> FieldType:
     """`count` ordinary images."""
     return FieldType(symmetry.gspace, [symmetry.gspace.trivial_repr] * count)
 
 
-def sign_fields(symmetry: Symmetry, count: int) -> FieldType:
+def sign_fields(symmetry: PlaneMotions, count: int) -> FieldType:
     """`count` images that a mirror negates besides moving them; ordinary ones without mirrors."""
     if not symmetry.reflections:
         return scalar_fields(symmetry, count)
@@ -41,7 +41,7 @@ def sign_fields(symmetry: Symmetry, count: int) -> FieldType:
     return FieldType(symmetry.gspace, [sign] * count)
 
 
-def function_fields(symmetry: Symmetry, width: int) -> FieldType:
+def function_fields(symmetry: PlaneMotions, width: int) -> FieldType:
     """As many functions on the group as make about `width` channels, at least one."""
     gspace = symmetry.gspace
     if symmetry.is_finite:
@@ -110,7 +110,7 @@ class FourierSiLU(escnn_nn.FourierPointwise):
     escnn 1.0.11 has no SiLU, whose aliasing falls fastest (1e-4 at N = 8 L; ELU: 1e-3).
     """
 
-    def __init__(self, symmetry: Symmetry, channels: int):
+    def __init__(self, symmetry: PlaneMotions, channels: int):
         gspace = symmetry.gspace
         irreps = gspace.fibergroup.bl_irreps(FREQUENCY)
         super().__init__(gspace, channels, irreps, type="regular", N=SAMPLES)
@@ -120,13 +120,13 @@ class FourierSiLU(escnn_nn.FourierPointwise):
         return SampledSiLU.apply(fields, self.A, self.Ainv).reshape(h.shape)
 
 
-def nonlinearity(symmetry: Symmetry, field_type: FieldType) -> nn.Module:
+def nonlinearity(symmetry: PlaneMotions, field_type: FieldType) -> nn.Module:
     """SiLU for functions on the group."""
     return nn.SiLU() if symmetry.is_finite else FourierSiLU(symmetry, len(field_type))
 
 
 def block(
-    symmetry: Symmetry, in_type: FieldType, out_type: FieldType, kernel_size: int
+    symmetry: PlaneMotions, in_type: FieldType, out_type: FieldType, kernel_size: int
 ) -> nn.Module:
     """Convolution, norm, SiLU."""
     return nn.Sequential(

@@ -29,8 +29,8 @@ from eqvae.nn.steerable.harmonics import (
     check_steerable,
     fibre_symmetry,
 )
-from eqvae.symmetry.groups import Symmetry
-from eqvae.symmetry.representations import LatentRepresentation
+from eqvae.symmetry.groups import PlaneMotions
+from eqvae.symmetry.representations import Representation
 
 _REACH = 0.3  # radius that the seeds cover, in sides of the grid
 
@@ -62,8 +62,8 @@ class SteerableDecoder(nn.Module):
         self,
         image_size: int,
         channels: int,
-        representation: LatentRepresentation,
-        symmetry: Symmetry = Symmetry.so2(),
+        representation: Representation,
+        symmetry: PlaneMotions = PlaneMotions.so2(),
         width: int = 28,
         depth: int = 1,
         kernel_size: int = 7,

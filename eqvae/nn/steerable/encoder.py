@@ -27,8 +27,8 @@ from eqvae.nn.steerable.blocks import (
 )
 from eqvae.nn.steerable.harmonics import check_steerable, fibre_symmetry
 from eqvae.nn.steerable.resample import GaussianResample
-from eqvae.symmetry.groups import Symmetry
-from eqvae.symmetry.representations import LatentRepresentation
+from eqvae.symmetry.groups import PlaneMotions
+from eqvae.symmetry.representations import Representation
 
 _HEAT_MAPS = 4
 _REACH = 0.3  # radius of the read-out, in sides of the grid
@@ -60,8 +60,8 @@ class SteerableEncoder(nn.Module):
         self,
         image_size: int,
         channels: int,
-        representation: LatentRepresentation,
-        symmetry: Symmetry = Symmetry.so2(),
+        representation: Representation,
+        symmetry: PlaneMotions = PlaneMotions.so2(),
         width: int = 42,
         depth: int = 2,
         kernel_size: int = 7,

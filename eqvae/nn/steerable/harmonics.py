@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from eqvae.nn.harmonic import channel_order, image_type
 from eqvae.nn.harmonics import DiskHarmonics
-from eqvae.symmetry.groups import Symmetry
-from eqvae.symmetry.representations import LatentRepresentation
+from eqvae.symmetry.groups import PlaneMotions
+from eqvae.symmetry.representations import Representation
 
 
 class Synthesis(nn.Module):
@@ -41,14 +41,12 @@ class Synthesis(nn.Module):
         return self.sharp.synthesise(sharp, t), self.smooth.synthesise(smooth, t)
 
 
-def fibre_symmetry(symmetry: Symmetry) -> Symmetry:
+def fibre_symmetry(symmetry: PlaneMotions) -> PlaneMotions:
     """The group of the read-out: SO(2) or O(2), which hold every C_N or D_N."""
-    return Symmetry(reflections=symmetry.reflections)
+    return PlaneMotions(reflections=symmetry.reflections)
 
 
-def check_steerable(
-    representation: LatentRepresentation, symmetry: Symmetry, frequency: int
-) -> None:
+def check_steerable(representation: Representation, symmetry: PlaneMotions, frequency: int) -> None:
     """Refuse latents that a steerable network can't carry.
 
     Raises:
@@ -73,13 +71,13 @@ def check_steerable(
         )
 
 
-def _sum(first: LatentRepresentation, second: LatentRepresentation) -> LatentRepresentation:
+def _sum(first: Representation, second: Representation) -> Representation:
     """The direct sum, the copies of the first before those of the second in every block."""
     pairs = zip_longest(first.multiplicities, second.multiplicities, fillvalue=0)
-    return LatentRepresentation(tuple(m + n for m, n in pairs), position=False)
+    return Representation(tuple(m + n for m, n in pairs), position=False)
 
 
-def _owned_by_first(total: LatentRepresentation, first: LatentRepresentation) -> Tensor:
+def _owned_by_first(total: Representation, first: Representation) -> Tensor:
     """For every coordinate of `_sum(first, second)` whether it is one of the first's, (dim,)."""
     owned = torch.zeros(total.dim, dtype=torch.bool)
     for block in total.blocks:

@@ -11,7 +11,7 @@ from torch import nn
 from eqvae.metrics.equivariance.audit import PRESETS, AuditResult, SymmetryAudit
 from eqvae.metrics.score import Score
 from eqvae.nn import PlainEncoder
-from eqvae.symmetry import LatentRepresentation, Symmetry
+from eqvae.symmetry import PlaneMotions, Representation
 from eqvae.testing import GaussianScenes
 from tests.toys import LATENT, toy_vae
 
@@ -76,7 +76,7 @@ def test_a_bias_is_found_and_named():
 
 def test_a_finite_group_has_a_table_of_elements():
     vae = toy_vae(SIZE).eval()
-    vae.encoder.symmetry = Symmetry.dihedral(4)
+    vae.encoder.symmetry = PlaneMotions.dihedral(4)
     result = SymmetryAudit.of(vae).run(GaussianScenes(2, size=SIZE).render())
     assert len(result.elements) == 7
     assert {row["degrees"] for row in result.elements} == {0, 90, 180, 270}
@@ -98,7 +98,7 @@ def test_functions_are_enough():
 
 def test_a_plain_network_fails_the_audit():
     torch.manual_seed(0)
-    latent = LatentRepresentation((2, 2))
+    latent = Representation((2, 2))
     encoder = PlainEncoder(33, 1, latent, width=8).eval()
     audit = SymmetryAudit(
         encode=lambda x: encoder(x).mode,

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from eqvae.domains import disc_mask
+from eqvae.domains import act_on_image, disc_mask
 from eqvae.metrics import (
     angle_sweep,
     decibels,
@@ -29,7 +29,7 @@ from eqvae.metrics.equivariance.errors import (
     mean_squares,
     resampling_errors,
 )
-from eqvae.symmetry import Symmetry, act_on_image, motion
+from eqvae.symmetry import PlaneMotions, motion
 from eqvae.testing import GaussianScenes, quarter_turns
 from tests.toys import LATENT, toy_vae
 
@@ -43,7 +43,7 @@ def _double() -> None:
 
 
 def motions() -> Tensor:
-    return Symmetry.o2().sample(6, shift=1.0, generator=torch.Generator().manual_seed(0))
+    return PlaneMotions.o2().sample(6, shift=1.0, generator=torch.Generator().manual_seed(0))
 
 
 def move(g: Tensor) -> Tensor:

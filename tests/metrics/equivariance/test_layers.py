@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from eqvae.metrics.equivariance.layers import layer_table
 from eqvae.nn import SteerableEncoder
-from eqvae.symmetry import LatentRepresentation, Symmetry
+from eqvae.symmetry import PlaneMotions, Representation
 from eqvae.testing import GaussianScenes
 from tests.cases import BY_NAME
 
@@ -33,11 +33,11 @@ class Blur(nn.Module):
         return F.conv2d(x, kernel, padding=4, groups=x.shape[1])
 
 
-def steerable(symmetry: Symmetry) -> SteerableEncoder:
+def steerable(symmetry: PlaneMotions) -> SteerableEncoder:
     torch.manual_seed(0)
     torch.set_default_dtype(torch.float32)  # escnn builds its kernels in no other
     sizes = {"width": 12, "maps": 4, "hidden": 4}
-    encoder = SteerableEncoder(SIZE, 1, LatentRepresentation((2, 1)), symmetry, **sizes)
+    encoder = SteerableEncoder(SIZE, 1, Representation((2, 1)), symmetry, **sizes)
     torch.set_default_dtype(torch.float64)
     return encoder.double().eval()
 
@@ -109,7 +109,9 @@ def test_a_layer_moves_as_it_is_told():
 
 
 @pytest.mark.parametrize(
-    "symmetry", [Symmetry.cyclic(4), Symmetry.cyclic(8), Symmetry.so2(), Symmetry.o2()], **BY_NAME
+    "symmetry",
+    [PlaneMotions.cyclic(4), PlaneMotions.cyclic(8), PlaneMotions.so2(), PlaneMotions.o2()],
+    **BY_NAME,
 )
 def test_steerable_layers_move_by_their_type(symmetry):
     encoder = steerable(symmetry)
@@ -119,7 +121,7 @@ def test_steerable_layers_move_by_their_type(symmetry):
     assert {row.kind for row in rows} >= {"SteerableConv", "FieldNorm"}
     assert all(row.moves == "fields" for row in rows)
     assert max(row.quarter_turn for row in rows) < 2e-6  # escnn's kernels are float32
-    if symmetry == Symmetry.cyclic(4):  # 45 degrees is not in the group: no number
+    if symmetry == PlaneMotions.cyclic(4):  # 45 degrees is not in the group: no number
         assert all(row.rotation is None for row in rows)
     else:
         assert max(row.rotation for row in rows) < 0.1
@@ -127,9 +129,9 @@ def test_steerable_layers_move_by_their_type(symmetry):
 
 def test_fields_moved_as_maps_fail():
     """The control: without their type, steerable features look wrong."""
-    from eqvae.symmetry import act_on_image
+    from eqvae.domains import act_on_image
 
-    encoder = steerable(Symmetry.cyclic(4))
+    encoder = steerable(PlaneMotions.cyclic(4))
     told = {"trunk.0.0": lambda g, h: act_on_image(g, h, "fourier")}
     row = layer_table(encoder, images(), names=["trunk.0.0"], actions=told, lie=False)[0]
     assert row.quarter_turn > 0.1

@@ -15,7 +15,7 @@ from eqvae.metrics.equivariance.lie import (
     lie_scores,
     velocity,
 )
-from eqvae.symmetry import LatentRepresentation, motion
+from eqvae.symmetry import Representation, motion
 from eqvae.testing import GaussianScenes
 from tests.toys import LATENT, toy_vae
 
@@ -74,7 +74,7 @@ def test_the_velocity_of_a_wave_in_closed_form():
 @GENERATORS
 def test_the_velocity_of_latents_is_not_flat_at_the_identity(generator):
     """Cosines are exactly 1 near 0, so differentiating there gives zero: the trap this avoids."""
-    latent = LatentRepresentation((2, 1, 1, 1), sign=1)
+    latent = Representation((2, 1, 1, 1), sign=1)
     z, h = torch.randn(5, latent.dim), 1e-4
     expected = latent.act(at(generator, h).expand(5, 4), z)
     expected = (expected - latent.act(at(generator, -h).expand(5, 4), z)) / (2 * h)

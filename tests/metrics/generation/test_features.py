@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from eqvae.data.sources import MNIST5k, Sprites
+from eqvae.domains.square import act_on_image
 from eqvae.metrics.generation.feature_distance import frechet
 from eqvae.metrics.generation.features import (
     WEIGHTS,
@@ -16,7 +17,6 @@ from eqvae.metrics.generation.features import (
     image_features,
     load_features,
 )
-from eqvae.symmetry.actions import act_on_image
 from eqvae.symmetry.motions import motion
 
 KNOWN_SUM = -9.806

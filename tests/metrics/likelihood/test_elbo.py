@@ -13,7 +13,7 @@ from eqvae.metrics.likelihood.elbo import (
     kl_by_block,
     unit_variances,
 )
-from eqvae.symmetry import LatentRepresentation
+from eqvae.symmetry import Representation
 from eqvae.symmetry.motions import motion
 
 
@@ -88,9 +88,9 @@ def test_bits_need_dimensions():
         bits_per_dim(np.zeros(5), 0)
 
 
-def codes(n: int = 500) -> tuple[np.ndarray, LatentRepresentation]:
+def codes(n: int = 500) -> tuple[np.ndarray, Representation]:
     """3 contents of which one is dead, 2 pairs of psi_1 of which one is dead."""
-    representation = LatentRepresentation(multiplicities=(3, 2), position=False)
+    representation = Representation(multiplicities=(3, 2), position=False)
     scale = np.array([1.0, 0.5, 0.0, 0.3, 0.3, 0.01, 0.01])
     return np.random.default_rng(0).normal(size=(n, 7)) * scale + 5, representation
 
@@ -104,7 +104,7 @@ def test_active_units_are_counted_not_the_length_of_the_mask():
 
 def test_active_copies_do_not_depend_on_the_basis_of_a_pair():
     """A pair of total variance 0.012, turned from one axis to the diagonal."""
-    representation = LatentRepresentation(multiplicities=(0, 1), position=False)
+    representation = Representation(multiplicities=(0, 1), position=False)
     means = torch.randn(4000, 2, dtype=torch.float64) * torch.tensor([0.012**0.5, 0.0])
     turned = representation.act(motion(math.pi / 4).expand(4000, 4), means)
     copies = representation.copy_index

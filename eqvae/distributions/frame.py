@@ -1,0 +1,70 @@
+"""Pose and content read from a latent: a position, an angle, and what is left when both are undone.
+
+The copies of psi_1 turn with the object, so their weighted sum u is a frame: theta = atan2(u_y, u_x),
+with theta(g z) = theta(z) + angle(g). Content is v steered back, rho(-theta) v: invariant under
+rotations and shifts, and complete, since v = rho(theta) content. Where u = 0 the object has no
+direction (it is symmetric, or the model found none); |u| says how far to trust the angle.
+
+Reference: Kaba et al., Equivariance with learned canonicalization functions (2023),
+https://arxiv.org/abs/2211.06489, section 3, for frames.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from eqvae.symmetry.motions import inverse
+from eqvae.symmetry.representations import Representation
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Where objects are and which way they point.
+
+    Attributes:
+        motion: [reflection = 0, angle, x, y], (B, 4), radians and pixels.
+        certainty: |u| >= 0, length of the frame vector, (B,); 0 means that there is no direction.
+    """
+
+    motion: Tensor
+    certainty: Tensor
+
+
+def read_pose(representation: Representation, z: Tensor, copy: int | None = None) -> Pose:
+    """The pose of latents (B, D): the position, and the angle of psi_1.
+
+    Args:
+        representation: the latent space.
+        z: latents, (B, D).
+        copy: which copy of psi_1 is the frame; None takes the first.
+
+    Raises:
+        ValueError: if the latent has no psi_1, or not so many copies.
+    """
+    blocks = {block.name: block for block in representation.blocks}
+    if "psi1" not in blocks:
+        raise ValueError(
+            f"multiplicities must hold a copy of psi_1 to read an angle; got "
+            f"{list(representation.multiplicities)}. Set multiplicities[1] >= 1."
+        )
+    copy = 0 if copy is None else copy
+    if not 0 <= copy < blocks["psi1"].copies:
+        raise ValueError(
+            f"copy must be one of the {blocks['psi1'].copies} copies of psi_1, counted from 0; got {copy}."
+        )
+    u = z[:, blocks["psi1"].slice][:, 2 * copy : 2 * copy + 2]
+    angle = torch.atan2(u[:, 1], u[:, 0])
+    position = z[:, :2] if representation.position else torch.zeros_like(u)
+    motion = torch.cat([torch.zeros_like(angle)[:, None], angle[:, None], position], dim=1)
+    return Pose(motion=motion, certainty=u.norm(dim=1))
+
+
+def read_content(representation: Representation, z: Tensor, copy: int | None = None) -> Tensor:
+    """v with the pose undone, rho(-theta) v, (B, D - 2): equal for one object in any pose.
+
+    Args and errors as for `read_pose`.
+    """
+    pose = read_pose(representation, z, copy)
+    still = representation.act(inverse(pose.motion), z)
+    return still[:, 2:] if representation.position else still

@@ -1,0 +1,1 @@
+"""One table of what each image shows and how: content, pose, cluster; and the averages of clusters."""

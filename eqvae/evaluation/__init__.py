@@ -1,0 +1,1 @@
+"""Everything measured of a trained model on held-out images, suite by suite, and one page about it."""

@@ -1,0 +1,1 @@
+"""Looking around in latent space: traversals and the explorer of the notebooks."""

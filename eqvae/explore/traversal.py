@@ -1,0 +1,146 @@
+"""Walks through a latent: along an orbit of the group, or along one irrep copy.
+
+    orbit      D(g . E(x)) for many g: pose moves, content stays
+    traversal  D(z + a e) along a copy of psi_0 or sigma,
+               D(z with one pair turned by a) along a copy of psi_l, l >= 1
+
+Turning one pair alone, and not the rest, changes the angle between the parts of an object: that is
+content too. Both commute with rotations and shifts.
+"""
+
+import io
+from collections.abc import Sequence
+
+import torch
+from matplotlib.figure import Figure
+from PIL import Image
+from torch import Tensor
+
+from eqvae.models.vae import VAE
+from eqvae.symmetry.motions import cos_sin, motion
+from eqvae.symmetry.representations import Representation
+
+
+def content_directions(representation: Representation) -> list[tuple[str, int]]:
+    """All (block, copy) that `changed` can walk along: every irrep copy but the position."""
+    return [
+        (block.name, copy)
+        for block in representation.blocks
+        if block.name != "position"
+        for copy in range(block.copies)
+    ]
+
+
+def changed(
+    representation: Representation, z: Tensor, block: str, copy: int, amount: float
+) -> Tensor:
+    """Latents moved along one irrep copy.
+
+    Args:
+        representation: of the latents.
+        z: latents, (B, D).
+        block: "psi0", "sign", "psi1", ...
+        copy: which copy in the block, from 0.
+        amount: added to the coordinate (the prior's standard deviation is 1); for psi_l, l >= 1,
+            the angle in radians by which the pair is turned.
+
+    Returns:
+        The changed latents, (B, D).
+
+    Raises:
+        ValueError: if the latent has no such block or copy.
+    """
+    known = {b.name: b for b in representation.blocks if b.name != "position"}
+    if block not in known:
+        raise ValueError(f"block must be one of {sorted(known)}; got {block!r}.")
+    if not 0 <= copy < known[block].copies:
+        raise ValueError(f"copy must lie in 0..{known[block].copies - 1} for {block}; got {copy}.")
+    start = known[block].start + copy * known[block].dim
+    z = z.clone()
+    if known[block].dim == 1:
+        z[:, start] += amount
+    else:
+        cos, sin = cos_sin(torch.as_tensor(amount, dtype=z.dtype, device=z.device))
+        re, im = z[:, start].clone(), z[:, start + 1].clone()
+        z[:, start], z[:, start + 1] = cos * re - sin * im, sin * re + cos * im
+    return z
+
+
+def by_spread(vae: VAE, x: Tensor, block: str) -> list[int]:
+    """The copies of a block, first the ones that tell images apart the most.
+
+    A copy that the model leaves unused stays at the prior's mean for every image.
+
+    Args:
+        vae: the model.
+        x: images, (B, C, H, H).
+        block: "psi0", "sign", "psi1", ...
+    """
+    (part,) = [b for b in vae.representation.blocks if b.name == block]
+    with torch.no_grad():
+        means = vae.encode(x).mode[:, part.slice].unflatten(1, (part.copies, part.dim))
+    return means.var(dim=0).sum(dim=1).argsort(descending=True).tolist()
+
+
+def latent_traversal(
+    vae: VAE, z: Tensor, block: str, copy: int, values: Sequence[float] | Tensor
+) -> Tensor:
+    """Images along one irrep copy.
+
+    Args:
+        vae: the model.
+        z: one latent, (1, D).
+        block: "psi0", "sign", "psi1", ...
+        copy: which copy in the block, from 0.
+        values: amounts, see `changed`, (V,).
+
+    Returns:
+        Images, (V, C, H, H).
+    """
+    walk = [changed(vae.representation, z, block, copy, float(value)) for value in values]
+    with torch.no_grad():
+        return vae.decode(torch.cat(walk))
+
+
+def orbit_grid(vae: VAE, x: Tensor, angles: Tensor, shifts: Tensor) -> Tensor:
+    """Images D(g . E(x)) for every shift (rows) and every angle (columns).
+
+    Args:
+        vae: the model.
+        x: one image, (1, C, H, H).
+        angles: radians, (A,).
+        shifts: pixels, (S, 2).
+
+    Returns:
+        Images, (S, A, C, H, H).
+    """
+    g = motion(angle=angles.repeat(len(shifts)), shift=shifts.repeat_interleave(len(angles), dim=0))
+    with torch.no_grad():
+        z = vae.encode(x).mode.expand(len(g), -1)
+        images = vae.decode(vae.representation.act(g.to(z), z))
+    return images.unflatten(0, (len(shifts), len(angles)))
+
+
+def grid_picture(
+    images: Tensor, rows: Sequence[str], columns: Sequence[str], title: str = ""
+) -> Image.Image:
+    """Images (R, K, C, H, H) in rows and columns, with a label at each row and column."""
+    count_rows, count_columns, channels, size, _ = images.shape
+    tiles = images.detach().float().cpu().clamp(0, 1).permute(0, 3, 1, 4, 2)
+    mosaic = tiles.reshape(count_rows * size, count_columns * size, channels).numpy()
+    if channels != 3:  # grey, or channels that are no colours
+        mosaic = mosaic.mean(axis=-1)
+    figure = Figure(figsize=(count_columns + 1.2, count_rows + 0.8), layout="constrained")
+    axes = figure.add_subplot()
+    axes.imshow(mosaic, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axes.set_xticks([(k + 0.5) * size - 0.5 for k in range(count_columns)], columns)
+    axes.set_yticks([(k + 0.5) * size - 0.5 for k in range(count_rows)], rows)
+    axes.tick_params(length=0)
+    for edge in range(1, count_rows):
+        axes.axhline(edge * size - 0.5, color="white", linewidth=1)
+    for edge in range(1, count_columns):
+        axes.axvline(edge * size - 0.5, color="white", linewidth=1)
+    axes.set_title(title)
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=90)
+    return Image.open(file)

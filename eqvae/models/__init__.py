@@ -1,0 +1,1 @@
+"""Models: the parts wired together, from images to latents and back."""

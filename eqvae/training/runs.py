@@ -1,0 +1,136 @@
+"""Find finished runs, load them with their data, and train what is missing: for scripts and notebooks."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from eqvae.config import build, compose
+from eqvae.data import ImageDataModule
+from eqvae.models.vae import VAE
+from eqvae.training.checkpoint import DESCRIPTION, load_vae, read_checkpoint
+from eqvae.training.run import LAST, prepare, stored_config, train
+
+
+@dataclass
+class Subject:
+    """A trained model and the data that something is to be done with.
+
+    Attributes:
+        name: of the run.
+        checkpoint: what was asked for, a file or a run folder.
+        folder: of the run.
+        vae: the model, in eval mode.
+        data: set up.
+        data_config: what `data` was built from.
+    """
+
+    name: str
+    checkpoint: Path
+    folder: Path
+    vae: VAE
+    data: ImageDataModule
+    data_config: dict[str, Any]
+
+
+def subject_of(checkpoint: str | Path, overrides: Sequence[str] = ()) -> Subject:
+    """A model with its run's own data, or with others.
+
+    Args:
+        checkpoint: a .ckpt file, or a run folder (its best checkpoint).
+        overrides: of the data, such as ["data/pose=upright"] or ["data=folder", "data.path=images"].
+
+    Raises:
+        FileNotFoundError: if there is no such checkpoint, or no such data.
+        ValueError: if an override is unknown or the images have another size than the model's.
+    """
+    checkpoint = Path(checkpoint)
+    vae = load_vae(checkpoint)
+    folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
+    folder = folder.parent if folder.name == "checkpoints" else folder
+    config = data_config(folder, overrides)
+    data = build(config, path="data")
+    data.setup()
+    encoder = read_checkpoint(checkpoint)[DESCRIPTION]["model"]["encoder"]
+    channels, size, _ = data.image_shape
+    wanted = encoder.get("channels", channels), encoder.get("image_size", size)
+    if (channels, size) != wanted:
+        raise ValueError(
+            f"data must be images as the model was trained on, {wanted[0]} channel(s) of {wanted[1]} px; "
+            f"got {channels} of {size} px. Set data.pose.size={wanted[1]} if the size differs."
+        )
+    return Subject(folder.resolve().parent.name, checkpoint, folder, vae, data, config)
+
+
+def data_config(folder: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """The run's own data with the overrides applied; other data, if there is a `data=CHOICE`.
+
+    Raises:
+        ValueError: if an override is unknown, or the folder does not say what its data are.
+    """
+    from omegaconf import OmegaConf
+
+    stored = folder / "config.yaml"
+    if any(o.startswith("data=") for o in overrides):
+        return compose(overrides)["data"]
+    if not stored.is_file():
+        raise ValueError(
+            f"{folder} holds no config.yaml; say which data to use, as in data=mnist5k."
+        )
+    config = OmegaConf.load(stored).data
+    for override in overrides:
+        key, _, value = override.partition("=")
+        if key == "data/pose":
+            config.pose = {**compose([override])["data"]["pose"], "size": config.pose.get("size")}
+        elif OmegaConf.select(config, key.removeprefix("data."), default="???") == "???":
+            raise ValueError(f"{key} is not in the run's data; it has {', '.join(config)}.")
+        else:
+            node = OmegaConf.from_dotlist([f"{key.removeprefix('data.')}={value}"])
+            config = OmegaConf.merge(config, node)
+    return OmegaConf.to_container(config)
+
+
+def newest_run(root: str | Path = "runs", name: str = "*") -> Path | None:
+    """The folder <root>/<name>/<date> of the run that finished last; None if there is none.
+
+    Args:
+        root: where runs are kept.
+        name: of the run, or a pattern such as "harmonic-*".
+    """
+    finished = Path(root).glob(f"{name}/*/metrics.json")
+    newest = max(finished, key=lambda path: path.stat().st_mtime, default=None)
+    return newest.parent if newest else None
+
+
+def load_or_train(folder: str | Path, overrides: Sequence[str] = ()) -> VAE:
+    """The model of a run folder; if there is none yet, train it there first, or to its end.
+
+    Args:
+        folder: of the run.
+        overrides: what would follow `scripts/train.py`, such as ["model=plain"].
+
+    Raises:
+        ValueError: if an override is unknown.
+        OSError: if the folder can't be written.
+    """
+    folder = Path(folder)
+    if not (folder / "metrics.json").is_file():
+        begun = (folder / LAST).is_file()
+        config = stored_config(folder) if begun else compose(overrides)
+        train(prepare(config, folder, resume=begun))
+    return load_vae(folder)
+
+
+def results_of(folder: str | Path) -> dict[str, float]:
+    """What a finished run measured, by name: its metrics.json."""
+    return json.loads((Path(folder) / "metrics.json").read_text())
+
+
+def held_out_images(folder: str | Path, n: int) -> Tensor:
+    """The first test images of a run's data, (n, C, H, H)."""
+    datamodule = build(stored_config(folder)["data"], path="data")
+    datamodule.setup()
+    return datamodule.test.images[:n]

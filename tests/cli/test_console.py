@@ -1,0 +1,32 @@
+"""Errors of the user's: one sentence on standard error, exit code 2; everything else stays loud."""
+
+import pytest
+from omegaconf import OmegaConf
+
+from eqvae.cli.console import USER_ERROR, one_sentence_errors
+
+
+@pytest.mark.parametrize("kind", [ValueError, TypeError, FileNotFoundError, ImportError])
+def test_mistakes_end_with_a_sentence(kind, capsys):
+    with pytest.raises(SystemExit) as stop, one_sentence_errors():
+        raise kind("size must be 3; got 4.")
+    assert stop.value.code == USER_ERROR == 2
+    assert capsys.readouterr().err == "error: size must be 3; got 4.\n"
+
+
+def test_a_broken_configuration_is_a_mistake(capsys):
+    with pytest.raises(SystemExit), one_sentence_errors():
+        OmegaConf.to_container(OmegaConf.create({"a": "${b}"}), resolve=True)
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, AssertionError, KeyError, KeyboardInterrupt])
+def test_faults_of_ours_keep_their_traceback(kind):
+    with pytest.raises(kind), one_sentence_errors():
+        raise kind("bug")
+
+
+def test_debugging_shows_the_traceback_of_mistakes(monkeypatch):
+    monkeypatch.setenv("EQVAE_DEBUG", "1")
+    with pytest.raises(ValueError, match="size"), one_sentence_errors():
+        raise ValueError("size")

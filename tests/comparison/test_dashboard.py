@@ -1,0 +1,71 @@
+"""Dashboards as code: every panel reads a column that the cells have, and serialises without an account."""
+
+import importlib.util
+import json
+import sys
+
+import pytest
+
+from eqvae.comparison.dashboard import ALIKE, SCORES, TRADEOFFS, report, sections, workspace
+from eqvae.comparison.table import COLUMNS, write_table
+from eqvae.comparison.tracking import MEDIA
+from eqvae.config import CONFIG_DIR
+
+PLACE = ("team", "eqvae", "atlas_smoke")
+
+
+def test_panels_read_what_cells_log():
+    assert set(ALIKE) - {"tuning"} <= set(COLUMNS)
+    axes = [name.removeprefix("config.") for pair in TRADEOFFS.values() for name in pair]
+    assert {*axes, *(name for names in SCORES.values() for name in names)} <= set(COLUMNS)
+
+
+def test_the_workspace_serialises_with_its_runs_grouped_by_arm():
+    view = json.loads(workspace(*PLACE)._to_model().model_dump_json(by_alias=True))
+    text = json.dumps(view)
+    for name in (*SCORES, *(title for title in TRADEOFFS), *MEDIA, "atlas_smoke"):
+        assert name in text, name
+    keys = [g["name"] for g in view["spec"]["section"]["runSets"][0]["grouping"]]
+    assert [key.removesuffix(".value") for key in keys] == ["images", "place"]
+
+
+def test_the_report_tells_the_sentences_and_holds_every_section():
+    import wandb_workspaces.reports.v2 as wr
+
+    blocks = report(*PLACE, {"In short": ["hard wins by 3 nats"]}).blocks
+    grids = [b for b in blocks if isinstance(b, wr.PanelGrid)]
+    titles = [b.text for b in blocks if isinstance(b, wr.H2)]
+    assert titles == ["In short", *sections()] and len(grids) == len(sections())
+    (told,) = (b for b in blocks if isinstance(b, wr.UnorderedList))
+    assert told.items == ["hard wins by 3 nats"]
+    for grid, panels in zip(grids, sections().values(), strict=True):
+        (runs,) = grid.runsets  # to serialise them asks for an account
+        assert "atlas_smoke" in str(runs.filters)
+        means = any(isinstance(panel, wr.BarPlot) for panel in grid.panels)
+        assert means == ("tuning" in str(runs.filters)) == (runs.groupby != [])
+        assert len(grid.panels) == len(panels)
+        assert all(panel._to_model().model_dump_json(by_alias=True) for panel in grid.panels)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["project=eqvae"], "entity must name the user or team"),
+        (["entity=me", "level=se2"], "'level=se2' is not an option"),
+        (["entity=me", "comparison=nothing"], "comparison must name a table"),
+        (["entity=me", "results=RESULTS", "comparison=made"], "Weights & Biases account"),
+    ],
+)
+def test_without_an_account_the_command_says_so(arguments, message, monkeypatch, capsys, tmp_path):
+    script = CONFIG_DIR.parent / "scripts" / "dashboard.py"
+    spec = importlib.util.spec_from_file_location("dashboard_script", script)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    write_table([], tmp_path / "made.parquet")
+    arguments = [a.replace("RESULTS", str(tmp_path)) for a in arguments]
+    monkeypatch.setattr(sys, "argv", [str(script), *arguments])
+    with pytest.raises(SystemExit) as stop:
+        module.main()
+    assert stop.value.code == 2 and message in capsys.readouterr().err

@@ -1,0 +1,187 @@
+"""Images move as drawn by hand, compose like the group, and agree with analytic scenes and escnn."""
+
+import math
+
+import pytest
+import torch
+from escnn import nn as enn
+
+from eqvae.domains import act_on_image
+from eqvae.symmetry import PlaneMotions, compose, identity, inverse, motion
+from eqvae.testing import GaussianScenes, quarter_turns, relative_error
+from tests.cases import BY_NAME
+
+QUARTER = math.pi / 2
+TYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+INTERPOLATIONS = pytest.mark.parametrize("interpolation", ["bicubic", "fourier"])
+
+
+def picture(*rows: str) -> torch.Tensor:
+    """An image drawn by hand: # is 1, . is 0."""
+    return torch.tensor([[[[float(c == "#") for c in row] for row in rows]]])
+
+
+ARROW = picture(  # points right, with a mark above its tail
+    "#....",
+    "...#.",
+    "#####",
+    "...#.",
+    ".....",
+)
+
+
+@pytest.mark.parametrize(
+    ("g", "expected"),
+    [
+        (  # 90 degrees counter-clockwise: points up
+            motion(angle=QUARTER),
+            ["..#..", ".###.", "..#..", "..#..", "#.#.."],
+        ),
+        (  # a clockwise quarter turn: points down
+            motion(angle=-QUARTER),
+            ["..#.#", "..#..", "..#..", ".###.", "..#.."],
+        ),
+        (  # +x is right
+            motion(shift=(1.0, 0.0)),
+            [".#...", "....#", ".####", "....#", "....."],
+        ),
+        (  # +y is up
+            motion(shift=(0.0, 1.0)),
+            ["...#.", "#####", "...#.", ".....", "....."],
+        ),
+        (  # the mirror turns up and down about: (x, y) -> (x, -y)
+            motion(reflection=1.0),
+            [".....", "...#.", "#####", "...#.", "#...."],
+        ),
+        (  # mirror, then turn, then shift: the mark ends below right
+            motion(angle=QUARTER, shift=(0.0, 1.0), reflection=1.0),
+            [".###.", "..#..", "..#..", "..#.#", "....."],
+        ),
+    ],
+    ids=["left turn", "right turn", "x", "y", "mirror", "all"],
+)
+def test_arrows(g, expected):
+    assert torch.equal(act_on_image(g, ARROW), picture(*expected))
+
+
+@pytest.mark.parametrize("size", [4, 5])
+def test_a_quarter_turn_is_rot90_and_a_mirror_is_flip(size):
+    x = torch.rand(1, 2, size, size)
+    assert torch.equal(act_on_image(motion(angle=QUARTER), x), torch.rot90(x, 1, (-2, -1)))
+    assert torch.equal(act_on_image(motion(angle=math.pi), x), x.flip(-1, -2))
+    assert torch.equal(act_on_image(motion(reflection=1.0), x), x.flip(-2))
+    assert torch.equal(act_on_image(motion(angle=math.pi, reflection=1.0), x), x.flip(-1))
+
+
+@TYPES
+@INTERPOLATIONS
+@pytest.mark.parametrize("size", [8, 9])
+def test_grid_motions_compose_exactly(size, interpolation, dtype):
+    turns = quarter_turns(reflections=True).to(dtype)
+    shifts = torch.tensor([[1.0, -2.0], [0.0, 0.0], [2.0, 1.0], [-1.0, 0.0]], dtype=dtype).repeat(
+        2, 1
+    )
+    elements = torch.cat([turns[:, :2], shifts], dim=1)
+    x = torch.zeros(len(elements), 2, size, size, dtype=dtype)
+    x[:, :, 3:-3, 3:-3] = torch.rand_like(x[:, :, 3:-3, 3:-3])  # shifts lose nothing at the border
+    x = torch.nn.functional.pad(x, (4, 4, 4, 4))
+    for g in elements:
+        g = g.expand(len(elements), 4)
+        twice = act_on_image(g, act_on_image(elements, x, interpolation), interpolation)
+        assert torch.equal(twice, act_on_image(compose(g, elements), x, interpolation))
+        back = act_on_image(inverse(g), act_on_image(g, x, interpolation), interpolation)
+        assert torch.equal(back, x)
+    assert torch.equal(act_on_image(identity(len(x), dtype=dtype), x), x)
+
+
+@pytest.mark.parametrize("size", [8, 9])
+@pytest.mark.parametrize("symmetry", [PlaneMotions.cyclic(4), PlaneMotions.dihedral(4)], **BY_NAME)
+def test_quarter_turns_and_mirrors_agree_with_escnn(symmetry, size):
+    x = torch.rand(1, 1, size, size)
+    space, group = symmetry.gspace, symmetry.group
+    field = enn.GeometricTensor(x, enn.FieldType(space, [space.trivial_repr]))
+    for row in symmetry.elements():
+        turns = round(row[1].item() / QUARTER) % 4
+        element = group.element((int(row[0]), turns) if symmetry.reflections else turns)
+        theirs = field.transform(element).tensor
+        torch.testing.assert_close(act_on_image(row[None], x), theirs)
+
+
+@pytest.mark.parametrize("size", [8, 9])
+def test_what_is_shifted_out_is_gone(size):
+    x = torch.rand(1, 1, size, size) + 0.1
+    for far in (size, size + 1, 3 * size, -2 * size):
+        for shift in ((float(far), 0.0), (0.0, float(far))):
+            assert act_on_image(motion(shift=shift), x).abs().max() == 0
+    kept = act_on_image(motion(shift=(size - 1.0, 0.0)), x)
+    assert torch.equal(kept[..., -1], x[..., 0]) and kept[..., :-1].abs().max() == 0
+
+
+def scene_errors(interpolation: str, size: int, motions: torch.Tensor) -> list[float]:
+    scenes = GaussianScenes(3, seed=0, size=size, dtype=torch.float64)
+    x, errors = scenes.render(), []
+    for g in motions.double():
+        moved = act_on_image(g.expand(3, 4), x, interpolation)
+        errors.append(relative_error(moved, scenes.render(g[None])))
+    return errors
+
+
+@pytest.mark.parametrize(
+    ("interpolation", "bound"),
+    # The thinnest blob, 1.5 px, has exp(-(1.5 pi)^2 / 2) = 2e-5 of its amplitude left at the grid's
+    # band limit: Fourier interpolation errs by that. Bicubic errs by 1.4 % on such blobs.
+    [("bicubic", 0.02), ("fourier", 2e-5)],
+)
+@pytest.mark.parametrize("size", [40, 41])
+def test_other_motions_agree_with_analytic_scenes(interpolation, bound, size):
+    generator = torch.Generator().manual_seed(0)
+    motions = PlaneMotions.o2().sample(16, shift=2.0, generator=generator)
+    shifts = motion(shift=torch.tensor([[0.5, 0.0], [0.0, 0.5], [-0.3, 0.2]]))
+    assert max(scene_errors(interpolation, size, torch.cat([motions, shifts]))) < bound
+
+
+def test_the_wrong_direction_is_noticed():
+    """A control: the same comparison with the inverse motion must fail."""
+    scenes = GaussianScenes(3, seed=0, size=40)
+    g = motion(angle=0.5).expand(3, 4)
+    assert relative_error(act_on_image(inverse(g), scenes.render()), scenes.render(g)) > 0.3
+
+
+@INTERPOLATIONS
+def test_a_batch_moves_row_by_row(interpolation):
+    x = torch.rand(4, 2, 9, 9)
+    g = torch.tensor([[0, 0, 0, 0], [0, 0.3, 1, 0.5], [1, QUARTER, 1, 0], [1, 2.0, 0, 0]])
+    moved = act_on_image(g, x, interpolation)
+    assert moved.shape == x.shape and moved.dtype == x.dtype
+    assert torch.equal(moved[0], x[0])
+    for i in range(4):
+        single = act_on_image(g[i : i + 1], x[i : i + 1], interpolation)
+        torch.testing.assert_close(moved[i : i + 1], single)
+
+
+@INTERPOLATIONS
+def test_gradients_flow_to_images_and_motions(interpolation):
+    x = torch.rand(3, 1, 7, 7, dtype=torch.float64, requires_grad=True)
+    g = torch.tensor([[0, 0.3, 0.2, 0.1], [0, QUARTER, 1, 0], [1, 1.0, -0.5, 0.3]]).double()
+    assert torch.autograd.gradcheck(lambda x: act_on_image(g, x, interpolation), (x,))
+    g = g[::2].clone().requires_grad_()
+    act_on_image(g, x[::2].detach(), interpolation).square().sum().backward()
+    assert (g.grad[:, 1:] != 0).all()
+
+
+@pytest.mark.parametrize(
+    ("g", "x", "interpolation", "message"),
+    [
+        (
+            motion(),
+            torch.zeros(1, 1, 4, 4),
+            "nearest",
+            r"interpolation must be one of \['bicubic', 'f",
+        ),
+        (motion(), torch.zeros(2, 1, 4, 4), "bicubic", "one motion for each image; got 1 and 2"),
+        (motion(), torch.zeros(1, 1, 4, 5), "bicubic", "x must be square to be rotated; got 4x5"),
+    ],
+)
+def test_mistakes_are_named(g, x, interpolation, message):
+    with pytest.raises(ValueError, match=message):
+        act_on_image(g, x, interpolation)
