@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from eqvae.distributions.gaussian import normal_log_prob, rows_of
-from eqvae.symmetry.motions import compose, linear_part
+from eqvae.symmetry.motions import compose, linear_part, retract
 from eqvae.symmetry.representations import Representation
 
 _WRAPS = (-2, -1, 0, 1, 2)  # of the circle: enough for standard deviations up to half a turn
@@ -261,14 +261,6 @@ def check_pose_latent(representation: Representation, reflections: bool) -> None
             f"position={representation.position}. Choose latent=pose"
             f"{' and set latent.sign=1' if reflections else ''}."
         )
-
-
-def retract(g: Tensor, u: Tensor) -> Tensor:
-    """g exp(u) for motions (..., 4) and small motions (..., 3) of the object in its own frame."""
-    flat, small = g.reshape(-1, 4), u.reshape(-1, 3)
-    angle = flat[:, 1] + (1 - 2 * flat[:, 0]) * small[:, 0]
-    shift = flat[:, 2:] + (linear_part(flat) @ small[:, 1:, None])[:, :, 0]
-    return torch.cat([flat[:, :1], angle[:, None], shift], dim=1).reshape(g.shape)
 
 
 def draw_cells(log_weights: Tensor, generator: torch.Generator | None = None) -> Tensor:

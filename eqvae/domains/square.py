@@ -1,4 +1,4 @@
-"""How motions act on images: (g x)(p) = x(g^-1 p).
+"""The square pixel grid as a domain: how motions of the plane act on images, (g x)(p) = x(g^-1 p).
 
 Quarter turns, mirrors and whole-pixel shifts permute the pixels and are exact. Everything else needs
 interpolation: bicubic (fast, the choice for augmentation) or Fourier (three shears, exact for
@@ -6,15 +6,90 @@ band-limited images, the choice for measurement). Pixels that come from outside 
 """
 
 import math
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from eqvae.domains.grid import pixel_coordinates
+from eqvae.domains.domain import Domain
+from eqvae.domains.grid import disc_mask, pixel_coordinates
 from eqvae.symmetry.motions import apply, inverse, motion
+from eqvae.symmetry.plane import PlaneMotions
 
 _EXACT = 1e-6  # radians and pixels: closer to a grid motion than this is that grid motion
+
+
+@dataclass(frozen=True)
+class SquareGrid(Domain):
+    """The pixels of square images, one pixel apart about the image centre.
+
+    Args:
+        size: side, pixels.
+
+    Raises:
+        ValueError: if the size is not a whole number of at least 1.
+
+    Example:
+        >>> x = torch.rand(2, 1, 9, 9)
+        >>> g = motion(angle=math.pi / 2)
+        >>> torch.equal(SquareGrid(9).act(g.expand(2, 4), x), torch.rot90(x, 1, dims=(-2, -1)))
+        True
+    """
+
+    size: int
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.size, int) or isinstance(self.size, bool) or self.size < 1:
+            raise ValueError(f"size must be a whole number of pixels, >= 1; got {self.size!r}.")
+
+    @classmethod
+    def of(cls, x: Tensor) -> "SquareGrid":
+        """The grid that images (..., H, H) live on.
+
+        Raises:
+            ValueError: if they are not square.
+        """
+        if x.shape[-1] != x.shape[-2]:
+            raise ValueError(
+                f"x must be square to be rotated; got {x.shape[-2]}x{x.shape[-1]}. Crop or pad it."
+            )
+        return cls(int(x.shape[-1]))
+
+    @property
+    def group(self) -> PlaneMotions:
+        return PlaneMotions.o2()
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return (self.size, self.size)
+
+    def points(self, *, dtype: torch.dtype | None = None) -> Tensor:
+        return pixel_coordinates(self.size, self.size, dtype=dtype)
+
+    def mask(self, radius: float | None = None) -> Tensor:
+        return disc_mask(self.size, radius)
+
+    def act(self, g: Tensor, x: Tensor, interpolation: str = "bicubic") -> Tensor:
+        """Move images: (g x)(p) = x(g^-1 p), one motion for each image.
+
+        Args:
+            g: motions [reflection, angle, x, y], (B, 4), radians and pixels.
+            x: images, (B, C, H, H).
+            interpolation: "bicubic" or "fourier"; unused where g maps the grid to itself.
+
+        Returns:
+            The moved images, (B, C, H, H), zero where they come from outside.
+
+        Raises:
+            ValueError: if `interpolation` is neither, g and x differ in length, or x is not of this grid.
+        """
+        if tuple(x.shape[-2:]) != self.shape:
+            raise ValueError(
+                f"x must be images of {self.size}x{self.size} pixels; got "
+                f"{x.shape[-2]}x{x.shape[-1]}. Crop or pad it, or use SquareGrid.of(x)."
+            )
+        return act_on_image(g, x, interpolation)
 
 
 def act_on_image(g: Tensor, x: Tensor, interpolation: str = "bicubic") -> Tensor:

@@ -8,7 +8,7 @@ from eqvae.domains.square import act_on_image
 from eqvae.losses.objective import Objective, Penalty, Schedule
 from eqvae.losses.schedules import Constant
 from eqvae.models.vae import VAE
-from eqvae.symmetry.groups import PlaneMotions
+from eqvae.symmetry.plane import PlaneMotions
 
 
 class AugmentedObjective(Objective):

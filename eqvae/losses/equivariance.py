@@ -20,7 +20,7 @@ from eqvae.distributions import GaussianPosterior
 from eqvae.domains.grid import disc_mask
 from eqvae.domains.square import act_on_image
 from eqvae.models.vae import VAE, VAEOutput
-from eqvae.symmetry.groups import PlaneMotions
+from eqvae.symmetry.plane import PlaneMotions
 
 
 class EquivariancePenalty(nn.Module):

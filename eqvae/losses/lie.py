@@ -12,8 +12,8 @@ from torch import Tensor
 from eqvae.domains.square import act_on_image
 from eqvae.losses.equivariance import EquivariancePenalty
 from eqvae.models.vae import VAE, VAEOutput
-from eqvae.symmetry.groups import PlaneMotions
 from eqvae.symmetry.motions import inverse, motion
+from eqvae.symmetry.plane import PlaneMotions
 
 
 class LiePenalty(EquivariancePenalty):

@@ -20,8 +20,8 @@ from eqvae.nn.harmonic import channel_order, image_type
 from eqvae.nn.harmonics import fitted_harmonics
 from eqvae.nn.localise import Localiser
 from eqvae.nn.wrapper import Wrapper
-from eqvae.symmetry.groups import PlaneMotions
 from eqvae.symmetry.motions import inverse, motion
+from eqvae.symmetry.plane import PlaneMotions
 from eqvae.symmetry.representations import Representation
 
 

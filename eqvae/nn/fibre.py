@@ -24,8 +24,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from eqvae.symmetry.groups import PlaneMotions
 from eqvae.symmetry.motions import cos_sin
+from eqvae.symmetry.plane import PlaneMotions
 from eqvae.symmetry.representations import Representation
 
 

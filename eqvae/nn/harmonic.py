@@ -17,7 +17,7 @@ from eqvae.distributions import START_LOG_SCALE, GaussianPosterior, bounded
 from eqvae.nn.fibre import FibreAction, FibreLinear, FibreMLP, FibreNorm, FourierSiLU, quieten
 from eqvae.nn.harmonics import DiskHarmonics, fitted_harmonics
 from eqvae.nn.localise import Localiser
-from eqvae.symmetry.groups import PlaneMotions
+from eqvae.symmetry.plane import PlaneMotions
 from eqvae.symmetry.representations import Representation
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from eqvae.distributions import START_LOG_SCALE, GaussianPosterior
 from eqvae.nn.sizes import check_plain_size
-from eqvae.symmetry.groups import PlaneMotions
+from eqvae.symmetry.plane import PlaneMotions
 from eqvae.symmetry.representations import Representation
 
 _PIXELS = 5.0  # pixels for one unit of the raw position, about the spread of shifted objects

@@ -16,7 +16,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from eqvae.symmetry.groups import PlaneMotions
+from eqvae.symmetry.plane import PlaneMotions
 
 
 class DenseFibreLinear(nn.Module):

@@ -22,7 +22,7 @@ from eqvae.distributions import GaussianPosterior
 from eqvae.nn.fibre import FibreAction, FibreLinear
 from eqvae.nn.harmonic import HarmonicDecoder, HarmonicEncoder
 from eqvae.nn.wrapper import Wrapper
-from eqvae.symmetry.groups import PlaneMotions
+from eqvae.symmetry.plane import PlaneMotions
 
 _PIXELS = 50.0  # a tenth of what objects move, as the gain of the layers
 

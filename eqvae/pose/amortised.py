@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from eqvae.distributions import bounded
-from eqvae.distributions.pose import PosePosterior, retract
+from eqvae.distributions.pose import PosePosterior
 from eqvae.nn.fibre import FibreMLP, circle_functions, fibre_order
 from eqvae.nn.harmonic import channel_order, image_type
 from eqvae.nn.harmonics import fitted_harmonics
@@ -25,7 +25,8 @@ from eqvae.pose.exact import shift_grid
 from eqvae.pose.inference import PoseInference, PosePrior, PoseScore, sampled_score
 from eqvae.pose.likelihood import TemplateLikelihood
 from eqvae.pose.space import View
-from eqvae.symmetry.groups import PlaneMotions
+from eqvae.symmetry.motions import retract
+from eqvae.symmetry.plane import PlaneMotions
 from eqvae.symmetry.representations import Representation
 
 

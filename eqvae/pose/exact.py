@@ -24,10 +24,11 @@ import math
 import torch
 from torch import Tensor
 
-from eqvae.distributions.pose import PosePosterior, retract
+from eqvae.distributions.pose import PosePosterior
 from eqvae.pose.inference import PoseInference, PosePrior, PoseScore
 from eqvae.pose.likelihood import TangentFit, TemplateLikelihood, fit_tangents, seen, with_tangents
 from eqvae.pose.space import View
+from eqvae.symmetry.motions import retract
 
 _POSE = ("angle", "shift_x", "shift_y")
 _WINDOW = 0.6  # of the spacing of cells

@@ -15,7 +15,7 @@ from eqvae.nn.fibre import FibreAction, FibreLinear, FibreMLP, FibreNorm, Fourie
 from eqvae.nn.harmonic import channel_order, image_type
 from eqvae.nn.harmonics import fitted_harmonics
 from eqvae.pose.space import TemplateSpace
-from eqvae.symmetry.groups import PlaneMotions
+from eqvae.symmetry.plane import PlaneMotions
 from eqvae.symmetry.representations import Representation
 
 

@@ -9,9 +9,13 @@ positions and shifts are pixels from the image centre, x to the right, y up.
 """
 
 import math
+from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
+
+Motions = TypeVar("Motions", Tensor, np.ndarray)
 
 
 def motion(
@@ -44,6 +48,36 @@ def motion(
         shift[..., 1].reshape(-1),
     )
     return torch.stack(columns, dim=1)
+
+
+def reflection_of(g: Motions) -> Motions:
+    """1 where a motion mirrors, else 0, of motions (..., 4): (...,)."""
+    return g[..., 0]
+
+
+def angle_of(g: Motions) -> Motions:
+    """The angles of motions (..., 4), radians, (...,)."""
+    return g[..., 1]
+
+
+def shift_of(g: Motions) -> Motions:
+    """The shifts (x, y) of motions (..., 4), pixels, (..., 2): where they bring the centre."""
+    return g[..., 2:]
+
+
+def with_angle(g: Tensor, angle: Tensor) -> Tensor:
+    """The motions (..., 4) with other angles (...,), radians."""
+    return torch.cat([g[..., :1], angle[..., None], g[..., 2:]], dim=-1)
+
+
+def with_shift(g: Tensor, shift: Tensor) -> Tensor:
+    """The motions (..., 4) with other shifts (..., 2), pixels."""
+    return torch.cat([g[..., :2], shift], dim=-1)
+
+
+def linear_of(g: Tensor) -> Tensor:
+    """The turns and mirrors of motions (..., 4), without their shifts."""
+    return with_shift(g, torch.zeros_like(g[..., 2:]))
 
 
 def identity(n: int = 1, *, dtype: torch.dtype | None = None) -> Tensor:
@@ -92,3 +126,14 @@ def inverse(g: Tensor) -> Tensor:
     angle = -(1 - 2 * g[:, 0]) * g[:, 1]
     linear = torch.cat([g[:, :1], angle[:, None], torch.zeros_like(g[:, 2:])], dim=1)
     return torch.cat([linear[:, :2], -apply(linear, g[:, 2:])], dim=1)
+
+
+def retract(g: Tensor, u: Tensor) -> Tensor:
+    """g exp(u) to first order, for motions g (..., 4) and small motions u (..., 3) of the object itself.
+
+    u = (angle, x, y) in the object's frame, radians and pixels: it turns about its own centre, then shifts.
+    """
+    flat, small = g.reshape(-1, 4), u.reshape(-1, 3)
+    angle = flat[:, 1] + (1 - 2 * flat[:, 0]) * small[:, 0]
+    shift = flat[:, 2:] + (linear_part(flat) @ small[:, 1:, None])[:, :, 0]
+    return torch.cat([flat[:, :1], angle[:, None], shift], dim=1).reshape(g.shape)

@@ -8,14 +8,38 @@ action is orthogonal; on (t, 1) it is the homogeneous matrix of g. Together they
 non-unitary representation of E(2): no finite-dimensional unitary one exists that sees translations.
 """
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from eqvae.symmetry.groups import PlaneMotions
-from eqvae.symmetry.motions import apply, cos_sin
+from eqvae.symmetry.motions import angle_of, apply, cos_sin, reflection_of
+from eqvae.symmetry.plane import PlaneMotions
+
+_TERM = re.compile(r"(\d+)\s*x\s*(\d+|sign)")
+
+
+@dataclass(frozen=True)
+class Slices:
+    """Columns of a latent by meaning; an empty slice where the latent has none.
+
+    Attributes:
+        position: t, pixels.
+        content: the copies of psi_0, which no motion changes.
+        sign: handedness, which a mirror negates.
+        frame: the copies of psi_1, which turn as the object does.
+        moving: every psi_l with l >= 1, the frame among them.
+        vector: everything but the position, v.
+    """
+
+    position: slice
+    content: slice
+    sign: slice
+    frame: slice
+    moving: slice
+    vector: slice
 
 
 @dataclass(frozen=True)
@@ -57,8 +81,10 @@ class Representation:
 
     Example:
         >>> latent = Representation(multiplicities=(4, 2, 1))
-        >>> latent.dim, [block.name for block in latent.blocks]
-        (12, ['position', 'psi0', 'psi1', 'psi2'])
+        >>> str(latent), latent.dim
+        ('position + 4x0 + 2x1 + 1x2', 12)
+        >>> Representation.parse("position + 4x0 + 2x1 + 1x2") == latent
+        True
     """
 
     multiplicities: tuple[int, ...]
@@ -78,6 +104,40 @@ class Representation:
                 "multiplicities must name at least one irrep; got none. Try [16, 8, 4]."
             )
 
+    @classmethod
+    def parse(cls, text: str) -> "Representation":
+        """The representation that a text such as "position + 16x0 + 2xsign + 8x1" names.
+
+        Terms are "position" and COPIESxFREQUENCY, with "sign" for sigma, in any order; a frequency that
+        is named twice has the sum of the copies.
+
+        Raises:
+            ValueError: if a term is neither.
+        """
+        position, sign, copies = False, 0, dict[int, int]()
+        for term in text.split("+"):
+            term = term.strip()
+            match = _TERM.fullmatch(term)
+            if term == "position":
+                position = True
+            elif match is None:
+                raise ValueError(
+                    f"a term of a representation must be position or COPIESxFREQUENCY, such as 8x1 or "
+                    f"2xsign; got {term!r} in {text!r}."
+                )
+            elif match[2] == "sign":
+                sign += int(match[1])
+            else:
+                copies[int(match[2])] = copies.get(int(match[2]), 0) + int(match[1])
+        highest = max(copies, default=-1)
+        return cls(tuple(copies.get(ell, 0) for ell in range(highest + 1)), sign, position)
+
+    def __str__(self) -> str:
+        names = {"position": "position", "sign": f"{self.sign}xsign"}
+        return " + ".join(
+            names.get(block.name, f"{block.copies}x{block.frequency}") for block in self.blocks
+        )
+
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
         """The non-empty irrep blocks in the order of the coordinates."""
@@ -91,6 +151,38 @@ class Representation:
                 blocks.append(Block(name, frequency, copies, dim, start))
                 start += copies * dim
         return tuple(blocks)
+
+    @cached_property
+    def slices(self) -> Slices:
+        """Columns by meaning."""
+        found = {block.name: block.slice for block in self.blocks}
+        none = slice(0, 0)
+        first = 2 * int(self.position)
+        moving = [block.slice for block in self.blocks if block.name.startswith("psi")]
+        moving = [part for part in moving if part != found.get("psi0")]
+        return Slices(
+            position=found.get("position", none),
+            content=found.get("psi0", none),
+            sign=found.get("sign", none),
+            frame=found.get("psi1", none),
+            moving=slice(moving[0].start, moving[-1].stop) if moving else none,
+            vector=slice(first, self.dim),
+        )
+
+    @property
+    def has_frame(self) -> bool:
+        """Whether there is a psi_1, which an angle can be read from."""
+        return self.num_frames > 0
+
+    @property
+    def num_frames(self) -> int:
+        """Copies of psi_1."""
+        return self.multiplicities[1] if len(self.multiplicities) > 1 else 0
+
+    @property
+    def vector(self) -> "Representation":
+        """v alone: the same without the position."""
+        return Representation(self.multiplicities, self.sign, position=False)
 
     @property
     def dim(self) -> int:
@@ -143,7 +235,7 @@ class Representation:
         """
         parts = []
         g = g.to(device=z.device, dtype=z.dtype)
-        mirror = 1 - 2 * g[:, :1]
+        mirror = 1 - 2 * reflection_of(g)[:, None]
         for block in self.blocks:
             part = z[:, block.slice]
             if block.name == "position":
@@ -151,14 +243,14 @@ class Representation:
             elif block.name == "sign":
                 part = mirror * part
             elif block.frequency > 0:
-                cos, sin = cos_sin(block.frequency * g[:, 1:2])
+                cos, sin = cos_sin(block.frequency * angle_of(g)[:, None])
                 re, im = part[:, 0::2], mirror * part[:, 1::2]
                 part = torch.stack([cos * re - sin * im, sin * re + cos * im], dim=2).flatten(1)
             parts.append(part)
         return torch.cat(parts, dim=1)
 
-    def rho(self, g: Tensor) -> Tensor:
-        """The matrices of g on homogeneous latents (z, 1), shape (B, D + 1, D + 1)."""
+    def matrix(self, g: Tensor) -> Tensor:
+        """rho(g): the matrices of g on homogeneous latents (z, 1), shape (B, D + 1, D + 1)."""
         n, d = len(g), self.dim
         basis = torch.eye(d, dtype=g.dtype, device=g.device)
         origin = self.act(g, g.new_zeros(n, d))

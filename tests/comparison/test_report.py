@@ -6,13 +6,13 @@ import re
 import pyarrow as pa
 import pytest
 from matplotlib.text import Text
-from tests.evaluation.test_report import Page
-from tests.comparison.test_summary import cell, changed, planted
 
 from eqvae.comparison import charts, summary
 from eqvae.comparison.report import draw, plus_minus, render, tables, write_atlas
 from eqvae.comparison.sentences import compare, sentences
 from eqvae.comparison.summary import Paired, Spread
+from tests.comparison.test_summary import cell, changed, planted
+from tests.evaluation.test_report import Page
 
 
 def with_losses() -> list[dict]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from escnn import nn as enn
 
-from eqvae.domains import act_on_image
+from eqvae.domains import SquareGrid, act_on_image
 from eqvae.symmetry import PlaneMotions, compose, identity, inverse, motion
 from eqvae.testing import GaussianScenes, quarter_turns, relative_error
 from tests.cases import BY_NAME
@@ -185,3 +185,24 @@ def test_gradients_flow_to_images_and_motions(interpolation):
 def test_mistakes_are_named(g, x, interpolation, message):
     with pytest.raises(ValueError, match=message):
         act_on_image(g, x, interpolation)
+
+
+def test_a_grid_acts_on_its_own_images_only():
+    x, g = torch.rand(2, 1, 9, 9), motion(0.3).expand(2, 4)
+    assert torch.equal(SquareGrid.of(x).act(g, x), act_on_image(g, x))
+    assert SquareGrid(9) == SquareGrid.of(x) and SquareGrid(9).points().shape == (9, 9, 2)
+    with pytest.raises(ValueError, match="must be images of 8x8 pixels; got 9x9"):
+        SquareGrid(8).act(g, x)
+    with pytest.raises(ValueError, match="size must be a whole number of pixels"):
+        SquareGrid(0)
+    with pytest.raises(ValueError, match="must be square"):
+        SquareGrid.of(torch.zeros(1, 1, 8, 9))
+
+
+def test_the_resampling_floor_is_zero_on_the_grid_and_small_off_it():
+    x = GaussianScenes(3, size=40, dtype=torch.float64).render()
+    grid = SquareGrid(40)
+    assert grid.resampling_error(motion(math.pi / 2).expand(3, 4), x).abs().max() == 0
+    fine = grid.resampling_error(motion(0.3).expand(3, 4), x)
+    coarse = grid.resampling_error(motion(0.3).expand(3, 4), x, "bicubic")
+    assert 0 < fine.norm() < 1e-4 * x.norm() < coarse.norm()

@@ -6,7 +6,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 from sklearn.metrics import mutual_info_score
-from tests.models.test_pose_vae import DEGREE, LATENT, SIZE, made, scenes
 from torch import Tensor
 
 from eqvae.distributions.pose import ContentPosterior
@@ -15,6 +14,7 @@ from eqvae.losses import ClusterPenalty
 from eqvae.losses.clusters import mutual_information
 from eqvae.models.pose_vae import PoseVAE
 from eqvae.pose.deform import RandomDeformation
+from tests.models.test_pose_vae import DEGREE, LATENT, SIZE, made, scenes
 
 K = 5
 SEEDS = pytest.mark.parametrize("seed", range(4))

@@ -7,13 +7,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from eqvae.distributions.pose import PosePosterior, draw_cells, retract
+from eqvae.distributions.pose import PosePosterior, draw_cells
 from eqvae.domains import act_on_image
 from eqvae.pose.amortised import AttentionPose, UnimodalPose
 from eqvae.pose.inference import PoseInference, PosePrior, sampled_score
 from eqvae.pose.likelihood import TemplateLikelihood
 from eqvae.pose.space import View
 from eqvae.symmetry import compose, motion
+from eqvae.symmetry.motions import retract
 from tests.pose.scenes import DEGREE, degree_motion, scenes, seen_at, space, template, wrapped
 
 SMALL = 33

@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from tests.distributions.test_pose import GROUP, HANDS, posterior
 from torch import Tensor
 
 from eqvae.symmetry import compose, motion
 from eqvae.symmetry.motions import linear_part
 from tests.cases import draw
+from tests.distributions.test_pose import GROUP, HANDS, posterior
 
 N = 3
 

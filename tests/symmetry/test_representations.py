@@ -16,10 +16,10 @@ EVERY_SYMMETRY = pytest.mark.parametrize("symmetry", SYMMETRIES, **BY_NAME)
 @EVERY_SYMMETRY
 def test_rho_is_a_homomorphism(symmetry, latent):
     g, h = draw(symmetry, 10, seed=1), draw(symmetry, 10, seed=2)
-    torch.testing.assert_close(latent.rho(compose(g, h)), latent.rho(g) @ latent.rho(h))
-    torch.testing.assert_close(latent.rho(inverse(g)), torch.linalg.inv(latent.rho(g)))
+    torch.testing.assert_close(latent.matrix(compose(g, h)), latent.matrix(g) @ latent.matrix(h))
+    torch.testing.assert_close(latent.matrix(inverse(g)), torch.linalg.inv(latent.matrix(g)))
     unit = torch.eye(latent.dim + 1, dtype=torch.float64)
-    assert torch.equal(latent.rho(identity(dtype=torch.float64))[0], unit)
+    assert torch.equal(latent.matrix(identity(dtype=torch.float64))[0], unit)
 
 
 @EVERY_LATENT
@@ -27,11 +27,11 @@ def test_rho_is_a_homomorphism(symmetry, latent):
 def test_rho_is_orthogonal_on_v_and_blind_to_shifts_there(symmetry, latent):
     g = draw(symmetry, 10)
     first = 2 * latent.position
-    v = latent.rho(g)[:, first : latent.dim, first : latent.dim]
+    v = latent.matrix(g)[:, first : latent.dim, first : latent.dim]
     torch.testing.assert_close(v @ v.mT, torch.eye(latent.dim - first).double().expand_as(v))
     turn = torch.cat([g[:, :2], torch.zeros_like(g[:, 2:])], dim=1)
     torch.testing.assert_close(
-        latent.rho(turn)[:, first:, first:], latent.rho(g)[:, first:, first:]
+        latent.matrix(turn)[:, first:, first:], latent.matrix(g)[:, first:, first:]
     )
 
 
@@ -40,7 +40,7 @@ def test_rho_is_orthogonal_on_v_and_blind_to_shifts_there(symmetry, latent):
 def test_the_action_is_rho_in_homogeneous_coordinates(symmetry, latent):
     g, z = draw(symmetry, 10), torch.randn(10, latent.dim, dtype=torch.float64)
     one = torch.ones(10, 1, dtype=torch.float64)
-    expected = (latent.rho(g) @ torch.cat([z, one], dim=1)[..., None])[:, :, 0]
+    expected = (latent.matrix(g) @ torch.cat([z, one], dim=1)[..., None])[:, :, 0]
     torch.testing.assert_close(torch.cat([latent.act(g, z), one], dim=1), expected)
 
 
@@ -68,14 +68,14 @@ def test_blocks_are_escnns_irreps(symmetry, frequency):
             pair = (int(row[0]), angle)
             element = group.element(pair if symmetry.reflections else angle, "radians")
         expected = torch.from_numpy(group.irrep(*label)(element)).double()
-        torch.testing.assert_close(latent.rho(row[None])[0, :2, :2], expected, atol=1e-6, rtol=0)
+        torch.testing.assert_close(latent.matrix(row[None])[0, :2, :2], expected, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize("symmetry", [PlaneMotions.dihedral(4), PlaneMotions.o2()], **BY_NAME)
 def test_the_sign_block_is_escnns_sign_irrep(symmetry):
     latent = Representation((), sign=1, position=False)
-    assert latent.rho(motion(angle=0.0, reflection=1.0))[0, 0, 0] == -1
-    assert latent.rho(motion(angle=1.0))[0, 0, 0] == 1
+    assert latent.matrix(motion(angle=0.0, reflection=1.0))[0, 0, 0] == -1
+    assert latent.matrix(motion(angle=1.0))[0, 0, 0] == 1
     mirror = symmetry.group.reflection
     assert symmetry.group.irrep(1, 0)(mirror).item() == -1
 
@@ -153,3 +153,40 @@ def test_check_names_the_frequency_that_aliases():
         latent.check(PlaneMotions.cyclic(4))
     with pytest.raises(ValueError, match="frequency 1, which D1 can't"):
         latent.check(PlaneMotions.dihedral(1))
+
+
+@EVERY_LATENT
+def test_a_representation_is_its_text(latent):
+    assert Representation.parse(str(latent)) == Representation(
+        tuple(latent.multiplicities), latent.sign, latent.position
+    )
+
+
+def test_the_text_says_copies_and_frequencies():
+    latent = Representation((16, 8, 0, 6), sign=2)
+    assert str(latent) == "position + 16x0 + 2xsign + 8x1 + 6x3"
+    assert str(Representation((2,), position=False)) == "2x0"
+    assert Representation.parse("1x1+2x0 + 1x1") == Representation((2, 2), position=False)
+    for wrong in ("16", "2x-1", "position + rotation", ""):
+        with pytest.raises(ValueError, match="a term of a representation must be"):
+            Representation.parse(wrong)
+
+
+@EVERY_LATENT
+def test_slices_by_meaning_move_as_they_say(latent):
+    parts, z = latent.slices, torch.randn(4, latent.dim).double()
+    g = draw(PlaneMotions.so2(), 4)
+    moved = latent.act(g, z)
+    assert torch.equal(moved[:, parts.content], z[:, parts.content])
+    assert torch.equal(moved[:, parts.sign], z[:, parts.sign])
+    lengths = [v[:, parts.frame].unflatten(1, (-1, 2)).norm(dim=2) for v in (moved, z)]
+    torch.testing.assert_close(*lengths)
+    assert latent.has_frame == (latent.num_frames > 0) == (parts.frame != slice(0, 0))
+    covered = [
+        i
+        for s in (parts.position, parts.content, parts.sign, parts.moving)
+        for i in range(latent.dim)[s]
+    ]
+    assert sorted(covered) == list(range(latent.dim))
+    assert range(latent.dim)[parts.vector] == range(2 * latent.position, latent.dim)
+    assert latent.vector.dim == latent.dim - 2 * latent.position

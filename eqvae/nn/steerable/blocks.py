@@ -21,7 +21,7 @@ from escnn.nn import FieldType
 from torch import Tensor, nn
 
 from eqvae.nn.steerable.pointwise import SampledSiLU
-from eqvae.symmetry.groups import PlaneMotions
+from eqvae.symmetry.plane import PlaneMotions
 
 FREQUENCY = 3  # band limit of the functions on SO(2) and O(2)
 _CENTRE, _RING = 0.6, 0.7  # widths of the filter's rings, pixels: Gaussians, nearly band-limited

@@ -29,7 +29,7 @@ from eqvae.nn.steerable.harmonics import (
     check_steerable,
     fibre_symmetry,
 )
-from eqvae.symmetry.groups import PlaneMotions
+from eqvae.symmetry.plane import PlaneMotions
 from eqvae.symmetry.representations import Representation
 
 _REACH = 0.3  # radius that the seeds cover, in sides of the grid

@@ -27,7 +27,7 @@ from eqvae.nn.steerable.blocks import (
 )
 from eqvae.nn.steerable.harmonics import check_steerable, fibre_symmetry
 from eqvae.nn.steerable.resample import GaussianResample
-from eqvae.symmetry.groups import PlaneMotions
+from eqvae.symmetry.plane import PlaneMotions
 from eqvae.symmetry.representations import Representation
 
 _HEAT_MAPS = 4

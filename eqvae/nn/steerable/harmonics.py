@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from eqvae.nn.harmonic import channel_order, image_type
 from eqvae.nn.harmonics import DiskHarmonics
-from eqvae.symmetry.groups import PlaneMotions
+from eqvae.symmetry.plane import PlaneMotions
 from eqvae.symmetry.representations import Representation
 
 

@@ -1,19 +1,31 @@
-"""Planar symmetry groups: which rotations and reflections a part of the model respects.
+"""The groups of motions of the plane: SE(2), E(2) and their subgroups R^2 x| H.
 
-A `PlaneMotions` is the linear part H <= O(2) of the group of motions R^2 x| H: the cyclic groups C_N, the
-dihedral groups D_N, SO(2), O(2) and the trivial group. Translations are always there: every part of
-eqvae that sees a grid moves with the object. This is the only file that touches escnn's groups.
+H <= O(2) is the linear part, the rotations and reflections that a part of a model respects: a cyclic group
+C_N, a dihedral group D_N, SO(2), O(2) or the trivial group; groups are named after it. Translations always
+belong to the group: every part of eqvae that sees a grid moves with the object. The rows of an element are
+[reflection, angle, x, y], see `motions`. This is the only file that touches escnn's groups.
 """
 
 import math
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from eqvae.symmetry.motions import motion
+from eqvae.symmetry.group import Generator, Group
+from eqvae.symmetry.motions import (
+    angle_of,
+    apply,
+    compose,
+    identity,
+    inverse,
+    motion,
+    reflection_of,
+    shift_of,
+)
 
 # escnn 1.0.11 says at import that it has no py3nj, which only groups in 3-D would use.
 with warnings.catch_warnings():
@@ -29,8 +41,8 @@ escnn.group._numerical.randomized_svd = None
 
 
 @dataclass(frozen=True)
-class PlaneMotions:
-    """The group H <= O(2) of rotations and reflections about a point.
+class PlaneMotions(Group):
+    """The motions R^2 x| H with the rotations and reflections H <= O(2).
 
     Args:
         rotations: number N of rotations (C_N or D_N); None for every angle (SO(2) or O(2)).
@@ -156,3 +168,57 @@ class PlaneMotions:
         radius, phase = shift * u[:, 2].sqrt(), 2 * math.pi * u[:, 3]
         tau = torch.stack([radius * phase.cos(), radius * phase.sin()], dim=1)
         return motion(angle=angle, shift=tau, reflection=reflection)
+
+    def grid(self, n: int) -> Tensor:
+        """Turns by 2 pi k / n, and each mirrored if there are reflections; of a finite group its elements."""
+        if self.is_finite:
+            return self.elements()
+        return PlaneMotions(rotations=n, reflections=self.reflections).elements()
+
+    def identity(self, n: int = 1, *, dtype: torch.dtype | None = None) -> Tensor:
+        return identity(n, dtype=dtype)
+
+    def compose(self, g1: Tensor, g2: Tensor) -> Tensor:
+        return compose(g1, g2)
+
+    def inverse(self, g: Tensor) -> Tensor:
+        return inverse(g)
+
+    def act(self, g: Tensor, points: Tensor) -> Tensor:
+        return apply(g, points)
+
+    def exp(self, u: Tensor) -> Tensor:
+        """exp(w, x, y): turning by w while drifting by (x, y), (B, 3) radians and pixels -> (B, 4).
+
+        exp(u) = (R(w), V (x, y)),    V = [[s, -c], [c, s]],  s = sin(w) / w,  c = (1 - cos w) / w
+        """
+        angle, drift = u[:, 0], u[:, 1:]
+        return motion(angle, _drifted(angle, drift), dtype=u.dtype)
+
+    def log(self, g: Tensor) -> Tensor:
+        if bool((reflection_of(g) != 0).any()):
+            raise ValueError("g must hold no mirror image: log reaches turns and shifts only.")
+        angle = (angle_of(g) + math.pi) % (2 * math.pi) - math.pi
+        # V^-1 = V^T / (s^2 + c^2), and s^2 + c^2 = (sin(w / 2) / (w / 2))^2
+        size = torch.sinc(angle / (2 * math.pi)).square()
+        drift = _drifted(-angle, shift_of(g)) / size[:, None]
+        return torch.cat([angle[:, None], drift], dim=1)
+
+    def generators(self) -> Mapping[str, Generator]:
+        turn = {"rotation": Generator("rotation", (1.0, 0.0, 0.0), "rad", period=2 * math.pi)}
+        return ({} if self.is_finite else turn) | {
+            "shift_x": Generator("shift_x", (0.0, 1.0, 0.0), "px"),
+            "shift_y": Generator("shift_y", (0.0, 0.0, 1.0), "px"),
+        }
+
+    @property
+    def ambient(self) -> "PlaneMotions":
+        return PlaneMotions(reflections=self.reflections)
+
+
+def _drifted(angle: Tensor, drift: Tensor) -> Tensor:
+    """V(w) (x, y) for angles (B,) and drifts (B, 2); exact at w = 0."""
+    s = torch.sinc(angle / math.pi)
+    c = torch.sin(angle / 2) * torch.sinc(angle / (2 * math.pi))  # (1 - cos w) / w
+    x, y = drift.unbind(dim=1)
+    return torch.stack([s * x - c * y, c * x + s * y], dim=1)

@@ -1,0 +1,56 @@
+"""Domains: where signals live, and how a group moves them.
+
+A signal x : points -> R^C is sampled at the points of a domain; (g x)(p) = x(g^-1 p) is its motion, exact
+where g maps the points to themselves and interpolated elsewhere.
+"""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+
+from eqvae.symmetry.group import Group
+
+
+class Domain(ABC):
+    """Points in the plane (later in space), signals on them, and the action of a group."""
+
+    @property
+    @abstractmethod
+    def group(self) -> Group:
+        """The largest group that acts; its subgroups act likewise."""
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """The last axes of a signal (B, C, *shape)."""
+
+    @abstractmethod
+    def act(self, g: Tensor, x: Tensor, interpolation: str = "bicubic") -> Tensor:
+        """Move signals: (g x)(p) = x(g^-1 p).
+
+        Args:
+            g: elements of the group, (B, E).
+            x: signals, (B, C, *shape).
+            interpolation: how, where points do not fall on points.
+
+        Returns:
+            The moved signals, 0 where they come from outside.
+        """
+
+    @abstractmethod
+    def points(self, *, dtype: torch.dtype | None = None) -> Tensor:
+        """Positions of the samples, pixels, (*shape, dim)."""
+
+    @abstractmethod
+    def mask(self, radius: float | None = None) -> Tensor:
+        """1 at the points within a radius of the centre, 0 elsewhere, (*shape,).
+
+        Args:
+            radius: pixels; None for the largest that every rotation keeps.
+        """
+
+    def resampling_error(self, g: Tensor, x: Tensor, interpolation: str = "fourier") -> Tensor:
+        """Half of what moving there and back does to signals, (B, C, *shape): the floor of any test here."""
+        back = self.act(self.group.inverse(g), self.act(g, x, interpolation), interpolation)
+        return (back - x) / 2

@@ -1,0 +1,89 @@
+"""The laws of a group, over every group there is."""
+
+import math
+
+import pytest
+import torch
+
+from eqvae.symmetry import Group, PlaneMotions, motion
+from tests.cases import BY_NAME, SYMMETRIES, draw
+
+EVERY_GROUP = pytest.mark.parametrize("group", SYMMETRIES, **BY_NAME)
+
+
+def points(n: int) -> torch.Tensor:
+    return 5 * torch.randn(n, 7, 2, dtype=torch.float64)
+
+
+@EVERY_GROUP
+def test_every_group_is_one(group):
+    assert isinstance(group, Group)
+    g, h, k = (draw(group, 20, seed=seed) for seed in (1, 2, 3))
+    p = points(20)
+    close = torch.testing.assert_close
+    close(group.act(group.compose(g, h), p), group.act(g, group.act(h, p)))
+    left, right = group.compose(group.compose(g, h), k), group.compose(g, group.compose(h, k))
+    close(group.act(left, p), group.act(right, p))
+    close(group.act(group.compose(g, group.inverse(g)), p), p)
+    assert torch.equal(group.act(group.identity(20, dtype=torch.float64), p), p)
+
+
+@EVERY_GROUP
+def test_exp_follows_the_generators(group):
+    """exp(s X) exp(t X) = exp((s + t) X), exp(0) = 1, and log undoes exp up to half a turn."""
+    identity = group.identity(1, dtype=torch.float64)
+    for generator in group.generators().values():
+        direction = torch.tensor(generator.direction, dtype=torch.float64)
+        assert torch.equal(group.exp(0 * direction[None]), identity)
+        s, t = torch.tensor([0.4]).double(), torch.tensor([-1.3]).double()
+        both = group.compose(group.exp(s * direction[None]), group.exp(t * direction[None]))
+        torch.testing.assert_close(both, group.exp((s + t) * direction[None]))
+        if generator.period is not None:
+            once = group.exp(generator.period * direction[None])
+            torch.testing.assert_close(group.act(once, points(1)[:, :0]), points(1)[:, :0])
+            p = points(1)
+            torch.testing.assert_close(group.act(once, p), p)
+
+
+def test_exp_of_the_plane_against_the_matrix_exponential():
+    group = PlaneMotions.so2()
+    u = torch.randn(30, 3, dtype=torch.float64)
+    u[:, 0] = torch.linspace(-3.1, 3.1, 30).double()  # log finds the shortest
+    u[0, 0], u[1] = 0.0, 0.0
+    algebra = torch.zeros(30, 3, 3, dtype=torch.float64)
+    algebra[:, 0, 1], algebra[:, 1, 0] = -u[:, 0], u[:, 0]
+    algebra[:, :2, 2] = u[:, 1:]
+    expected = torch.linalg.matrix_exp(algebra)
+    g = group.exp(u)
+    origin = group.act(g, torch.zeros(30, 2).double())
+    torch.testing.assert_close(origin, expected[:, :2, 2])
+    axis = group.act(g, torch.tensor([[1.0, 0.0]]).double().expand(30, 2)) - origin
+    torch.testing.assert_close(axis, expected[:, :2, 0])
+    torch.testing.assert_close(group.log(g), u)
+
+
+def test_log_refuses_mirrors():
+    with pytest.raises(ValueError, match="no mirror image"):
+        PlaneMotions.o2().log(motion(0.3, reflection=1.0))
+
+
+@EVERY_GROUP
+def test_a_grid_is_spread_evenly_and_starts_at_the_identity(group):
+    grid = group.grid(12)
+    assert torch.equal(grid[:1], group.identity(1, dtype=grid.dtype))
+    if group.is_finite:
+        assert torch.equal(grid, group.elements())
+    else:
+        assert len(grid) == 12 * (1 + group.reflections)
+        # invariant under its own elements: a grid of a group
+        turned = group.compose(grid[1:2].expand_as(grid), grid)
+        p = points(1).expand(len(grid), -1, -1)
+        apart = torch.cdist(group.act(turned, p).flatten(1), group.act(grid, p).flatten(1))
+        assert apart.min(dim=1).values.max() < 1e-9
+
+
+def test_ambient_is_what_a_finite_group_is_measured_against():
+    assert PlaneMotions.cyclic(4).ambient == PlaneMotions.so2()
+    assert PlaneMotions.dihedral(4).ambient == PlaneMotions.o2()
+    assert "rotation" not in PlaneMotions.cyclic(4).generators()
+    assert math.isclose(PlaneMotions.so2().generators()["rotation"].period, 2 * math.pi)
