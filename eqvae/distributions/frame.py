@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from eqvae.symmetry.motions import inverse
+from eqvae.symmetry.motions import inverse, motion
 from eqvae.symmetry.representations import Representation
 
 
@@ -42,22 +42,22 @@ def read_pose(representation: Representation, z: Tensor, copy: int | None = None
     Raises:
         ValueError: if the latent has no psi_1, or not so many copies.
     """
-    blocks = {block.name: block for block in representation.blocks}
-    if "psi1" not in blocks:
+    if not representation.has_frame:
         raise ValueError(
             f"multiplicities must hold a copy of psi_1 to read an angle; got "
             f"{list(representation.multiplicities)}. Set multiplicities[1] >= 1."
         )
     copy = 0 if copy is None else copy
-    if not 0 <= copy < blocks["psi1"].copies:
+    if not 0 <= copy < representation.num_frames:
         raise ValueError(
-            f"copy must be one of the {blocks['psi1'].copies} copies of psi_1, counted from 0; got {copy}."
+            f"copy must be one of the {representation.num_frames} copies of psi_1, counted from 0; "
+            f"got {copy}."
         )
-    u = z[:, blocks["psi1"].slice][:, 2 * copy : 2 * copy + 2]
+    parts = representation.slices
+    u = z[:, parts.frame][:, 2 * copy : 2 * copy + 2]
     angle = torch.atan2(u[:, 1], u[:, 0])
-    position = z[:, :2] if representation.position else torch.zeros_like(u)
-    motion = torch.cat([torch.zeros_like(angle)[:, None], angle[:, None], position], dim=1)
-    return Pose(motion=motion, certainty=u.norm(dim=1))
+    position = z[:, parts.position] if representation.position else torch.zeros_like(u)
+    return Pose(motion=motion(angle, position, dtype=z.dtype), certainty=u.norm(dim=1))
 
 
 def read_content(representation: Representation, z: Tensor, copy: int | None = None) -> Tensor:
@@ -67,4 +67,4 @@ def read_content(representation: Representation, z: Tensor, copy: int | None = N
     """
     pose = read_pose(representation, z, copy)
     still = representation.act(inverse(pose.motion), z)
-    return still[:, 2:] if representation.position else still
+    return still[:, representation.slices.vector]

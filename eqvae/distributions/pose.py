@@ -1,4 +1,4 @@
-"""Laws over poses: mixtures of cells on the group, and the posterior of content and pose together.
+"""Distributions over poses: mixtures of cells on the group.
 
 A pose is a motion g: where the object is, which way it points and, with reflections, which hand it has.
 A `PosePosterior` is
@@ -18,9 +18,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from eqvae.distributions.gaussian import normal_log_prob, rows_of
+from eqvae.distributions.rows import rows_of
 from eqvae.symmetry.motions import compose, linear_part, retract
-from eqvae.symmetry.representations import Representation
 
 _WRAPS = (-2, -1, 0, 1, 2)  # of the circle: enough for standard deviations up to half a turn
 
@@ -168,99 +167,6 @@ class PosePosterior:
         away = g[:, None, 2:] - self.cells[..., 2:]
         linear = linear_part(self.cells.flatten(0, 1)).unflatten(0, self.cells.shape[:2])
         return turn, (linear.mT @ away[..., None])[..., 0]
-
-
-@dataclass(frozen=True)
-class ContentPosterior:
-    """q(c | x) = N(loc, diag(exp(2 log_scale))), each (B, m_0)."""
-
-    loc: Tensor
-    log_scale: Tensor
-
-    def rsample(self, generator: torch.Generator | None = None) -> Tensor:
-        like = self.loc
-        noise = torch.randn(like.shape, generator=generator, dtype=like.dtype, device=like.device)
-        return self.loc + self.log_scale.exp() * noise
-
-    def log_prob(self, c: Tensor) -> Tensor:
-        return normal_log_prob(c, self.loc, self.log_scale.exp()).sum(dim=1)
-
-
-@dataclass(frozen=True)
-class PosedPosterior:
-    """q(c, g | x) = q(c | x) q(g | x): content and pose, in the coordinates of a latent.
-
-    A latent z = (t, c, [handedness,] u) holds the angle as a unit vector u in psi_1. Densities are with
-    respect to dt dc and the Haar measure of the angle.
-
-    Attributes:
-        representation: of the latent.
-        content: q(c | x).
-        pose: q(g | x).
-    """
-
-    representation: Representation
-    content: ContentPosterior
-    pose: PosePosterior
-
-    @property
-    def mode(self) -> Tensor:
-        """Mean content at the likeliest pose, (B, D)."""
-        return to_latent(self.representation, self.content.loc, self.pose.mode)
-
-    @property
-    def position_scale(self) -> Tensor:
-        return self.pose.position_scale
-
-    def rsample(self, generator: torch.Generator | None = None) -> Tensor:
-        c = self.content.rsample(generator)
-        return to_latent(self.representation, c, self.pose.sample(generator))
-
-    def log_prob(self, z: Tensor) -> Tensor:
-        """log q(z | x) in nats, (B,)."""
-        content, g = from_latent(self.representation, z)
-        return self.content.log_prob(content) + self.pose.log_prob(g)
-
-    def act(self, g: Tensor) -> "PosedPosterior":
-        return replace(self, pose=self.pose.act(g))
-
-    def angle_log_density(self, copy: int = 0, points: int = 360) -> Tensor:
-        """The law of the angle on a grid, see `PosePosterior.angle_log_density`."""
-        return self.pose.angle_log_density(points)
-
-
-def to_latent(representation: Representation, content: Tensor, g: Tensor) -> Tensor:
-    """z = (t, c, [handedness,] cos angle, sin angle) from content (B, m_0) and motions (B, 4)."""
-    parts = [g[:, 2:], content]
-    if representation.sign:
-        parts.append(1 - 2 * g[:, :1])
-    return torch.cat([*parts, g[:, 1:2].cos(), g[:, 1:2].sin()], dim=1)
-
-
-def from_latent(representation: Representation, z: Tensor) -> tuple[Tensor, Tensor]:
-    """Content (B, m_0) and motions (B, 4) of latents (B, D)."""
-    blocks = {block.name: z[:, block.slice] for block in representation.blocks}
-    u = blocks["psi1"]
-    mirror = (blocks["sign"] < 0).to(z) if representation.sign else torch.zeros_like(u[:, :1])
-    angle = torch.atan2(u[:, 1:], u[:, :1])
-    return blocks["psi0"], torch.cat([mirror, angle, blocks["position"]], dim=1)
-
-
-def check_pose_latent(representation: Representation, reflections: bool) -> None:
-    """Refuse latents that are not content and one pose.
-
-    Raises:
-        ValueError: if the latent is not position, psi_0, one psi_1 and, with reflections, one sign.
-    """
-    m = representation.multiplicities
-    wanted = len(m) == 2 and m[0] >= 1 and m[1] == 1 and representation.position
-    if not wanted or representation.sign != int(reflections):
-        raise ValueError(
-            f"representation must be a position, content and one frame, multiplicities=[m, 1] with "
-            f"sign={int(reflections)}; got multiplicities={list(m)}, sign={representation.sign}, "
-            f"position={representation.position}. Choose latent=pose"
-            f"{' and set latent.sign=1' if reflections else ''}."
-        )
 
 
 def draw_cells(log_weights: Tensor, generator: torch.Generator | None = None) -> Tensor:

@@ -17,17 +17,11 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from eqvae.distributions.gaussian import normal_log_prob
-from eqvae.distributions.pose import (
-    ContentPosterior,
-    PosedPosterior,
-    check_pose_latent,
-    from_latent,
-    to_latent,
-)
+from eqvae.distributions.content import ContentPosterior
+from eqvae.distributions.normal import normal_log_prob
+from eqvae.distributions.pose_prior import PosePrior
+from eqvae.distributions.posed import PosedPosterior, check_pose_latent, from_latent, to_latent
 from eqvae.nn.harmonics import fitted_harmonics
-from eqvae.pose.inference import PosePrior
-from eqvae.pose.template import ContentEncoder
 from eqvae.symmetry.motions import motion
 from eqvae.symmetry.representations import Representation
 
@@ -51,7 +45,7 @@ class ContentPrior(nn.Module, ABC):
         """p(component | c), (B, K); None if the prior has no components that are clusters."""
         return None
 
-    def bind(self, encoder: ContentEncoder) -> None:
+    def bind(self, encoder: nn.Module) -> None:
         """Lend the model's encoder to a prior that needs it."""
 
     def start(self, coefficients: Tensor, posterior: ContentPosterior, seed: int) -> None:
@@ -172,7 +166,7 @@ class VampContent(ContentPrior):
         self.register_buffer("started", torch.zeros(()))
         self.dim = dim
 
-    def bind(self, encoder: ContentEncoder) -> None:
+    def bind(self, encoder: nn.Module) -> None:
         self.__dict__["encoder"] = encoder  # lent, not owned: its weights are the model's
 
     @torch.no_grad()

@@ -31,7 +31,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from eqvae.distributions.pose import to_latent
+from eqvae.distributions.posed import to_latent
 from eqvae.domains.grid import pixel_coordinates
 from eqvae.domains.square import act_on_image
 from eqvae.drawing.pictures import _INK, _PAPER, _tile

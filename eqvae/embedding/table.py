@@ -32,7 +32,8 @@ from torch import Tensor
 
 from eqvae.distributions import rows_of
 from eqvae.distributions.frame import read_content, read_pose
-from eqvae.distributions.pose import PosedPosterior, PosePosterior
+from eqvae.distributions.pose import PosePosterior
+from eqvae.distributions.posed import PosedPosterior
 from eqvae.metrics.clustering.clusterers import fit_mixture, varying
 from eqvae.metrics.pose.symmetry_order import symmetry_order
 from eqvae.models.vae import VAE

@@ -19,9 +19,9 @@ from torch import Tensor
 
 from eqvae.data import ImageDataModule
 from eqvae.distributions import concatenated, to_device
+from eqvae.distributions.frame import read_content, read_pose
 from eqvae.domains.square import act_on_image
 from eqvae.models.vae import VAE
-from eqvae.pose import read_content, read_pose
 from eqvae.symmetry.motions import motion
 from eqvae.symmetry.representations import Representation
 

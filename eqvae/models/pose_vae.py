@@ -16,7 +16,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from eqvae.distributions.pose import ContentPosterior, PosedPosterior, from_latent
+from eqvae.distributions.content import ContentPosterior
+from eqvae.distributions.posed import PosedPosterior, from_latent
 from eqvae.distributions.priors import PosedPrior
 from eqvae.models.vae import VAE, VAEOutput
 from eqvae.pose.inference import PoseInference

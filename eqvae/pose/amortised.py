@@ -18,11 +18,12 @@ from torch import Tensor
 
 from eqvae.distributions import bounded
 from eqvae.distributions.pose import PosePosterior
+from eqvae.distributions.pose_prior import PosePrior
 from eqvae.nn.fibre import FibreMLP, circle_functions, fibre_order
 from eqvae.nn.harmonic import channel_order, image_type
 from eqvae.nn.harmonics import fitted_harmonics
 from eqvae.pose.exact import shift_grid
-from eqvae.pose.inference import PoseInference, PosePrior, PoseScore, sampled_score
+from eqvae.pose.inference import PoseInference, PoseScore, sampled_score
 from eqvae.pose.likelihood import TemplateLikelihood
 from eqvae.pose.space import View
 from eqvae.symmetry.motions import retract

@@ -25,7 +25,8 @@ import torch
 from torch import Tensor
 
 from eqvae.distributions.pose import PosePosterior
-from eqvae.pose.inference import PoseInference, PosePrior, PoseScore
+from eqvae.distributions.pose_prior import PosePrior
+from eqvae.pose.inference import PoseInference, PoseScore
 from eqvae.pose.likelihood import TangentFit, TemplateLikelihood, fit_tangents, seen, with_tangents
 from eqvae.pose.space import View
 from eqvae.symmetry.motions import retract

@@ -7,7 +7,6 @@
 by what they propose. All see an image as a `View`, a template as coordinates in a `TemplateSpace`.
 """
 
-import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
@@ -15,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from eqvae.distributions.pose import PosePosterior
+from eqvae.distributions.pose_prior import PosePrior
 from eqvae.pose.likelihood import TemplateLikelihood
 from eqvae.pose.space import View
 
@@ -30,29 +30,6 @@ class PoseScore:
 
     log_likelihood: Tensor
     kl: Tensor
-
-
-@dataclass(frozen=True)
-class PosePrior:
-    """p(g): angles uniform, positions N(0, scale^2 I) about the image centre, both hands alike.
-
-    Args:
-        position_scale: pixels; cover the shifts in the data. No proper prior is invariant to shifts.
-    """
-
-    position_scale: float = 5.0
-
-    def __post_init__(self) -> None:
-        if not self.position_scale > 0:
-            raise ValueError(
-                f"position_scale must be positive (pixels); got {self.position_scale}."
-            )
-
-    def log_prob(self, g: Tensor) -> Tensor:
-        """log p(g) with respect to the Haar measure of angles and pixels, (...,)."""
-        scaled = g[..., 2:] / self.position_scale
-        constant = math.log(2 * math.pi * self.position_scale**2)
-        return -0.5 * scaled.square().sum(dim=-1) - constant
 
 
 class PoseInference(nn.Module, ABC):

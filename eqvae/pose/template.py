@@ -10,7 +10,8 @@ The decoder is an ordinary network and equivariant all the same, since it never 
 from torch import Tensor, nn
 
 from eqvae.distributions import bounded
-from eqvae.distributions.pose import ContentPosterior, check_pose_latent, from_latent
+from eqvae.distributions.content import ContentPosterior
+from eqvae.distributions.posed import check_pose_latent, from_latent
 from eqvae.nn.fibre import FibreAction, FibreLinear, FibreMLP, FibreNorm, FourierSiLU
 from eqvae.nn.harmonic import channel_order, image_type
 from eqvae.nn.harmonics import fitted_harmonics

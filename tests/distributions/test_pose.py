@@ -7,17 +7,11 @@ import torch
 from torch import Tensor
 
 from eqvae.distributions import concatenated, rows_of
-from eqvae.distributions.pose import (
-    ContentPosterior,
-    PosedPosterior,
-    PosePosterior,
-    check_pose_latent,
-    draw_cells,
-    from_latent,
-    retract,
-    to_latent,
-)
+from eqvae.distributions.content import ContentPosterior
+from eqvae.distributions.pose import PosePosterior, draw_cells
+from eqvae.distributions.posed import PosedPosterior, check_pose_latent, from_latent, to_latent
 from eqvae.symmetry import PlaneMotions, Representation, compose, motion
+from eqvae.symmetry.motions import retract
 from tests.cases import draw
 from tests.pose.scenes import wrapped
 

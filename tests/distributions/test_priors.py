@@ -7,7 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Categorical, Independent, MixtureSameFamily, Normal, kl_divergence
 
-from eqvae.distributions.pose import ContentPosterior, PosedPosterior, PosePosterior, to_latent
+from eqvae.distributions.content import ContentPosterior
+from eqvae.distributions.pose import PosePosterior
+from eqvae.distributions.posed import PosedPosterior, to_latent
 from eqvae.distributions.priors import (
     ContentPrior,
     MixtureContent,

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from sklearn.metrics import mutual_info_score
 from torch import Tensor
 
-from eqvae.distributions.pose import ContentPosterior
+from eqvae.distributions.content import ContentPosterior
 from eqvae.distributions.priors import MixtureContent, PosedPrior
 from eqvae.losses import ClusterPenalty
 from eqvae.losses.clusters import mutual_information

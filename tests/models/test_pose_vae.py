@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.distributions import LowRankMultivariateNormal
 
-from eqvae.distributions.pose import from_latent, to_latent
+from eqvae.distributions.posed import from_latent, to_latent
 from eqvae.distributions.priors import MixtureContent, PosedPrior, VampContent
 from eqvae.domains import act_on_image, pixel_coordinates
 from eqvae.models.pose_vae import PoseVAE

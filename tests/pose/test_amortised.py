@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from eqvae.distributions.pose import PosePosterior, draw_cells
+from eqvae.distributions.pose_prior import PosePrior
 from eqvae.domains import act_on_image
 from eqvae.pose.amortised import AttentionPose, UnimodalPose
-from eqvae.pose.inference import PoseInference, PosePrior, sampled_score
+from eqvae.pose.inference import PoseInference, sampled_score
 from eqvae.pose.likelihood import TemplateLikelihood
 from eqvae.pose.space import View
 from eqvae.symmetry import compose, motion

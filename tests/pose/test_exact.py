@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from eqvae.distributions.pose import PosePosterior
+from eqvae.distributions.pose_prior import PosePrior
 from eqvae.domains import act_on_image
 from eqvae.pose.exact import ExactPose, shift_grid
-from eqvae.pose.inference import PosePrior
 from eqvae.pose.likelihood import TemplateLikelihood
 from eqvae.pose.space import View
 from eqvae.symmetry import compose, inverse, motion

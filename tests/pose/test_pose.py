@@ -7,7 +7,8 @@ import torch
 from scipy.stats import vonmises
 
 from eqvae.distributions import GaussianPosterior
-from eqvae.pose import DirectionPosterior, read_content, read_pose
+from eqvae.distributions.frame import read_content, read_pose
+from eqvae.pose.direction import DirectionPosterior
 from eqvae.symmetry import PlaneMotions, Representation, motion
 
 REPRESENTATION = Representation((3, 2, 1))

@@ -51,7 +51,7 @@ def fit_transform(
         draws: posterior samples that the ELBO of a test image is averaged over.
         threads: of torch, set back afterwards.
     """
-    from eqvae.pose import read_pose
+    from eqvae.distributions.frame import read_pose
 
     before = torch.get_num_threads()
     torch.set_num_threads(threads)

@@ -1,0 +1,91 @@
+"""The posterior of content and pose together, and how both stand in one latent."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from eqvae.distributions.content import ContentPosterior
+from eqvae.distributions.pose import PosePosterior
+from eqvae.distributions.posterior import Posterior
+from eqvae.symmetry.motions import angle_of, motion, reflection_of, shift_of
+from eqvae.symmetry.representations import Representation
+
+
+@dataclass(frozen=True)
+class PosedPosterior(Posterior):
+    """q(c, g | x) = q(c | x) q(g | x): content and pose, in the coordinates of a latent.
+
+    A latent z = (t, c, [handedness,] u) holds the angle as a unit vector u in psi_1. Densities are with
+    respect to dt dc and the Haar measure of the angle.
+
+    Attributes:
+        representation: of the latent.
+        content: q(c | x).
+        pose: q(g | x).
+    """
+
+    representation: Representation
+    content: ContentPosterior
+    pose: PosePosterior
+
+    @property
+    def mode(self) -> Tensor:
+        """Mean content at the likeliest pose, (B, D)."""
+        return to_latent(self.representation, self.content.loc, self.pose.mode)
+
+    @property
+    def position_scale(self) -> Tensor:
+        return self.pose.position_scale
+
+    def rsample(self, generator: torch.Generator | None = None) -> Tensor:
+        c = self.content.rsample(generator)
+        return to_latent(self.representation, c, self.pose.sample(generator))
+
+    def log_prob(self, z: Tensor) -> Tensor:
+        """log q(z | x) in nats, (B,)."""
+        content, g = from_latent(self.representation, z)
+        return self.content.log_prob(content) + self.pose.log_prob(g)
+
+    def act(self, g: Tensor) -> "PosedPosterior":
+        return replace(self, pose=self.pose.act(g))
+
+    def angle_log_density(self, copy: int = 0, points: int = 360) -> Tensor:
+        """The law of the angle on a grid, see `PosePosterior.angle_log_density`."""
+        return self.pose.angle_log_density(points)
+
+
+def to_latent(representation: Representation, content: Tensor, g: Tensor) -> Tensor:
+    """z = (t, c, [handedness,] cos angle, sin angle) from content (B, m_0) and motions (B, 4)."""
+    parts, angle = [shift_of(g), content], angle_of(g)[:, None]
+    if representation.sign:
+        parts.append(1 - 2 * reflection_of(g)[:, None])
+    return torch.cat([*parts, angle.cos(), angle.sin()], dim=1)
+
+
+def from_latent(representation: Representation, z: Tensor) -> tuple[Tensor, Tensor]:
+    """Content (B, m_0) and motions (B, 4) of latents (B, D)."""
+    parts = representation.slices
+    u = z[:, parts.frame]
+    mirror = (
+        (z[:, parts.sign] < 0).to(z)[:, 0] if representation.sign else torch.zeros_like(z[:, 0])
+    )
+    angle = torch.atan2(u[:, 1], u[:, 0])
+    return z[:, parts.content], motion(angle, z[:, parts.position], mirror, dtype=z.dtype)
+
+
+def check_pose_latent(representation: Representation, reflections: bool) -> None:
+    """Refuse latents that are not content and one pose.
+
+    Raises:
+        ValueError: if the latent is not position, psi_0, one psi_1 and, with reflections, one sign.
+    """
+    m = representation.multiplicities
+    wanted = len(m) == 2 and m[0] >= 1 and m[1] == 1 and representation.position
+    if not wanted or representation.sign != int(reflections):
+        raise ValueError(
+            f"representation must be a position, content and one frame, multiplicities=[m, 1] with "
+            f"sign={int(reflections)}; got multiplicities={list(m)}, sign={representation.sign}, "
+            f"position={representation.position}. Choose latent=pose"
+            f"{' and set latent.sign=1' if reflections else ''}."
+        )
