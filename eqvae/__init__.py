@@ -15,8 +15,9 @@ except PackageNotFoundError:  # run from a checkout that was never installed
 _HOME = {
     "Representation": "eqvae.symmetry",
     "PlaneMotions": "eqvae.symmetry",
+    "Batch": "eqvae.data.batch",
     "VAE": "eqvae.models.vae",
-    "VAEOutput": "eqvae.models.vae",
+    "Model": "eqvae.models.model",
     "act_on_image": "eqvae.domains",
     "embed": "eqvae.embedding.table",
     "load_vae": "eqvae.training.checkpoint",

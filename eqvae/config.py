@@ -67,7 +67,7 @@ def compose(
     finally:
         GlobalHydra.instance().hydra = outer
     plain = to_plain(config)
-    return plain if image_shape is None else fill_image(plain, image_shape)
+    return plain if image_shape is None else fill_data(plain, image_shape)
 
 
 def to_plain(config: Any) -> Any:
@@ -90,13 +90,21 @@ def to_plain(config: Any) -> Any:
     return config
 
 
-def fill_image(config: dict[str, Any], image_shape: tuple[int, int, int]) -> dict[str, Any]:
-    """Set `image.size` and `image.channels` from (C, H, H) and resolve what waited for them."""
+def fill_data(
+    config: dict[str, Any], image_shape: tuple[int, int, int], count: int = 1
+) -> dict[str, Any]:
+    """Set what only the data know, and resolve what waited for it.
+
+    Args:
+        config: plain, as `compose` gives it.
+        image_shape: (C, H, H), for `image.channels` and `image.size`.
+        count: number of training images, for `image.count`.
+    """
     from omegaconf import OmegaConf
 
     channels, size, _ = image_shape
-    image = {**config.get("image", {}), "size": int(size), "channels": int(channels)}
-    filled = OmegaConf.create({**config, "image": image})
+    known = {"size": int(size), "channels": int(channels), "count": int(count)}
+    filled = OmegaConf.create({**config, "image": {**config.get("image", {}), **known}})
     return to_plain(filled)
 
 

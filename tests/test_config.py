@@ -5,7 +5,7 @@ import re
 import pytest
 import torch
 
-from eqvae.config import CONFIG_DIR, build, compose, fill_image, with_defaults
+from eqvae.config import CONFIG_DIR, build, compose, fill_data, with_defaults
 from eqvae.symmetry import PlaneMotions, Representation
 
 SYMMETRY = {"_target_": "eqvae.symmetry.PlaneMotions", "rotations": 8, "reflections": True}
@@ -129,7 +129,7 @@ def test_compose_is_plain_and_waits_for_the_image_size() -> None:
     assert config["image"] == {"size": "???", "channels": "???", "radius": None}
     assert config["model"]["encoder"]["image_size"] == "${image.size}"
     assert config["model"]["encoder"]["representation"] == config["latent"]
-    filled = fill_image(config, (3, 41, 41))
+    filled = fill_data(config, (3, 41, 41))
     assert filled["model"]["encoder"]["image_size"] == 41
     assert filled["model"]["decoder"]["channels"] == 3
     assert compose(["data=sprites"], image_shape=(3, 41, 41)) == filled

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import eqvae
+from eqvae.data.batch import Batch
 from eqvae.config import CONFIG_DIR
 from eqvae.training.checkpoint import read_checkpoint
 from eqvae.training.run import prepare, stored_config, train
@@ -62,7 +63,7 @@ def test_train_evaluate_load_continue(family, tmp_path, monkeypatch):
     vae = eqvae.load_vae(folder)
     x = eqvae.act_on_image(eqvae.motion(angle=0.5), vae.sample(1))
     with torch.no_grad():
-        assert vae.transform(eqvae.motion(angle=0.5), x).shape == x.shape == (1, 1, 33, 33)
+        assert vae.transform(eqvae.motion(angle=0.5), Batch(x)).shape == x.shape == (1, 1, 33, 33)
 
     reached = read_checkpoint(folder / "checkpoints" / "last.ckpt")["global_step"]
     config = stored_config(folder)

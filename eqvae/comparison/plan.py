@@ -14,7 +14,7 @@ from eqvae.comparison.cell import cell_config
 from eqvae.comparison.design import Cell, Design
 from eqvae.comparison.sizes import COUNTS, fit_widths
 from eqvae.comparison.table import DONE, Results, write_whole
-from eqvae.config import build, fill_image
+from eqvae.config import build, fill_data
 
 Watch = Callable[[Iterable, str], Iterable]
 
@@ -135,9 +135,9 @@ class Plan:
         if key not in self._widths:
             reference = Cell(given["arm"], cell.level, cell.images)
             ours = cell_config(reference, self.design.settings(given["arm"]), given["widths"])
-            ours = fill_image(ours, shape)
+            ours = fill_data(ours, shape)
             target = COUNTS[cell.match](build(ours["model"], path="model"), shape)
-            theirs = fill_image(cell_config(cell, self.design.settings(cell.arm)), shape)
+            theirs = fill_data(cell_config(cell, self.design.settings(cell.arm)), shape)
             keys = self.design.widths.get(cell.arm)
             if keys is None:
                 raise ValueError(

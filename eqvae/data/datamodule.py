@@ -1,8 +1,6 @@
 """One datamodule for every source and posing: load, split, pose once, serve batches from memory.
 
-A batch is a dict {"image": float32 (B, C, H, H), "pose": float32 (B, 4) the true motion or NaN,
-"label": int64 (B,) or -1, "index": int64 (B,) into the whole data set}; where the source knows its
-optics, also "transfer": float32 (B, Q), see `ImageSet`.
+What loaders serve is a `Batch`.
 """
 
 from collections.abc import Sequence
@@ -12,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
+from eqvae.data.batch import Batch
 from eqvae.data.images import ImageSet, ImageSource
 from eqvae.data.posing import Posing, pose_images
 from eqvae.data.splitting import check_fractions, split_rows
@@ -39,16 +38,16 @@ class PosedImages(Dataset):
     def __len__(self) -> int:
         return len(self.images)
 
-    def __getitem__(self, row: int | slice | Tensor) -> dict[str, Tensor]:
-        batch = {
-            "image": self.images[row],
-            "pose": self.poses[row],
-            "label": self.labels[row],
-            "index": self.indices[row],
-        }
-        return batch if self.transfer is None else {**batch, "transfer": self.transfer[row]}
+    def __getitem__(self, row: int | slice | Tensor) -> Batch:
+        return Batch(
+            image=self.images[row],
+            pose=self.poses[row],
+            label=self.labels[row],
+            index=self.indices[row],
+            transfer=None if self.transfer is None else self.transfer[row],
+        )
 
-    def __getitems__(self, rows: list[int]) -> dict[str, Tensor]:
+    def __getitems__(self, rows: list[int]) -> Batch:
         return self[torch.tensor(rows)]
 
 
@@ -217,6 +216,6 @@ class ImageDataModule(pl.LightningDataModule):
         )
 
 
-def _as_it_is(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+def _as_it_is(batch: Batch) -> Batch:
     """`__getitems__` made the batch already."""
     return batch

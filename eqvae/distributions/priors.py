@@ -218,8 +218,14 @@ class PosedPrior(nn.Module):
         self.content = content or NormalContent(representation.multiplicities[0])
         self.pose = PosePrior(position_scale)
         scale = torch.ones(representation.dim)
-        scale[:2] = position_scale
+        scale[representation.slices.position] = position_scale
         self.register_buffer("scale", scale, persistent=False)
+
+    @property
+    def blocks(self) -> tuple[str, str]:
+        """Names of the two parts of the KL: content, and the pose as one."""
+        part = self.representation.slices.content
+        return next(b.name for b in self.representation.blocks if b.slice == part), "pose"
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Latents of n draws, (n, D)."""
@@ -239,4 +245,5 @@ class PosedPrior(nn.Module):
         """KL(q || p) in nats, each (B,): closed or, where it is not, from one draw."""
         g = q.pose.sample()
         content = self.content.kl(q.content, q.content.rsample())
-        return {"psi0": content, "pose": q.pose.log_prob(g) - self.pose.log_prob(g)}
+        pose = q.pose.log_prob(g) - self.pose.log_prob(g)
+        return dict(zip(self.blocks, (content, pose), strict=True))

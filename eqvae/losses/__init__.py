@@ -2,7 +2,7 @@
 
 from eqvae.losses.augment import AugmentedObjective
 from eqvae.losses.clusters import ClusterPenalty
-from eqvae.losses.elbo import elbo_terms
+from eqvae.losses.elbo import batch_means
 from eqvae.losses.equivariance import (
     DecoderPenalty,
     EncoderPenalty,
@@ -14,6 +14,7 @@ from eqvae.losses.lie import LiePenalty
 from eqvae.losses.objective import Objective, Penalty
 from eqvae.losses.residual import FixedPrecision, GammaPrecision, ResidualPenalty, dials
 from eqvae.losses.schedules import Constant, Cyclic, WarmUp
+from eqvae.losses.term import PenaltyTerm
 
 __all__ = [
     "AugmentedObjective",
@@ -21,7 +22,6 @@ __all__ = [
     "Constant",
     "Cyclic",
     "DecoderPenalty",
-    "ResidualPenalty",
     "EncoderPenalty",
     "EquivariancePenalty",
     "FixedPrecision",
@@ -29,9 +29,11 @@ __all__ = [
     "LiePenalty",
     "Objective",
     "Penalty",
+    "PenaltyTerm",
     "PosteriorPenalty",
+    "ResidualPenalty",
     "RoundTripPenalty",
     "WarmUp",
+    "batch_means",
     "dials",
-    "elbo_terms",
 ]

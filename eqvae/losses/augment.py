@@ -4,10 +4,11 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from eqvae.domains.square import act_on_image
+from eqvae.data.batch import Batch
 from eqvae.losses.objective import Objective, Penalty, Schedule
 from eqvae.losses.schedules import Constant
-from eqvae.models.vae import VAE
+from eqvae.models.model import Model
+from eqvae.symmetry.group import Group
 from eqvae.symmetry.plane import PlaneMotions
 
 
@@ -23,7 +24,7 @@ class AugmentedObjective(Objective):
 
     def __init__(
         self,
-        symmetry: PlaneMotions = PlaneMotions.so2(),
+        symmetry: Group = PlaneMotions.so2(),
         shift: float = 2.0,
         interpolation: str = "bicubic",
         beta: float = 1.0,
@@ -35,11 +36,10 @@ class AugmentedObjective(Objective):
         self.shift = shift
         self.interpolation = interpolation
 
-    def forward(
-        self, vae: VAE, x: Tensor, step: int, **optics: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(self, model: Model, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Score a batch, see `Objective`; the optics must be round, as a radial transfer function is."""
         if self.training:
-            g = self.symmetry.sample(len(x), shift=self.shift)
-            x = act_on_image(g, x, self.interpolation).clamp(0, 1)
-        return super().forward(vae, x, step, **optics)
+            g = self.symmetry.sample(len(batch), shift=self.shift)
+            batch = batch.act(g, model.domain, self.interpolation)
+            batch = batch.replace(image=batch.image.clamp(0, 1))
+        return super().forward(model, batch, step)

@@ -14,32 +14,34 @@ eq. 3, there for a classifier and changed pictures.
 
 import math
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from eqvae.data.batch import Batch
 from eqvae.distributions.priors import MixtureContent
-from eqvae.models.vae import VAE, VAEOutput
+from eqvae.losses.term import PenaltyTerm
+from eqvae.models.model import Model
+from eqvae.models.pose_vae import ContentELBO
 
 
-class ClusterPenalty(nn.Module):
+class ClusterPenalty(PenaltyTerm):
     """log K - I(k; k') in nats, a scalar in [0, log K]; 0 until the prior's components have started."""
 
-    def forward(self, vae: VAE, x: Tensor, output: VAEOutput) -> Tensor:
-        """The penalty of a batch.
-
-        Raises:
-            ValueError: if the model has no mixture prior or no `deform`.
-        """
-        prior, deform = getattr(vae.prior, "content", None), getattr(vae, "deform", None)
+    def check(self, model: Model) -> None:
+        """Refuse a model without a mixture prior or without a deformation."""
+        prior, deform = getattr(model.prior, "content", None), getattr(model, "deform", None)
         if not isinstance(prior, MixtureContent) or deform is None:
             raise ValueError(
                 "ClusterPenalty needs a mixture prior and a deformation that keeps the cluster; got "
                 f"prior {type(prior).__name__} and deform={deform}. Choose "
                 "model/prior=mixture and give model.deform, as experiment=mnist_u does."
             )
-        first = prior.responsibilities(output.content.rsample())
+
+    def forward(self, model: Model, batch: Batch, elbo: ContentELBO) -> Tensor:
+        prior = model.prior.content
+        first = prior.responsibilities(elbo.content.rsample())
         if first is None:
-            return x.new_zeros(())
-        again = vae.encoder(deform(output.coefficients))
+            return batch.image.new_zeros(())
+        again = model.encoder(model.deform(elbo.coefficients))
         second = prior.responsibilities(again.rsample())
         return math.log(first.shape[1]) - mutual_information(first, second)
 

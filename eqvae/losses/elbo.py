@@ -7,26 +7,26 @@ The only place where reductions over the batch are written.
 
 from torch import Tensor
 
-from eqvae.distributions import BernoulliLikelihood, GaussianLikelihood
-from eqvae.models.vae import VAEOutput
+from eqvae.models.model import ELBO
 
 
-def elbo_terms(
-    x: Tensor, output: VAEOutput, likelihood: GaussianLikelihood | BernoulliLikelihood
-) -> dict[str, Tensor]:
+def batch_means(elbo: ELBO, constant: Tensor) -> dict[str, Tensor]:
     """Batch means of the ELBO and its parts.
 
+    Args:
+        elbo: of each image.
+        constant: the part of log p(x|z) that no reconstruction changes, see `GaussianLikelihood.constant`.
+
     Returns:
-        "elbo", "log_likelihood", "kl", "kl/<block>" for every irrep block, "squared_error" (sum over
-        the pixels) and "free_energy" = -ELBO with the likelihood's constant left out (for a Gaussian:
-        squared error / (2 sigma^2) + KL); lower is better for the last two and the KLs.
+        "elbo", "log_likelihood", "kl", "kl/<block>" for every block, "squared_error" (sum over the
+        pixels) and "free_energy" = -ELBO with the constant left out (for a Gaussian: squared error /
+        (2 sigma^2) + KL); lower is better for the last two and the KLs.
     """
-    free_energy = likelihood.constant(x) - output.elbo
     terms = {
-        "elbo": output.elbo.mean(),
-        "log_likelihood": output.log_likelihood.mean(),
-        "kl": output.kl_total.mean(),
-        "free_energy": free_energy.mean(),
-        "squared_error": output.squared_error.mean(),
+        "elbo": elbo.elbo.mean(),
+        "log_likelihood": elbo.log_likelihood.mean(),
+        "kl": elbo.kl_total.mean(),
+        "free_energy": (constant - elbo.elbo).mean(),
+        "squared_error": elbo.squared_error.mean(),
     }
-    return terms | {f"kl/{name}": kl.mean() for name, kl in output.kl.items()}
+    return terms | {f"kl/{name}": kl.mean() for name, kl in elbo.kl.items()}

@@ -14,16 +14,18 @@ References: Kouzelis et al., EQ-VAE (2025), https://arxiv.org/abs/2502.09509, fo
 with scalar feature maps as latents, here with any representation.
 """
 
-from torch import Tensor, nn
+from torch import Tensor
 
+from eqvae.data.batch import Batch
 from eqvae.distributions import GaussianPosterior
-from eqvae.domains.grid import disc_mask
-from eqvae.domains.square import act_on_image
-from eqvae.models.vae import VAE, VAEOutput
+from eqvae.losses.term import PenaltyTerm, check_gaussian
+from eqvae.models.model import Model
+from eqvae.models.vae import LatentELBO
+from eqvae.symmetry.group import Group
 from eqvae.symmetry.plane import PlaneMotions
 
 
-class EquivariancePenalty(nn.Module):
+class EquivariancePenalty(PenaltyTerm):
     """What all penalties share: the motions.
 
     Args:
@@ -34,7 +36,7 @@ class EquivariancePenalty(nn.Module):
 
     def __init__(
         self,
-        symmetry: PlaneMotions = PlaneMotions.so2(),
+        symmetry: Group = PlaneMotions.so2(),
         shift: float = 5.0,
         interpolation: str = "bicubic",
     ):
@@ -43,15 +45,14 @@ class EquivariancePenalty(nn.Module):
         self.shift = shift
         self.interpolation = interpolation
 
+    def check(self, model: Model) -> None:
+        check_gaussian(self, model)
+
     def draw(self, x: Tensor) -> Tensor:
         return self.symmetry.sample(len(x), shift=self.shift).to(x)
 
-    def move(self, g: Tensor, x: Tensor) -> Tensor:
-        return act_on_image(g, x, self.interpolation)
-
-    def forward(self, vae: VAE, x: Tensor, output: VAEOutput) -> Tensor:
-        """The penalty, a scalar >= 0 averaged over the batch."""
-        raise NotImplementedError
+    def moved(self, g: Tensor, batch: Batch, model: Model) -> Batch:
+        return batch.act(g, model.domain, self.interpolation)
 
 
 class EncoderPenalty(EquivariancePenalty):
@@ -62,11 +63,11 @@ class EncoderPenalty(EquivariancePenalty):
     0 where equivariant, about 2 for each block at chance; a single image has no other and gets 2.
     """
 
-    def forward(self, vae: VAE, x: Tensor, output: VAEOutput) -> Tensor:
-        g = self.draw(x)
-        moved, target = vae.encode(self.move(g, x)), output.posterior.act(g)
-        total = x.new_zeros(())
-        for block in vae.representation.blocks:
+    def forward(self, model: Model, batch: Batch, elbo: LatentELBO) -> Tensor:
+        g = self.draw(batch.image)
+        moved, target = model.encode(self.moved(g, batch, model)), elbo.posterior.act(g)
+        total = batch.image.new_zeros(())
+        for block in model.representation.blocks:
             a, b = moved.mode[:, block.slice], target.mode[:, block.slice]
             chance = 0.5 * (a - b.roll(1, dims=0)).square().mean()
             total = total + (a - b).square().mean() / (chance + 1e-6)
@@ -80,28 +81,29 @@ class PosteriorPenalty(EquivariancePenalty):
     Inflating the variances would hide a difference of means, so the second part takes them as given.
     """
 
-    def forward(self, vae: VAE, x: Tensor, output: VAEOutput) -> Tensor:
-        g = self.draw(x)
-        moved, target = vae.encode(self.move(g, x)), output.posterior.act(g)
+    def forward(self, model: Model, batch: Batch, elbo: LatentELBO) -> Tensor:
+        g = self.draw(batch.image)
+        moved, target = model.encode(self.moved(g, batch, model)), elbo.posterior.act(g)
         return jeffreys(moved, target).mean()
 
 
 class DecoderPenalty(EquivariancePenalty):
     """|D(g z) - g D(z)|^2, summed over the pixels of the disc."""
 
-    def forward(self, vae: VAE, x: Tensor, output: VAEOutput) -> Tensor:
-        g = self.draw(x)
-        moved = vae.decode(vae.representation.act(g, output.z))
-        return _disc_error(moved, self.move(g, output.reconstruction))
+    def forward(self, model: Model, batch: Batch, elbo: LatentELBO) -> Tensor:
+        g = self.draw(batch.image)
+        decoded = model.decode(model.representation.act(g, elbo.z))
+        target = model.domain.act(g, elbo.reconstruction, self.interpolation)
+        return _disc_error(decoded, target, model)
 
 
 class RoundTripPenalty(EquivariancePenalty):
     """|D(g z) - g x|^2 with z ~ q(z|x), summed over the pixels of the disc."""
 
-    def forward(self, vae: VAE, x: Tensor, output: VAEOutput) -> Tensor:
-        g = self.draw(x)
-        moved = vae.decode(vae.representation.act(g, output.z))
-        return _disc_error(moved, self.move(g, x))
+    def forward(self, model: Model, batch: Batch, elbo: LatentELBO) -> Tensor:
+        g = self.draw(batch.image)
+        decoded = model.decode(model.representation.act(g, elbo.z))
+        return _disc_error(decoded, self.moved(g, batch, model).image, model)
 
 
 def jeffreys(p: GaussianPosterior, q: GaussianPosterior) -> Tensor:
@@ -112,6 +114,6 @@ def jeffreys(p: GaussianPosterior, q: GaussianPosterior) -> Tensor:
     return (spread + precision * (p.loc - q.loc).square()).sum(dim=1)
 
 
-def _disc_error(a: Tensor, b: Tensor) -> Tensor:
-    mask = disc_mask(a.shape[-1]).to(a)
+def _disc_error(a: Tensor, b: Tensor, model: Model) -> Tensor:
+    mask = model.domain.mask().to(a)
     return ((a - b).square() * mask).flatten(1).sum(dim=1).mean()

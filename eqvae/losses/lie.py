@@ -9,10 +9,10 @@ https://arxiv.org/abs/2210.02984, there to measure.
 import torch
 from torch import Tensor
 
-from eqvae.domains.square import act_on_image
+from eqvae.data.batch import Batch
 from eqvae.losses.equivariance import EquivariancePenalty
-from eqvae.models.vae import VAE, VAEOutput
-from eqvae.symmetry.motions import inverse, motion
+from eqvae.models.model import Model
+from eqvae.models.vae import LatentELBO
 from eqvae.symmetry.plane import PlaneMotions
 
 
@@ -50,21 +50,25 @@ class LiePenalty(EquivariancePenalty):
         self.step = step
 
     def draw(self, x: Tensor) -> Tensor:
-        """Motions along one combination of the generators for each image."""
-        sign = self.step * (2 * torch.randint(2, (len(x), 3)) - 1).to(x)
-        return motion(sign[:, 0], self.shift * sign[:, 1:], dtype=x.dtype)
+        """Motions along one combination of the generators for each image, their lengths `step`."""
+        generators = self.symmetry.generators().values()
+        unit = torch.tensor([self.shift if X.unit == "px" else 1.0 for X in generators])
+        directions = torch.tensor([X.direction for X in generators]) * unit[:, None]
+        sign = (2 * torch.randint(2, (len(x), len(directions))) - 1).to(x)
+        return self.symmetry.exp(self.step * sign @ directions.to(x))
 
-    def forward(self, vae: VAE, x: Tensor, output: VAEOutput) -> Tensor:
-        g, act = self.draw(x), vae.representation.act
+    def forward(self, model: Model, batch: Batch, elbo: LatentELBO) -> Tensor:
+        g, act = self.draw(batch.image), model.representation.act
+        back = self.symmetry.inverse(g)
         ahead, behind = (
-            act(inverse(h), vae.encode(act_on_image(h, x, self.interpolation)).mode)
-            for h in (g, -g)
+            act(undo, model.encode(self.moved(h, batch, model)).mode)
+            for h, undo in ((g, back), (back, g))
         )
         derivative = (ahead - behind) / (2 * self.step)
         z = (0.5 * (ahead + behind)).detach()
-        velocity = (act(g, z) - act(-g, z)) / (2 * self.step)
-        total = x.new_zeros(())
-        for block in vae.representation.blocks:
+        velocity = (act(g, z) - act(back, z)) / (2 * self.step)
+        total = z.new_zeros(())
+        for block in model.representation.blocks:
             size = (z.square() + velocity.square())[:, block.slice].mean()
             total = total + derivative[:, block.slice].square().mean() / (size + 1e-6)
         return total

@@ -4,9 +4,12 @@ from collections.abc import Callable, Mapping
 
 from torch import Tensor, nn
 
-from eqvae.losses.elbo import elbo_terms
+from eqvae.data.batch import Batch
+from eqvae.losses.elbo import batch_means
+from eqvae.losses.residual import check_priced
 from eqvae.losses.schedules import Constant
-from eqvae.models.vae import VAE
+from eqvae.losses.term import PenaltyTerm
+from eqvae.models.model import Model
 
 Schedule = Callable[[int], float]
 
@@ -15,7 +18,7 @@ class Penalty(nn.Module):
     """A penalty with its weight and schedule.
 
     Args:
-        term: what is penalised, `term(vae, x, output) -> scalar`: `EquivariancePenalty` or your own.
+        term: what is penalised, `term(model, batch, elbo) -> scalar`.
         weight: factor in nats for each unit of the term.
         schedule: step -> factor on the weight.
 
@@ -23,7 +26,7 @@ class Penalty(nn.Module):
         ValueError: if the weight is negative.
     """
 
-    def __init__(self, term: nn.Module, weight: float, schedule: Schedule = Constant()):
+    def __init__(self, term: PenaltyTerm, weight: float, schedule: Schedule = Constant()):
         super().__init__()
         if weight < 0:
             raise ValueError(f"weight of a penalty must be >= 0; got {weight}.")
@@ -57,28 +60,38 @@ class Objective(nn.Module):
         self.beta_schedule = beta_schedule
         self.penalties = nn.ModuleDict(penalties or {})
 
-    def forward(
-        self, vae: VAE, x: Tensor, step: int, **optics: Tensor
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def check(self, model: Model) -> None:
+        """Refuse, before training, a model that a penalty can't judge or whose soft layers have no price.
+
+        Raises:
+            ValueError: in one sentence.
+        """
+        terms = [penalty.term for penalty in self.penalties.values()]
+        for name, term in zip(self.penalties, terms, strict=True):
+            try:
+                term.check(model)
+            except ValueError as error:
+                raise ValueError(f"objective.penalties.{name}: {error}") from error
+        check_priced(model, terms)
+
+    def forward(self, model: Model, batch: Batch, step: int) -> tuple[Tensor, dict[str, Tensor]]:
         """Score a batch.
 
         Args:
-            vae: the model.
-            x: images, (B, C, H, H).
+            model: the model.
+            batch: images and what is known about them.
             step: training step, for the schedules.
-            optics: what a model that `uses_optics` takes beside the images.
 
         Returns:
-            The loss in nats (scalar), and the terms by name: those of `elbo_terms`, "loss", and
-            "penalty/<name>" before weighting, and "dial/<key>" of terms that have `dials(vae)`.
+            The loss in nats (scalar), and the terms by name: those of `batch_means`, "loss", and
+            "penalty/<name>" before weighting, and "dial/<key>" of what terms have to say beside it.
         """
-        output = vae(x, **optics)
-        terms = elbo_terms(x, output, vae.likelihood)
+        elbo = model.score(batch)
+        terms = batch_means(elbo, model.likelihood.constant(batch.image))
         loss = -terms["log_likelihood"] + self.beta * self.beta_schedule(step) * terms["kl"]
         for name, penalty in self.penalties.items():
-            value = penalty.term(vae, x, output)
+            value = penalty.term(model, batch, elbo)
             loss = loss + penalty.weight * penalty.schedule(step) * value
             terms[f"penalty/{name}"] = value
-            if hasattr(penalty.term, "dials"):
-                terms |= {f"dial/{key}": dial for key, dial in penalty.term.dials(vae).items()}
+            terms |= {f"dial/{key}": dial for key, dial in penalty.term.dials(model).items()}
         return loss, {"loss": loss, **terms}

@@ -15,13 +15,15 @@ Berndt, Stuehmer, Approximate equivariance via projection-based regularisation (
 https://arxiv.org/abs/2601.05028, for a fixed one, there on the absolute square.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from eqvae.models.vae import VAE, VAEOutput
+from eqvae.data.batch import Batch
+from eqvae.losses.term import PenaltyTerm
+from eqvae.models.model import ELBO, Model
 
 
 @dataclass(frozen=True)
@@ -77,65 +79,81 @@ class GammaPrecision:
         return (self.shape + freedom / 2) / (self.rate + x / 2)
 
 
-class ResidualPenalty(nn.Module):
+class ResidualPenalty(PenaltyTerm):
     """-log p of all residuals in nats for each image, a scalar >= 0, and 0 where every layer is equivariant.
 
     The prior stands once for the whole data set, the ELBO for one image: divided by the number of
     training images, their sum is a bound of the evidence.
 
     Args:
+        images: number of training images that share the price; a configuration says ${image.count}.
         prior: of one layer's residual, with `.nats(x, freedom)` and `.precision(x, freedom)`.
-        images: number of training images that share the price.
 
     Raises:
         ValueError: if `images` is not positive.
     """
 
-    def __init__(self, prior: FixedPrecision | GammaPrecision = FixedPrecision(), images: int = 1):
+    def __init__(self, images: int, prior: FixedPrecision | GammaPrecision = FixedPrecision()):
         super().__init__()
         if images < 1:
             raise ValueError(f"images must be the number of training images, >= 1; got {images}.")
         self.prior = prior
         self.images = images
 
-    def forward(self, vae: VAE, x: Tensor, output: VAEOutput) -> Tensor:
-        """The penalty of the model's weights; the batch has no say.
-
-        Raises:
-            ValueError: if no layer is soft.
-        """
-        layers = soft_layers(vae)
-        if not layers:
+    def check(self, model: Model) -> None:
+        """Refuse a model that has no soft layer."""
+        if not soft_layers(model):
             raise ValueError(
                 "ResidualPenalty needs layers with `residual`; the model has none. Choose "
                 "model=relaxed, relaxed_layers or projected."
             )
-        prices = [self.prior.nats(_relative(m), m.freedom) for m in layers.values()]
+
+    def forward(self, model: Model, batch: Batch, elbo: ELBO) -> Tensor:
+        """The penalty of the model's weights; the batch has no say."""
+        prices = [self.prior.nats(_relative(m), m.freedom) for m in soft_layers(model).values()]
         return sum(prices) / self.images
 
-    def dials(self, vae: VAE) -> dict[str, Tensor]:
+    def dials(self, model: Model) -> dict[str, Tensor]:
         """For the log: by layer |R| as "<layer>/residual" and E[tau] as "<layer>/precision"."""
         with torch.no_grad():
-            return _by_layer(vae, self.prior.precision)
+            return _by_layer(model, self.prior.precision)
 
 
-def dials(vae: VAE, prior: FixedPrecision | GammaPrecision = GammaPrecision()) -> dict[str, float]:
+def dials(
+    model: nn.Module, prior: FixedPrecision | GammaPrecision = GammaPrecision()
+) -> dict[str, float]:
     """How far each soft layer went, by its name; empty for a model without soft layers.
 
     Returns:
         "<layer>/residual", the root of the ratio, and "<layer>/precision", E[tau] under the prior.
     """
-    return {name: value.item() for name, value in ResidualPenalty(prior).dials(vae).items()}
+    with torch.no_grad():
+        return {name: v.item() for name, v in _by_layer(model, prior.precision).items()}
 
 
-def soft_layers(vae: nn.Module) -> dict[str, nn.Module]:
+def soft_layers(model: nn.Module) -> dict[str, nn.Module]:
     """Every layer that has a residual, by its name."""
-    return {name: m for name, m in vae.named_modules() if hasattr(m, "residual")}
+    return {name: m for name, m in model.named_modules() if hasattr(m, "residual")}
 
 
-def _by_layer(vae: VAE, precision: Callable[[Tensor, int], Tensor]) -> dict[str, Tensor]:
+def check_priced(model: nn.Module, terms: Iterable[nn.Module]) -> None:
+    """Refuse soft layers whose residuals nothing prices: they would break the symmetry for free.
+
+    Raises:
+        ValueError: if the model has soft layers and no term is a `ResidualPenalty`.
+    """
+    soft = soft_layers(model)
+    if soft and not any(isinstance(term, ResidualPenalty) for term in terms):
+        raise ValueError(
+            f"objective must price the residuals of the model's {len(soft)} soft layers, such as "
+            f"{next(iter(soft))}, or they break the symmetry for free; it has no ResidualPenalty. Choose "
+            "objective=elbo_relaxed, or an arm such as arm=relaxed."
+        )
+
+
+def _by_layer(model: nn.Module, precision: Callable[[Tensor, int], Tensor]) -> dict[str, Tensor]:
     found = {}
-    for name, layer in soft_layers(vae).items():
+    for name, layer in soft_layers(model).items():
         x = _relative(layer)
         found[f"{name}/residual"] = x.sqrt()
         found[f"{name}/precision"] = precision(x, layer.freedom)

@@ -16,19 +16,21 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from eqvae.data.batch import Batch
 from eqvae.distributions.content import ContentPosterior
 from eqvae.distributions.posed import PosedPosterior, from_latent
 from eqvae.distributions.priors import PosedPrior
-from eqvae.models.vae import VAE, VAEOutput
+from eqvae.models.model import ELBO, Model
 from eqvae.pose.inference import PoseInference
 from eqvae.pose.likelihood import TemplateLikelihood
 from eqvae.pose.space import TemplateSpace, View
 from eqvae.pose.symmetrise import symmetrised
+from eqvae.symmetry.motions import angle_of, reflection_of, shift_of
 
 
 @dataclass(frozen=True)
-class PoseVAEOutput(VAEOutput):
-    """The same, and what the model saw.
+class ContentELBO(ELBO):
+    """The ELBO with the pose summed out, and what the model saw.
 
     Attributes:
         coefficients: of the images about their positions, before any deformation, (B, C, dim).
@@ -39,7 +41,7 @@ class PoseVAEOutput(VAEOutput):
     content: ContentPosterior
 
 
-class PoseVAE(VAE):
+class PoseVAE(Model):
     """Content and pose, inferred apart and rendered together.
 
     Args:
@@ -60,8 +62,6 @@ class PoseVAE(VAE):
     Raises:
         ValueError: if the parts speak different representations or see images in different bases.
     """
-
-    uses_optics = True
 
     def __init__(
         self,
@@ -104,75 +104,64 @@ class PoseVAE(VAE):
         self.space = TemplateSpace(encoder.harmonics, decoder.channels)
         prior.content.bind(encoder)
 
-    def encode(self, x: Tensor, transfer: Tensor | None = None) -> PosedPosterior:
-        """q(c, g | x) for images (B, C, H, H), with radial transfer functions (B, Q) of their optics."""
-        t = self.localiser(x)
+    def encode(self, batch: Batch) -> PosedPosterior:
+        """q(c, g | x): content, and a search for the pose."""
+        t = self.localiser(batch.image)
         for _ in range(self.refinements):
-            view, posterior = self._seen(x, t, transfer, fine=True)
-            t = posterior.pose.mode[:, 2:]
+            posterior = self._seen(batch, t, fine=True)
+            t = shift_of(posterior.pose.mode)
         return posterior
 
     def template(self, content: Tensor) -> Tensor:
         """What objects of content (B, m) look like, as coordinates in `space`, (B, dim)."""
         return self.space.extend(self.decoder.template(content))
 
-    def forward(
-        self, x: Tensor, *, sample: bool = True, transfer: Tensor | None = None
-    ) -> PoseVAEOutput:
-        """Score images, with content drawn from q(c | x) (its mean, if not `sample`)."""
-        view = self.space.look(x, self._position(x, transfer), transfer)
-        coefficients = self.coefficients(view)
+    def score(self, batch: Batch, *, sample: bool = True) -> ContentELBO:
+        """The ELBO with content drawn from q(c | x) (its mean, if not `sample`) and the pose summed out."""
+        view, coefficients = self._look(batch)
         deformed = self.training and self.deform is not None
         q = self.encoder(self.deform(coefficients) if deformed else coefficients)
-        c = q.rsample() if sample else q.loc
-        return self._output(view, coefficients, q, c, sample)
+        return self._score(view, coefficients, q, q.rsample() if sample else q.loc)
 
     @torch.no_grad()
-    def elbo(self, x: Tensor, noise: Tensor) -> Tensor:
-        """ELBO of images with the content that standard normal noise (B, D) makes, (B,), nats."""
-        view = self.space.look(x, self._position(x, None))
-        coefficients = self.coefficients(view)
+    def elbo(self, batch: Batch, noise: Tensor) -> Tensor:
+        view, coefficients = self._look(batch)
         q = self.encoder(coefficients)
         noise, _ = from_latent(self.representation, noise)
-        c = q.loc + q.log_scale.exp() * noise
-        return self._output(view, coefficients, q, c, sample=False).elbo
+        return self._score(view, coefficients, q, q.loc + q.log_scale.exp() * noise).elbo
 
-    def _output(
-        self, view: View, coefficients: Tensor, q: ContentPosterior, c: Tensor, sample: bool
-    ) -> PoseVAEOutput:
-        x, transfer = view.image, view.transfer
+    def _score(
+        self, view: View, coefficients: Tensor, q: ContentPosterior, c: Tensor
+    ) -> ContentELBO:
+        x = view.image
         score = self.inference.score(view, self.template(c), self.likelihood, self.prior.pose)
         size, variance = x[0].numel(), self.likelihood.variance
         error = 2 * variance * (self.likelihood.constant(x) - score.log_likelihood)
-        return PoseVAEOutput(
+        kl = dict(zip(self.prior.blocks, (self.prior.content.kl(q, c), score.kl), strict=True))
+        return ContentELBO(
             log_likelihood=score.log_likelihood,
-            kl={"psi0": self.prior.content.kl(q, c), "pose": score.kl},
+            kl=kl,
             squared_error=error.clamp(min=0, max=1e3 * size),
-            infer=lambda: self.encode(x, transfer),
-            draw=lambda posterior: posterior.rsample() if sample else posterior.mode,
-            decode=lambda posterior, z: self._rendered(x, z, transfer),
             coefficients=coefficients,
             content=q,
         )
 
-    def reconstruct(
-        self, x: Tensor, posterior: PosedPosterior, transfer: Tensor | None = None
-    ) -> Tensor:
+    def reconstruct(self, batch: Batch, posterior: PosedPosterior) -> Tensor:
         """Images at the mode of the posterior, with each image's own brightness, background and optics."""
-        return self._rendered(x, posterior.mode, transfer)
+        content, g = from_latent(self.representation, posterior.mode)
+        view = self.space.look(batch.image, shift_of(g), batch.transfer)
+        d = self.likelihood.fitted(view, self.template(content), g)
+        turned = self.space.turn(d, angle_of(g), reflection_of(g))
+        return self.space.synthesise(turned, shift_of(g))
 
-    def content_of(
-        self, x: Tensor, transfer: Tensor | None = None
-    ) -> tuple[Tensor, ContentPosterior]:
+    def content_of(self, batch: Batch) -> tuple[Tensor, ContentPosterior]:
         """Coefficients (B, C, dim) of images about their positions, and q(c | x), as training sees them."""
-        view = self.space.look(x, self._position(x, transfer), transfer)
-        coefficients = self.coefficients(view)
+        _, coefficients = self._look(batch)
         return coefficients, self.encoder(coefficients)
 
-    def log_prob(self, x: Tensor, z: Tensor, transfer: Tensor | None = None) -> Tensor:
-        """log p(x | z) in nats, (B,)."""
+    def log_prob(self, batch: Batch, z: Tensor) -> Tensor:
         content, g = from_latent(self.representation, z)
-        view = self.space.look(x, g[:, 2:], transfer)
+        view = self.space.look(batch.image, shift_of(g), batch.transfer)
         return self.likelihood.log_prob(view, self.template(content), g)
 
     def coefficients(self, view: View) -> Tensor:
@@ -184,32 +173,28 @@ class PoseVAE(VAE):
         wiener = view.transfer / (view.transfer.square() + 0.1)  # for a signal-to-noise ratio of 10
         return self.space.coefficients(self.space.filter(self.space.extend(a), wiener))
 
-    def _position(self, x: Tensor, transfer: Tensor | None) -> Tensor:
-        """Where training looks from: the localiser's answer, mended by every pass but the last."""
-        t = self.localiser(x)
+    def _look(self, batch: Batch) -> tuple[View, Tensor]:
+        """Images from where training looks, and their coefficients.
+
+        That is the localiser's answer, mended by every pass but the last.
+        """
+        t = self.localiser(batch.image)
         for _ in range(self.passes - 1):
             with torch.no_grad():
-                t = self._seen(x, t, transfer, fine=False)[1].pose.mode[:, 2:]
-        return t
+                t = shift_of(self._seen(batch, t, fine=False).pose.mode)
+        view = self.space.look(batch.image, t, batch.transfer)
+        return view, self.coefficients(view)
 
-    def _seen(
-        self, x: Tensor, t: Tensor, transfer: Tensor | None, *, fine: bool
-    ) -> tuple[View, PosedPosterior]:
-        view = self.space.look(x, t, transfer)
+    def _seen(self, batch: Batch, t: Tensor, *, fine: bool) -> PosedPosterior:
+        view = self.space.look(batch.image, t, batch.transfer)
         content = self.encoder(self.coefficients(view))
         template = self.template(content.loc)
         if not fine:
             pose = self.inference.infer(
                 view, template, self.likelihood, self.prior.pose, fine=False
             )
-            return view, PosedPosterior(self.representation, content, pose)
+            return PosedPosterior(self.representation, content, pose)
         exact = symmetrised(self.space, template, self.symmetry_tolerance)
         pose = self.inference.infer(view, exact.coordinates, self.likelihood, self.prior.pose)
         pose = pose.recentred(-exact.centre)
-        return view, PosedPosterior(self.representation, content, pose)
-
-    def _rendered(self, x: Tensor, z: Tensor, transfer: Tensor | None) -> Tensor:
-        content, g = from_latent(self.representation, z)
-        view = self.space.look(x, g[:, 2:], transfer)
-        d = self.likelihood.fitted(view, self.template(content), g)
-        return self.space.synthesise(self.space.turn(d, g[:, 1], g[:, 0]), g[:, 2:])
+        return PosedPosterior(self.representation, content, pose)

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 import eqvae
 from eqvae.config import build, with_defaults
-from eqvae.models.vae import VAE
+from eqvae.models.model import Model
 
 FORMAT = 1
 DESCRIPTION = "hyper_parameters"  # Lightning's name for what rebuilds a module
@@ -109,7 +109,7 @@ def read_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") 
     return checkpoint
 
 
-def load_vae(path: str | Path, map_location: str | torch.device = "cpu") -> VAE:
+def load_vae(path: str | Path, map_location: str | torch.device = "cpu") -> Model:
     """Rebuild a trained model from its checkpoint alone, in eval mode.
 
     Averaged weights are taken where the run kept them.
@@ -135,9 +135,9 @@ def load_vae(path: str | Path, map_location: str | torch.device = "cpu") -> VAE:
             vae = build(checkpoint[DESCRIPTION].get("model"), path="model", constructors_only=True)
     except (ValueError, ImportError) as error:
         raise ValueError(f"{path} can't be rebuilt: {error}") from error
-    if not isinstance(vae, VAE):
+    if not isinstance(vae, Model):
         raise ValueError(
-            f"{path} can't be rebuilt: its model is a {type(vae).__name__}, not a VAE."
+            f"{path} can't be rebuilt: its model is a {type(vae).__name__}, not a Model."
         )
     vae.to(map_location)
     state = checkpoint.get("state_dict", {})

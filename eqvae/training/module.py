@@ -14,30 +14,32 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from eqvae.data.batch import Batch
 from eqvae.losses import Objective
-from eqvae.models.vae import VAE
+from eqvae.models.model import Model
 from eqvae.training.checkpoint import DESCRIPTION, describe, load_weights, weights
 from eqvae.training.resume import skip_batches_done
 
-Batch = dict[str, Tensor]
-
 
 class TrainingModule(pl.LightningModule):
-    """Trains any VAE by any objective; hard, soft and plain differ in those parts only.
+    """Trains any model by any objective; hard, soft and plain differ in those parts only.
 
     Args:
         vae: the model.
-        objective: `objective(vae, x, step) -> (loss, terms)`, nats, mean over the batch.
+        objective: `objective(model, batch, step) -> (loss, terms)`, nats, mean over the batch.
         optimizer: parameters -> optimizer.
         scheduler: (optimizer, num_steps) -> scheduler, stepped every batch; None keeps the rate.
         model_config: the plain configuration that `vae` was built from; without it the checkpoints
             resume but `load_vae` can't rebuild the model.
         seed: of all noise drawn during training and testing.
+
+    Raises:
+        ValueError: if the objective can't judge the model, see `Objective.check`.
     """
 
     def __init__(
         self,
-        vae: VAE,
+        vae: Model,
         objective: Objective,
         optimizer: Callable[..., Optimizer],
         scheduler: Callable[..., Any] | None = None,
@@ -45,6 +47,7 @@ class TrainingModule(pl.LightningModule):
         seed: int = 0,
     ):
         super().__init__()
+        objective.check(vae)
         self.vae = vae
         self.objective = objective
         self.make_optimizer = optimizer
@@ -75,15 +78,14 @@ class TrainingModule(pl.LightningModule):
 
     def _step(self, batch: Batch, stage: str, step: int) -> Tensor:
         torch.manual_seed(zlib.crc32(f"{self.seed}/{stage}/{step}".encode()))
-        x = batch["image"]
-        known = self.vae.uses_optics and "transfer" in batch
-        optics = {"transfer": batch["transfer"]} if known else {}
-        loss, terms = self.objective(self.vae, x, self.global_step, **optics)
+        loss, terms = self.objective(self.vae, batch, self.global_step)
         logged = {f"{stage}/{name}": value for name, value in {"loss": loss, **terms}.items()}
         if stage == "train":
-            self._log_epoch(logged, len(x))
+            self._log_epoch(logged, len(batch))
         else:
-            self.log_dict(logged, on_step=False, on_epoch=True, batch_size=len(x), sync_dist=True)
+            self.log_dict(
+                logged, on_step=False, on_epoch=True, batch_size=len(batch), sync_dist=True
+            )
         return loss
 
     def _log_epoch(self, terms: dict[str, Tensor], count: int) -> None:

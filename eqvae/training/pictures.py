@@ -5,8 +5,8 @@ from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import WandbLogger
-from torch import Tensor
 
+from eqvae.data.batch import Batch
 from eqvae.drawing.pictures import (
     orbit_frames,
     orbit_picture,
@@ -38,7 +38,7 @@ class PictureCallback(pl.Callback):
         self.every_n_epochs = every_n_epochs
         self.num_images = num_images
         self.max_shift = max_shift
-        self._images: Tensor | None = None
+        self._images: Batch | None = None
 
     def on_validation_batch_start(
         self,
@@ -49,7 +49,7 @@ class PictureCallback(pl.Callback):
         *_: Any,
     ) -> None:
         if batch_idx == 0:
-            self._images = batch["image"][: self.num_images]
+            self._images = batch[: self.num_images]
 
     on_test_batch_start = on_validation_batch_start
 

@@ -27,7 +27,7 @@ from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import Tensor
 
-from eqvae.config import build, fill_image
+from eqvae.config import build, fill_data
 from eqvae.data.extent import object_radius
 from eqvae.nn.harmonic import HarmonicDecoder
 from eqvae.training.interruption import InterruptCheckpoint
@@ -82,7 +82,7 @@ def prepare(config: dict[str, Any], folder: str | Path, *, resume: bool = False)
 
     datamodule = build(config["data"], path="data")
     datamodule.setup()
-    config = fill_image(config, datamodule.image_shape)
+    config = fill_data(config, datamodule.image_shape, len(datamodule.train))
     module = TrainingModule(
         vae=build(config["model"], path="model"),
         objective=build(config["objective"], path="objective"),

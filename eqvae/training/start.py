@@ -43,10 +43,8 @@ class StartPrior(pl.Callback):
             return
         vae, content, coefficients, seen = pl_module.vae, [], [], 0
         for batch in trainer.train_dataloader:
-            x = batch["image"].to(pl_module.device)
-            seen += len(x)
-            transfer = batch["transfer"].to(x) if "transfer" in batch else None
-            found = vae.content_of(x, transfer)
+            seen += len(batch)
+            found = vae.content_of(batch.to(pl_module.device))
             content.append(found[1])
             coefficients.append(found[0])
             if seen >= self.images:

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from eqvae.data.batch import Batch
 from eqvae.domains import act_on_image
 from eqvae.losses import AugmentedObjective, Objective
 from eqvae.symmetry import PlaneMotions
@@ -14,7 +15,7 @@ SIZE = 33
 
 def score(objective: Objective, x: torch.Tensor) -> dict[str, float]:
     torch.manual_seed(0)
-    return {name: value.item() for name, value in objective(toy_vae(SIZE), x, 0)[1].items()}
+    return {name: value.item() for name, value in objective(toy_vae(SIZE), Batch(x), 0)[1].items()}
 
 
 def images() -> torch.Tensor:
@@ -32,9 +33,9 @@ def test_training_scores_moved_images_in_the_unit_range():
         seen.append(args[0])
 
     vae, x = toy_vae(SIZE), images()
-    vae.register_forward_pre_hook(spy)
+    vae.encoder.register_forward_pre_hook(spy)
     torch.manual_seed(0)
-    AugmentedObjective(PlaneMotions.so2(), shift=2.0)(vae, x, 0)
+    AugmentedObjective(PlaneMotions.so2(), shift=2.0)(vae, Batch(x), 0)
     torch.manual_seed(0)
     g = PlaneMotions.so2().sample(4, shift=2.0)
     torch.testing.assert_close(seen[0], act_on_image(g, x).clamp(0, 1))

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from sklearn.metrics import mutual_info_score
 from torch import Tensor
 
+from eqvae.data.batch import Batch
 from eqvae.distributions.content import ContentPosterior
 from eqvae.distributions.priors import MixtureContent, PosedPrior
 from eqvae.losses import ClusterPenalty
@@ -114,13 +115,13 @@ def images(noise: float = 0.1) -> Tensor:
 def started() -> PoseVAE:
     vae = clustering()
     with torch.no_grad():
-        vae.prior.content.start(*vae.content_of(images()), seed=0)
+        vae.prior.content.start(*vae.content_of(Batch(images())), seed=0)
     return vae
 
 
 def penalty(vae: PoseVAE) -> Tensor:
     x = images()
-    return ClusterPenalty()(vae, x, vae(x))
+    return ClusterPenalty()(vae, Batch(x), vae.score(Batch(x)))
 
 
 def test_before_the_prior_has_started_nothing_is_paid():
@@ -141,11 +142,13 @@ def test_certain_clusters_that_stay_pay_nothing():
         lambda encoder, seen, q: ContentPosterior(q.loc, torch.full_like(q.loc, -7.0))
     )
     prior = vae.prior.content
-    prior.start(*vae.content_of(x), seed=0)
+    prior.start(*vae.content_of(Batch(x)), seed=0)
     prior.log_scale.fill_(-5.0)
-    assert abs(ClusterPenalty()(vae, x, vae(x))) < 1e-6
+    assert abs(ClusterPenalty()(vae, Batch(x), vae.score(Batch(x)))) < 1e-6
     prior.log_scale.fill_(3.0)
-    assert ClusterPenalty()(vae, x, vae(x)) > 0.9 * math.log(3)  # control: nothing is told apart
+    assert ClusterPenalty()(vae, Batch(x), vae.score(Batch(x))) > 0.9 * math.log(
+        3
+    )  # control: nothing is told apart
 
 
 def test_the_gradient_reaches_the_encoder_and_the_prior():
@@ -168,4 +171,4 @@ def test_the_gradient_reaches_the_encoder_and_the_prior():
 )
 def test_other_models_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
-        penalty(clustering(**settings))
+        ClusterPenalty().check(clustering(**settings))

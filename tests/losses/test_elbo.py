@@ -4,15 +4,16 @@ import math
 
 import torch
 
+from eqvae.data.batch import Batch
 from eqvae.distributions import BernoulliLikelihood, GaussianLikelihood
-from eqvae.losses import elbo_terms
+from eqvae.losses import batch_means
 from tests.toys import toy_vae
 
 
 def test_terms_and_their_identities():
     vae, x = toy_vae(20), torch.rand(6, 1, 20, 20)
-    output = vae(x)
-    terms = elbo_terms(x, output, vae.likelihood)
+    output = vae.score(Batch(x))
+    terms = batch_means(output, vae.likelihood.constant(x))
     blocks = [f"kl/{block.name}" for block in vae.representation.blocks]
     assert set(terms) == {"elbo", "log_likelihood", "kl", "free_energy", "squared_error", *blocks}
     assert all(value.shape == () for value in terms.values())
@@ -27,9 +28,9 @@ def test_terms_and_their_identities():
 
 def test_the_mean_does_not_depend_on_the_batch():
     vae, x = toy_vae(20), torch.rand(3, 1, 20, 20)
-    once = elbo_terms(x, vae(x, sample=False), vae.likelihood)
+    once = batch_means(vae.score(Batch(x), sample=False), vae.likelihood.constant(x))
     twice = torch.cat([x, x])
-    again = elbo_terms(twice, vae(twice, sample=False), vae.likelihood)
+    again = batch_means(twice, vae(twice, sample=False), vae.likelihood)
     for name, value in once.items():
         torch.testing.assert_close(again[name], value)
 
@@ -37,12 +38,12 @@ def test_the_mean_does_not_depend_on_the_batch():
 def test_the_free_energy_of_a_bernoulli_model_is_minus_the_elbo():
     vae, x = toy_vae(20), torch.rand(3, 1, 20, 20).round()
     vae.likelihood = BernoulliLikelihood()
-    terms = elbo_terms(x, vae(x), vae.likelihood)
+    terms = batch_means(vae.score(Batch(x)), vae.likelihood.constant(x))
     torch.testing.assert_close(terms["free_energy"], -terms["elbo"])
 
 
 def test_learnable_noise_leaves_the_constant_out_of_the_free_energy():
     vae, x = toy_vae(20), torch.rand(3, 1, 20, 20)
     vae.likelihood = GaussianLikelihood(variance=0.5, learnable=True)
-    terms = elbo_terms(x, vae(x), vae.likelihood)
+    terms = batch_means(vae.score(Batch(x)), vae.likelihood.constant(x))
     torch.testing.assert_close(terms["free_energy"], terms["squared_error"] + terms["kl"])

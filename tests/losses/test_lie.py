@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from eqvae.data.batch import Batch
 from eqvae.domains import act_on_image
 from eqvae.losses import LiePenalty
 from eqvae.models.vae import VAE
@@ -20,7 +21,7 @@ def _double() -> None:
 def value(model: VAE, n: int = 6, **settings: float) -> torch.Tensor:
     torch.manual_seed(1)
     return LiePenalty(PlaneMotions.so2(), **settings)(
-        model, GaussianScenes(n, size=SIZE).render(), None
+        model, Batch(GaussianScenes(n, size=SIZE).render()), None
     )
 
 
@@ -35,7 +36,7 @@ def derivative(model: VAE, x: torch.Tensor, g: torch.Tensor, step: float) -> tor
     """d/ds rho(g_s)^-1 E(g_s x) by a central difference, (B, D)."""
     act = model.representation.act
     ahead, behind = (
-        act(inverse(h), model.encode(act_on_image(h, x, "fourier")).mode) for h in (g, -g)
+        act(inverse(h), model.encode(Batch(act_on_image(h, x, "fourier"))).mode) for h in (g, -g)
     )
     return (ahead - behind) / (2 * step)
 
@@ -57,12 +58,12 @@ def test_every_block_is_relative_to_itself_and_its_velocity():
     model, x, step = vae("plain"), GaussianScenes(1, size=SIZE).render(), 1e-3
     penalty, g = LiePenalty(PlaneMotions.so2(), 2.0, step=step), motion(step, (2 * step, -2 * step))
     penalty.draw = lambda x: g
-    z, d = model.encode(x).mode, derivative(model, x, g, step).square()
+    z, d = model.encode(Batch(x)).mode, derivative(model, x, g, step).square()
     velocity = (LATENT.act(g, z) - LATENT.act(-g, z)) / (2 * step)
     size = z.square() + velocity.square()
     parts = [block.slice for block in LATENT.blocks]
     expected = sum(d[:, part].mean() / (size[:, part].mean() + 1e-6) for part in parts)
-    torch.testing.assert_close(penalty(model, x, None), expected, rtol=1e-3, atol=0)
+    torch.testing.assert_close(penalty(model, Batch(x), None), expected, rtol=1e-3, atol=0)
 
 
 def test_the_step_does_not_matter_when_it_is_small():

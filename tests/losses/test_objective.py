@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from eqvae.config import build
+from eqvae.data.batch import Batch
 from eqvae.losses import EncoderPenalty, Objective, Penalty, RoundTripPenalty, WarmUp
 from tests.toys import toy_vae
 
@@ -12,7 +13,7 @@ X = torch.rand(4, 1, 21, 21, generator=torch.Generator().manual_seed(0))
 
 def score(objective: Objective, step: int = 0) -> dict[str, float]:
     torch.manual_seed(0)
-    loss, terms = objective(toy_vae(21, bias=0.5), X, step)
+    loss, terms = objective(toy_vae(21, bias=0.5), Batch(X), step)
     assert loss is terms["loss"]
     return {name: value.item() for name, value in terms.items()}
 

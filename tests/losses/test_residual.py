@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from eqvae.data.batch import Batch
 from eqvae.losses import FixedPrecision, GammaPrecision, Objective, Penalty, ResidualPenalty, dials
 from eqvae.nn import DenseFibreLinear, RelaxedFibreLinear
 from eqvae.symmetry import PlaneMotions
@@ -30,7 +31,9 @@ def soft_vae(up: float = 0.0) -> nn.Module:
 
 
 def value(vae: nn.Module, prior: FixedPrecision | GammaPrecision) -> torch.Tensor:
-    return ResidualPenalty(prior)(vae, X, None)
+    penalty = ResidualPenalty(1, prior)
+    penalty.check(vae)
+    return penalty(vae, Batch(X), None)
 
 
 @PRIORS
@@ -86,8 +89,8 @@ def test_dense_layers_are_charged_until_they_are_projected():
 
 def test_dials_are_logged_by_layer():
     vae = soft_vae(0.5)
-    penalty = Penalty(ResidualPenalty(GammaPrecision()), weight=0.1)
-    loss, terms = Objective(penalties={"residual": penalty})(vae, X.double(), 0)
+    penalty = Penalty(ResidualPenalty(1, GammaPrecision()), weight=0.1)
+    loss, terms = Objective(penalties={"residual": penalty})(vae, Batch(X.double()), 0)
     found = dials(vae)
     assert set(found) == {
         f"{part}.soft/{name}"
@@ -117,7 +120,7 @@ def test_what_makes_no_sense_is_refused():
 
 def test_training_images_share_the_price():
     vae = soft_vae(0.5)
-    one, many = (ResidualPenalty(GammaPrecision(), images)(vae, None, None) for images in (1, 50))
+    one, many = (ResidualPenalty(n, GammaPrecision())(vae, None, None) for n in (1, 50))
     assert one > 0 and float(many) == pytest.approx(float(one) / 50)
     with pytest.raises(ValueError, match="number of training images, >= 1; got 0"):
         ResidualPenalty(images=0)

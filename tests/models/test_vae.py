@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import MultivariateNormal
 
+from eqvae.data.batch import Batch
 from eqvae.distributions import GaussianLikelihood, GaussianPosterior, GaussianPrior
 from eqvae.models.vae import VAE
 from eqvae.symmetry import Representation, motion
@@ -57,7 +58,7 @@ def test_the_elbo_is_evidence_minus_the_gap(error):
     covariance = decoder.weight @ decoder.weight.T + VARIANCE * torch.eye(SIZE**2)
     evidence = MultivariateNormal(torch.zeros(SIZE**2), covariance)
     x = evidence.sample()
-    elbo = vae(x.reshape(1, 1, SIZE, SIZE).expand(n, -1, -1, -1)).elbo
+    elbo = vae.score(Batch(x.reshape(1, 1, SIZE, SIZE).expand(n, -1, -1, -1))).elbo
     a, b = (part(x.reshape(1, 1, SIZE, SIZE)) for part in (q, exact))
     gap = torch.distributions.kl_divergence(
         torch.distributions.Normal(a.loc, a.scale), torch.distributions.Normal(b.loc, b.scale)
@@ -78,14 +79,14 @@ def test_parts_must_speak_one_representation():
 
 def test_one_pass_gives_numbers_for_each_image():
     vae, x = toy_vae(size=20), torch.rand(3, 1, 20, 20)
-    output = vae(x)
+    output = vae.score(Batch(x))
     blocks = [block.name for block in vae.representation.blocks]
     assert output.reconstruction.shape == x.shape
     assert list(output.kl) == blocks
     assert output.elbo.shape == output.kl_total.shape == output.log_likelihood.shape == (3,)
     torch.testing.assert_close(output.elbo, output.log_likelihood - sum(output.kl.values()))
     assert not torch.equal(output.z, output.posterior.mode)
-    assert torch.equal(vae(x, sample=False).z, vae.encode(x).mode)
+    assert torch.equal(vae.score(Batch(x), sample=False).z, vae.encode(Batch(x)).mode)
 
 
 def test_draws_from_the_prior_repeat_with_the_generator():
@@ -98,7 +99,9 @@ def test_transform_moves_what_the_image_shows():
     vae = toy_vae(size=41)
     x = vae.decode(torch.tensor([[1.0, 2.0, 1.0, 0.3, 0.1]]))
     g = motion(angle=math.pi / 2, shift=(-2.0, 1.0))
-    expected = vae.decode(vae.representation.act(g, vae.encode(x).mode))
-    torch.testing.assert_close(vae.transform(g, x), expected)
-    by_hand = torch.rot90(vae.decode(vae.encode(x).mode), 1, (-2, -1)).roll((-1, -2), (-2, -1))
-    torch.testing.assert_close(vae.transform(g, x), by_hand, atol=1e-4, rtol=0)
+    expected = vae.decode(vae.representation.act(g, vae.encode(Batch(x)).mode))
+    torch.testing.assert_close(vae.transform(g, Batch(x)), expected)
+    by_hand = torch.rot90(vae.decode(vae.encode(Batch(x)).mode), 1, (-2, -1)).roll(
+        (-1, -2), (-2, -1)
+    )
+    torch.testing.assert_close(vae.transform(g, Batch(x)), by_hand, atol=1e-4, rtol=0)

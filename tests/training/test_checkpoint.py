@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import eqvae
+from eqvae.data.batch import Batch
 from eqvae.training.checkpoint import DESCRIPTION, FORMAT, load_weights, read_checkpoint, weights
 from eqvae.training.run import train
 from tests.training.runs import FAMILIES, NO_PICTURES, tiny_run
@@ -48,7 +49,7 @@ def test_weights_load_from_any_mode_into_any_mode(
             model.train(mode == "train")
     load_weights(target, weights(source))
     with torch.no_grad():
-        a, b = source.eval().encode(x).mode, target.eval().encode(x).mode
+        a, b = source.eval().encode(Batch(x)).mode, target.eval().encode(Batch(x)).mode
     assert torch.equal(a, b)
 
 

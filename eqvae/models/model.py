@@ -1,0 +1,127 @@
+"""What every model offers: from a batch of images to a posterior of latents, and back.
+
+    encode      x -> q(z | x)              score    x -> ELBO, nats
+    decode      z -> mean of p(x | z)      sample   p(z) -> images
+
+Hard symmetry means q(z | g x) = g q(z | x) and D(g z) = g D(z); nothing here depends on whether the parts
+obey it.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from eqvae.data.batch import Batch
+from eqvae.distributions.posterior import Posterior
+from eqvae.domains import Domain, SquareGrid
+from eqvae.symmetry.plane import PlaneMotions
+from eqvae.symmetry.representations import Representation
+
+
+@dataclass(frozen=True)
+class ELBO:
+    """The evidence lower bound of each image of a batch, in nats, and its parts.
+
+    Attributes:
+        log_likelihood: log p(x|z), (B,).
+        kl: KL(q || p) by block, each (B,).
+        squared_error: |x - mean(z)|^2 summed over the pixels, (B,).
+    """
+
+    log_likelihood: Tensor
+    kl: dict[str, Tensor]
+    squared_error: Tensor
+
+    @property
+    def kl_total(self) -> Tensor:
+        return sum(self.kl.values())
+
+    @property
+    def elbo(self) -> Tensor:
+        """A one-sample estimate of the bound, (B,)."""
+        return self.log_likelihood - self.kl_total
+
+
+class Model(nn.Module, ABC):
+    """A variational autoencoder whose latent carries a representation of SE(2) or E(2).
+
+    Args:
+        encoder: has `.representation`.
+        decoder: latents (B, D) -> images (B, C, H, H); has `.representation`.
+        prior: p(z), with `.sample(n)` and `.log_prob(z)`.
+        likelihood: p(x|z), with `.mean(decoded)` and `.constant(x)`.
+
+    Raises:
+        ValueError: if the parts speak different representations.
+    """
+
+    def __init__(
+        self, encoder: nn.Module, decoder: nn.Module, prior: nn.Module, likelihood: nn.Module
+    ):
+        super().__init__()
+        spoken = [encoder.representation, decoder.representation, prior.representation]
+        if any(r != spoken[0] for r in spoken):
+            raise ValueError(
+                f"encoder, decoder and prior must share one representation; got {spoken}."
+            )
+        self.encoder = encoder
+        self.decoder = decoder
+        self.prior = prior
+        self.likelihood = likelihood
+
+    @property
+    def representation(self) -> Representation:
+        return self.encoder.representation
+
+    @property
+    def symmetry(self) -> PlaneMotions:
+        """The group that the encoder names; a plain network obeys none and names one all the same."""
+        return self.encoder.symmetry
+
+    @cached_property
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, H) of the images that the model knows."""
+        like = next(self.parameters())
+        with torch.no_grad():
+            zero = torch.zeros(1, self.representation.dim, device=like.device, dtype=like.dtype)
+            return tuple(self.decode(zero).shape[1:])
+
+    @property
+    def domain(self) -> Domain:
+        """Where the images live."""
+        return SquareGrid(self.image_shape[-1])
+
+    @abstractmethod
+    def encode(self, batch: Batch) -> Posterior:
+        """q(z|x)."""
+
+    @abstractmethod
+    def score(self, batch: Batch, *, sample: bool = True) -> ELBO:
+        """The ELBO of a batch, with a draw from the posterior; with its mean, if not `sample`."""
+
+    @abstractmethod
+    def reconstruct(self, batch: Batch, posterior: Posterior) -> Tensor:
+        """Images at the mode of the posterior of a batch, (B, C, H, H)."""
+
+    @abstractmethod
+    def log_prob(self, batch: Batch, z: Tensor) -> Tensor:
+        """log p(x|z) in nats, (B,)."""
+
+    @abstractmethod
+    def elbo(self, batch: Batch, noise: Tensor) -> Tensor:
+        """ELBO of images with the draw that standard normal noise (B, D) makes, (B,), nats."""
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Mean images of p(x|z) for latents (B, D)."""
+        return self.likelihood.mean(self.decoder(z))
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        """Mean images of n draws from the prior."""
+        return self.decode(self.prior.sample(n, generator))
+
+    def transform(self, g: Tensor, batch: Batch) -> Tensor:
+        """Move what the images show through the latent: D(g . E(x)), one motion for each image."""
+        return self.decode(self.representation.act(g, self.encode(batch).mode))
