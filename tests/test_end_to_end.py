@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import eqvae
-from eqvae.data.batch import Batch
 from eqvae.config import CONFIG_DIR
+from eqvae.data.batch import Batch
 from eqvae.training.checkpoint import read_checkpoint
 from eqvae.training.run import prepare, stored_config, train
 from tests.training.runs import FAMILIES, NO_PICTURES, tiny_run

@@ -208,5 +208,5 @@ def test_a_model_that_is_no_vae_is_refused(run_folder: Path, tmp_path: Path) -> 
         checkpoint[DESCRIPTION]["model"] = checkpoint[DESCRIPTION]["model"]["likelihood"]
 
     file = changed(run_folder, tmp_path / "other.ckpt", change)
-    with pytest.raises(ValueError, match="its model is a GaussianLikelihood, not a VAE"):
+    with pytest.raises(ValueError, match="its model is a GaussianLikelihood, not a Model"):
         eqvae.load_vae(file)
