@@ -17,7 +17,7 @@ from eqvae.training.run import prepare, stored_config, train
 from tests.training.runs import FAMILIES, NO_PICTURES, tiny_run
 
 # errors under quarter turns of the families that are not exact; after one epoch a posterior over poses is so
-# flat that rounding decides between neighbouring cells, and a learned canonical pose is between the pixels
+# flat that rounding decides between neighbouring bins, and a learned canonical pose is between the pixels
 QUARTER_TURNS = {
     "pose": (0.0, 1e-2),
     "canonicalised": (0.0, 1e-2),

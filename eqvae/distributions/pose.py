@@ -1,15 +1,15 @@
-"""Distributions over poses: mixtures of cells on the group.
+"""Distributions over poses: mixtures of bins on the group.
 
-A pose is a motion g: where the object is, which way it points and, with reflections, which hand it has.
+A pose is a motion g: where the object is, which way it points and, with reflections, its chirality.
 A `PosePosterior` is
 
     q(g) = sum_k w_k N(log(g_k^-1 g); 0, S),      g = g_k exp(u) = (angle_k +- u_0, t_k + A_k (u_1, u_2)),
 
-a mixture of Gaussians in small motions u of the object itself, with one covariance S for all cells of an
-image. The noise stands on the right, so that moving the object moves the cells and nothing else:
-q(h^-1 g) has the cells h g_k. It has as many modes as the object has symmetries, and is flat where the
+a mixture of Gaussians in small motions u of the object itself, with one covariance S for all bins of an
+image. The noise stands on the right, so that moving the object moves the bins and nothing else:
+q(h^-1 g) has the bins h g_k. It has as many modes as the object has symmetries, and is flat where the
 image says nothing. Densities are with respect to the Haar measure d theta / 2 pi d x d y (and counting
-measure of mass 1/2 each for the two hands): the uniform angle has density 1 and log density 0.
+measure of mass 1/2 each for the two chiralities): the uniform angle has density 1 and log density 0.
 """
 
 import math
@@ -29,36 +29,38 @@ class PosePosterior:
     """q(g | x) for a batch of images.
 
     Attributes:
-        cells: motions g_k, (B, K, 4), radians and pixels.
+        bins: motions g_k, (B, K, 4), radians and pixels.
         log_weights: log w_k, normalised, (B, K).
         covariance: of the small motions (angle, x, y) in the object's frame, (B, 3, 3).
-        reflections: whether both hands are possible.
+        reflections: whether both chiralities are possible.
     """
 
-    cells: Tensor
+    bins: Tensor
     log_weights: Tensor
     covariance: Tensor
     reflections: bool = False
 
     def __len__(self) -> int:
-        return len(self.cells)
+        return len(self.bins)
 
     @property
     def mode(self) -> Tensor:
-        """The centre of the likeliest cell, (B, 4)."""
+        """The centre of the likeliest bin, (B, 4)."""
         best = self.log_weights.argmax(dim=1)
-        return self.cells[torch.arange(len(best), device=best.device), best]
+        return self.bins[torch.arange(len(best), device=best.device), best]
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
-        """Draws g, (B, 4); their cell is drawn, the motion within it is reparameterised."""
-        cell = draw_cells(self.log_weights, generator)
-        like = self.cells
-        noise = torch.randn(len(cell), 3, generator=generator, dtype=like.dtype, device=like.device)
-        return self.within(cell, noise)
+        """Draws g, (B, 4); their bin is drawn, the motion within it is reparameterised."""
+        index = draw_bins(self.log_weights, generator)
+        like = self.bins
+        noise = torch.randn(
+            len(index), 3, generator=generator, dtype=like.dtype, device=like.device
+        )
+        return self.within(index, noise)
 
-    def within(self, cell: Tensor, noise: Tensor) -> Tensor:
-        """g_k exp(S^(1/2) noise) for cells (B,) and standard normal noise (B, 3)."""
-        centre = self.cells[torch.arange(len(cell), device=cell.device), cell]
+    def within(self, index: Tensor, noise: Tensor) -> Tensor:
+        """g_k exp(S^(1/2) noise) for bins (B,) and standard normal noise (B, 3)."""
+        centre = self.bins[torch.arange(len(index), device=index.device), index]
         return retract(centre, (self._root @ noise[:, :, None])[:, :, 0])
 
     def log_prob(self, g: Tensor) -> Tensor:
@@ -74,20 +76,20 @@ class PosePosterior:
         energy = (-0.5 * white.square().sum(dim=-1)).logsumexp(dim=-1)
         energy = energy - log_det - 1.5 * math.log(2 * math.pi)
         if self.reflections:
-            same = (self.cells[..., 0] - g[:, None, 0]).abs() < 0.5
+            same = (self.bins[..., 0] - g[:, None, 0]).abs() < 0.5
             energy = energy.masked_fill(~same, -torch.inf) + math.log(2)
         return (self.log_weights + energy).logsumexp(dim=1) + math.log(2 * math.pi)
 
     def angle_log_density(self, points: int = 360) -> Tensor:
         """log q(angle) with respect to d theta / 2 pi on the grid 2 pi j / points, nats, (B, points).
 
-        Every value is the mean over the grid cell, so that it is right however narrow a mode is.
+        Every value is the mean over the grid bin, so that it is right however narrow a mode is.
         """
         edges = (torch.arange(points + 1, dtype=torch.float64) - 0.5) * (2 * math.pi / points)
-        edges = edges.to(self.cells.device)
+        edges = edges.to(self.bins.device)
         rows = []
-        for part in _parts(self, 2**22 // (points * self.cells.shape[1]) + 1):
-            angle = part.cells[..., 1].double() % (2 * math.pi)
+        for part in _parts(self, 2**22 // (points * self.bins.shape[1]) + 1):
+            angle = part.bins[..., 1].double() % (2 * math.pi)
             held = torch.zeros(len(angle), points, dtype=torch.float64, device=angle.device)
             width = part.angle_scale.double()
             for wrap in _WRAPS:
@@ -101,32 +103,24 @@ class PosePosterior:
 
     @property
     def angle_scale(self) -> Tensor:
-        """Standard deviation of the angle within a cell, radians, (B,)."""
+        """Standard deviation of the angle within a bin, radians, (B,)."""
         return self.covariance[:, 0, 0].sqrt()
 
     @property
     def position_scale(self) -> Tensor:
-        """Standard deviations of x and y over all cells, pixels, (B, 2)."""
+        """Standard deviations of x and y over all bins, pixels, (B, 2)."""
         weight = self.log_weights.exp()[..., None]
-        t = self.cells[..., 2:]
+        t = self.bins[..., 2:]
         mean = (weight * t).sum(dim=1, keepdim=True)
         between = (weight * (t - mean).square()).sum(dim=1)
-        linear = linear_part(self.cells.flatten(0, 1)).unflatten(0, self.cells.shape[:2])
+        linear = linear_part(self.bins.flatten(0, 1)).unflatten(0, self.bins.shape[:2])
         rows = linear @ self.covariance[:, None, 1:, 1:]  # A S A^T, its diagonal only
         within = (weight * (rows * linear).sum(dim=-1)).sum(dim=1)
         return (between + within).sqrt()
 
     def credible_angles(self, level: float = 0.9, points: int = 720) -> Tensor:
         """The smallest set of angles that holds the mass `level`: how many degrees it takes, (B,)."""
-        if not 0 < level < 1:
-            raise ValueError(f"level must lie between 0 and 1, such as 0.9; got {level}.")
-        mass = self.angle_log_density(points).exp() / points
-        held = mass.sort(dim=1, descending=True).values.cumsum(dim=1)
-        whole = (held < level).sum(dim=1).clamp(max=points - 1)
-        at = torch.arange(len(held), device=held.device)
-        before = torch.where(whole > 0, held[at, (whole - 1).clamp(min=0)], 0.0)
-        part = (level - before) / (held[at, whole] - before).clamp_min(1e-300)
-        return (whole + part) * (360 / points)
+        return credible_degrees(self.angle_log_density(points), level)
 
     def symmetry_order(self, max_order: int = 8) -> Tensor:
         """k of the symmetry C_k that the posterior shows, 0 for any angle, (B,): see `eqvae.metrics`."""
@@ -140,43 +134,66 @@ class PosePosterior:
         return -torch.stack(values).mean(dim=0)
 
     def act(self, g: Tensor) -> "PosePosterior":
-        """The law of h g for g ~ q: cells h g_k, motions h (B, 4)."""
-        count = self.cells.shape[1]
-        many = g.to(self.cells).repeat_interleave(count, dim=0)
-        return replace(
-            self, cells=compose(many, self.cells.flatten(0, 1)).unflatten(0, (-1, count))
-        )
+        """The distribution of h g for g ~ q: bins h g_k, motions h (B, 4)."""
+        count = self.bins.shape[1]
+        many = g.to(self.bins).repeat_interleave(count, dim=0)
+        return replace(self, bins=compose(many, self.bins.flatten(0, 1)).unflatten(0, (-1, count)))
 
     def recentred(self, shift: Tensor) -> "PosePosterior":
-        """The law of g exp(shift): the same poses told of another point of the object, (B, 2) pixels.
+        """The distribution of g exp(shift): the same poses of another point of the object, (B, 2) pixels.
 
         For shifts of about a pixel and less: that the angle's noise moves the new point is left out.
         """
-        u = torch.nn.functional.pad(shift, (1, 0))[:, None].expand(-1, self.cells.shape[1], -1)
-        return replace(self, cells=retract(self.cells, u))
+        u = torch.nn.functional.pad(shift, (1, 0))[:, None].expand(-1, self.bins.shape[1], -1)
+        return replace(self, bins=retract(self.bins, u))
 
     @property
     def _root(self) -> Tensor:
         return torch.linalg.cholesky(self.covariance)
 
     def _offsets(self, g: Tensor) -> tuple[Tensor, Tensor]:
-        """The small motions from every cell to g: angles (B, K) and shifts (B, K, 2)."""
-        sign = 1 - 2 * self.cells[..., 0]
-        turn = sign * (g[:, None, 1] - self.cells[..., 1])
+        """The small motions from every bin to g: angles (B, K) and shifts (B, K, 2)."""
+        sign = 1 - 2 * self.bins[..., 0]
+        turn = sign * (g[:, None, 1] - self.bins[..., 1])
         turn = (turn + math.pi) % (2 * math.pi) - math.pi
-        away = g[:, None, 2:] - self.cells[..., 2:]
-        linear = linear_part(self.cells.flatten(0, 1)).unflatten(0, self.cells.shape[:2])
+        away = g[:, None, 2:] - self.bins[..., 2:]
+        linear = linear_part(self.bins.flatten(0, 1)).unflatten(0, self.bins.shape[:2])
         return turn, (linear.mT @ away[..., None])[..., 0]
 
 
-def draw_cells(log_weights: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Cells drawn by their weights, (B,)."""
+def credible_degrees(log_density: Tensor, level: float = 0.9) -> Tensor:
+    """How many degrees the smallest set of angles takes that holds the mass `level`.
+
+    Args:
+        log_density: of the angle on a grid of the circle, nats, (B, points); the last point that is
+            needed counts by the part that is.
+        level: between 0 and 1.
+
+    Returns:
+        Degrees, (B,); 360 level of the uniform distribution.
+
+    Raises:
+        ValueError: if the level is not between 0 and 1.
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level must lie between 0 and 1, such as 0.9; got {level}.")
+    points = log_density.shape[1]
+    held = log_density.softmax(dim=1).sort(dim=1, descending=True).values.cumsum(dim=1)
+    whole = (held < level).sum(dim=1).clamp(max=points - 1)
+    at = torch.arange(len(held), device=held.device)
+    before = torch.where(whole > 0, held[at, (whole - 1).clamp(min=0)], 0.0)
+    part = (level - before) / (held[at, whole] - before).clamp_min(1e-300)
+    return (whole + part) * (360 / points)
+
+
+def draw_bins(log_weights: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Bins drawn by their weights, (B,)."""
     cumulative = log_weights.exp().cumsum(dim=1)
     u = torch.rand(
         len(cumulative), 1, generator=generator, dtype=cumulative.dtype, device=cumulative.device
     )
-    cell = torch.searchsorted(cumulative, u * cumulative[:, -1:])
-    return cell[:, 0].clamp(max=cumulative.shape[1] - 1)
+    index = torch.searchsorted(cumulative, u * cumulative[:, -1:])
+    return index[:, 0].clamp(max=cumulative.shape[1] - 1)
 
 
 def _parts(posterior: PosePosterior, size: int) -> list[PosePosterior]:

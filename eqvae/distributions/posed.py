@@ -51,7 +51,7 @@ class PosedPosterior(Posterior):
         return replace(self, pose=self.pose.act(g))
 
     def angle_log_density(self, copy: int = 0, points: int = 360) -> Tensor:
-        """The law of the angle on a grid, see `PosePosterior.angle_log_density`."""
+        """The distribution of the angle on a grid, see `PosePosterior.angle_log_density`."""
         return self.pose.angle_log_density(points)
 
 

@@ -198,7 +198,7 @@ class VampContent(ContentPrior):
 
 
 class PosedPrior(nn.Module):
-    """p(z) = p(c) p(g): content, positions N(0, position_scale^2 I), every angle (and hand) alike.
+    """p(z) = p(c) p(g): content, positions N(0, position_scale^2 I), every angle (and chirality) alike.
 
     Args:
         representation: of the latent.
@@ -232,8 +232,8 @@ class PosedPrior(nn.Module):
         c = self.content.sample(n, generator)
         u = torch.rand(n, 2, generator=generator, dtype=self.scale.dtype)
         shift = torch.randn(n, 2, generator=generator, dtype=self.scale.dtype) * self.scale[0].cpu()
-        hand = (u[:, 1] < 0.5).to(u) * self.representation.sign
-        g = motion(2 * math.pi * u[:, 0], shift, hand, dtype=u.dtype)
+        chirality = (u[:, 1] < 0.5).to(u) * self.representation.sign
+        g = motion(2 * math.pi * u[:, 0], shift, chirality, dtype=u.dtype)
         return to_latent(self.representation, c, g.to(c))
 
     def log_prob(self, z: Tensor) -> Tensor:

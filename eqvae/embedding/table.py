@@ -32,7 +32,7 @@ from torch import Tensor
 
 from eqvae.distributions import rows_of
 from eqvae.distributions.frame import read_content, read_pose
-from eqvae.distributions.pose import PosePosterior
+from eqvae.distributions.pose import PosePosterior, credible_degrees
 from eqvae.distributions.posed import PosedPosterior
 from eqvae.metrics.clustering.clusterers import fit_mixture, varying
 from eqvae.metrics.pose.symmetry_order import symmetry_order
@@ -46,7 +46,7 @@ _STARTS = 3  # of the fit; the likeliest is kept
 _GROUP = 5_000  # rows, at least, of a row group in the file
 _POINTS = 720  # of the grid of angles
 _LEVEL, _UNKNOWN = 0.9, 270.0  # degrees
-_CELLS = (8, 32, 128)  # a posterior is evaluated with as many of its cells as hold all but 1e-7
+_BINS = (8, 32, 128)  # a posterior is evaluated with as many of its bins as hold all but 1e-7
 
 Watch = Callable[[Iterable, str], Iterable]  # (steps, what) -> the steps, with a progress bar
 Images = Tensor | np.ndarray | Iterable[Tensor | dict[str, Any]]
@@ -380,20 +380,14 @@ def _read(posterior: Any, copy: int | None) -> dict[str, Any]:
 
 def _trust(posterior: Any, copy: int, posed: bool) -> dict[str, np.ndarray]:
     """How well the angle is known. A Gaussian latent has one mode, so it shows no symmetry order."""
-    if posed:
-        log_q = _angle_log_density(posterior.pose).cpu().numpy()
-        order = symmetry_order(log_q)
-    else:
-        log_q = posterior.angle_log_density(copy, _POINTS).cpu().numpy()
-        order = np.ones(len(log_q), dtype=int)
+    density = (
+        _angle_log_density(posterior.pose) if posed else posterior.angle_log_density(copy, _POINTS)
+    )
+    log_q = density.cpu().numpy()
+    order = symmetry_order(log_q) if posed else np.ones(len(log_q), dtype=int)
+    credible = credible_degrees(density, _LEVEL).cpu().numpy()
     mass = np.exp(log_q) / _POINTS
     mass /= mass.sum(axis=1, keepdims=True)
-    held = np.cumsum(-np.sort(-mass, axis=1), axis=1)
-    # the last of the grid's cells counts by the part that is needed
-    whole = (held < _LEVEL).sum(axis=1)
-    before = np.where(whole > 0, held[np.arange(len(held)), whole - 1], 0.0)
-    last = np.maximum(held[np.arange(len(held)), whole] - before, 1e-300)
-    credible = (whole + (_LEVEL - before) / last) * (360 / _POINTS)
     # circular standard deviation of k theta, divided by k
     wave = np.fft.rfft(mass, axis=1)[np.arange(len(mass)), np.maximum(order, 1)]
     spread = np.sqrt(-2 * np.log(np.clip(np.abs(wave), 1e-12, 1))) / np.maximum(order, 1)
@@ -407,19 +401,19 @@ def _trust(posterior: Any, copy: int, posed: bool) -> dict[str, np.ndarray]:
 
 
 def _angle_log_density(pose: PosePosterior) -> Tensor:
-    """As `PosePosterior.angle_log_density`, from the likeliest cells alone, which is many times faster."""
+    """As `PosePosterior.angle_log_density`, from the likeliest bins alone, which is many times faster."""
     log_weights, order = pose.log_weights.sort(dim=1, descending=True)
     needed = (log_weights.double().exp().cumsum(dim=1) < 1 - 1e-7).sum(dim=1) + 1
     density = torch.empty(len(pose), _POINTS, dtype=torch.float64, device=log_weights.device)
     below = 0
-    for most in (*_CELLS, log_weights.shape[1] + 1):
+    for most in (*_BINS, log_weights.shape[1] + 1):
         here = ((needed > below) & (needed <= most)).nonzero()[:, 0]
         below = most
         if len(here):
             kept = order[here, :most]
-            cells = pose.cells[here].gather(1, kept[:, :, None].expand(-1, -1, 4))
+            bins = pose.bins[here].gather(1, kept[:, :, None].expand(-1, -1, 4))
             weights = log_weights[here, :most].log_softmax(dim=1)
-            some = replace(rows_of(pose, here), cells=cells, log_weights=weights)
+            some = replace(rows_of(pose, here), bins=bins, log_weights=weights)
             density[here] = some.angle_log_density(_POINTS)
     return density
 

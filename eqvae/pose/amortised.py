@@ -1,6 +1,6 @@
 """Amortised pose posteriors: an equivariant network proposes poses, training makes the proposals good.
 
-    attention   a weight for every cell of angle and shift and a small motion within it: many modes
+    attention   a weight for every bin of angle and shift and a small motion within it: many modes
     unimodal    one Gaussian about one angle and position: the baseline, which can't say "from two sides"
 
 The network sees disk-harmonic coefficients and gives functions on the circle, which turn with the object, so
@@ -8,7 +8,7 @@ that q(g | h x) is the moved q(g | x). Unlike the exact search they work for any
 search, and they need many training steps before they know anything.
 
 References: Nasiri, Bepler: Unsupervised object representation learning using translation and rotation group
-equivariant VAE (2022), https://arxiv.org/abs/2210.12918, section 3.2, for attention over cells.
+equivariant VAE (2022), https://arxiv.org/abs/2210.12918, section 3.2, for attention over bins.
 """
 
 import math
@@ -75,11 +75,11 @@ class _Proposal(PoseInference):
 
 
 class AttentionPose(_Proposal):
-    """Attention over cells of angle and shift, with a continuous motion within each.
+    """Attention over bins of angle and shift, with a continuous motion within each.
 
     Args:
         image_size, channels, degree, radius: of the images and the basis, as for the encoder.
-        angles: cells of the angle.
+        angles: bins of the angle.
         reach, spacing: of the grid of shifts about the localiser's answer, in the object's frame, pixels.
         hidden: functions on the circle in each hidden layer.
         frequency: their band limit, which is also that of the attention over angles.
@@ -104,7 +104,7 @@ class AttentionPose(_Proposal):
     ):
         offsets = shift_grid(reach, spacing)
         shifts = len(offsets)
-        turning = shifts + 3  # logits of the shifts, and the motion within a cell: angle, x, y
+        turning = shifts + 3  # logits of the shifts, and the motion within a bin: angle, x, y
         out_type = Representation((turning + 3, *[turning] * frequency), position=False)
         super().__init__(out_type, image_size, channels, degree, radius, hidden, frequency, draws)
         self.shifts = shifts
@@ -112,7 +112,7 @@ class AttentionPose(_Proposal):
         self.register_buffer("circle", circle_functions(frequency, angles), persistent=False)
         self.register_buffer("rows", fibre_order(out_type, frequency), persistent=False)
         turn = 2 * math.pi / angles
-        self.register_buffer("cell_size", torch.tensor([turn, spacing, spacing]), persistent=False)
+        self.register_buffer("bin_size", torch.tensor([turn, spacing, spacing]), persistent=False)
 
     def infer(
         self,
@@ -127,21 +127,21 @@ class AttentionPose(_Proposal):
         h = torch.cat([h, h.new_zeros(len(h), 1)], dim=1)[:, self.rows]  # (B, 2L + 1, C)
         on_circle = torch.einsum("nk,bkc->bcn", self.circle, h)
         logits = on_circle[:, : self.shifts]  # (B, J, N)
-        within = on_circle[:, self.shifts : self.shifts + 3].tanh().mT * (0.5 * self.cell_size)
+        within = on_circle[:, self.shifts : self.shifts + 3].tanh().mT * (0.5 * self.bin_size)
         log_scale = bounded(h[:, 0, -3:] - 1, -7.0, 1.0)
-        scale = log_scale.exp() * self.cell_size
+        scale = log_scale.exp() * self.bin_size
 
         count = self.circle.shape[0]
         angle = torch.arange(count, device=h.device) * (2 * math.pi / count)
         centre = torch.zeros(len(h), self.shifts, count, 4, device=h.device, dtype=h.dtype)
         centre[..., 1] = angle
         centre[..., 2:] = view.position[:, None, None]
-        # a cell's shift and the motion within it both stand in the object's frame
+        # a bin's shift and the motion within it both stand in the object's frame
         small = within[:, None].expand(-1, self.shifts, -1, -1).clone()
         small = small + torch.nn.functional.pad(self.offsets, (1, 0))[:, None]
-        cells = retract(centre, small)
+        bins = retract(centre, small)
         return PosePosterior(
-            cells.flatten(1, 2),
+            bins.flatten(1, 2),
             logits.flatten(1).log_softmax(dim=1),
             torch.diag_embed(scale.square()),
         )
@@ -182,8 +182,8 @@ class UnimodalPose(_Proposal):
         scale = bounded(h[:, :3] - 1, -7.0, 1.0).exp()
         direction, correction = h[:, 3:5], 0.1 * h[:, 5:7]
         angle = torch.atan2(direction[:, 1], direction[:, 0])
-        cell = torch.cat(
+        centre = torch.cat(
             [torch.zeros_like(angle)[:, None], angle[:, None], view.position + correction], dim=1
         )
         log_weights = torch.zeros_like(angle)[:, None]
-        return PosePosterior(cell[:, None], log_weights, torch.diag_embed(scale.square()))
+        return PosePosterior(centre[:, None], log_weights, torch.diag_embed(scale.square()))

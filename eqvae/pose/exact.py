@@ -5,12 +5,12 @@ With the template's coordinates d and the image's coordinates a about a position
     log p(x | c, theta) = -(|x|^2 + |d|^2 - 2 Re sum_l e^{i l theta} <a_l, d_l>) / (2 sigma^2) + const
 
 for all angles is one small product, so the posterior over poses is found by search: no local optimum, as
-many modes as the object has symmetries, uniform where there is nothing. Within a cell of the search the
-image is linear in the small motion u of the object, so each cell is a Gaussian integral,
+many modes as the object has symmetries, uniform where there is nothing. Within a bin of the search the
+image is linear in the small motion u of the object, so each bin is a Gaussian integral,
 
-    q(g) = sum_k w_k N(u; m_k, S),    log w_k = log p(cell k) + log int N(u; 0, W^2) p(x | c, g_k exp(u)) du,
+    q(g) = sum_k w_k N(u; m_k, S),    log w_k = log p(bin k) + log int N(u; 0, W^2) p(x | c, g_k exp(u)) du,
 
-with the tangents of angle and position beside those of the nuisances. The cells' windows N(u; 0, W^2)
+with the tangents of angle and position beside those of the nuisances. The bins' windows N(u; 0, W^2)
 overlap so that they sum to a constant: 0.6 of the spacing ripples by less than 1e-3.
 
 log p(x | c) = logsumexp_k log w_k marginalises the pose and is what training maximises.
@@ -32,20 +32,20 @@ from eqvae.pose.space import View
 from eqvae.symmetry.motions import retract
 
 _POSE = ("angle", "shift_x", "shift_y")
-_WINDOW = 0.6  # of the spacing of cells
+_WINDOW = 0.6  # of the spacing of bins
 
 
 class ExactPose(PoseInference):
-    """The pose posterior by search over cells of angle and shift.
+    """The pose posterior by search over bins of angle and shift.
 
     Args:
-        angles: cells of the angle in training.
-        fine_angles: cells of the angle when poses are asked for.
+        angles: bins of the angle in training.
+        fine_angles: bins of the angle when poses are asked for.
         reach: shifts up to this far from the localiser's answer are searched, pixels; 0 trusts it to
             within about a pixel, which the tangents then mend.
-        spacing: of the shifts, pixels; also how far within a cell a shift is linear.
+        spacing: of the shifts, pixels; also how far within a bin a shift is linear.
         reflections: whether mirror images are the same object.
-        kept: likeliest cells that a posterior keeps.
+        kept: likeliest bins that a posterior keeps.
 
     Raises:
         ValueError: if a number is out of its range.
@@ -86,16 +86,16 @@ class ExactPose(PoseInference):
         fine: bool = True,
     ) -> PosePosterior:
         angles = self.fine_angles if fine else self.angles
-        cells, fit, log_joint = self._search(view, template, likelihood, prior, angles)
+        bins, fit, log_joint = self._search(view, template, likelihood, prior, angles)
         small = fit.mean[:, :3]
         if "intensity" in likelihood.nuisances:  # the tangents of a brighter object are longer
             at = len(_POSE) + likelihood.nuisances.index("intensity")
             small = small / (1 + fit.mean[:, at : at + 1]).clamp_min(0.2)
-        moved = retract(cells, small.flatten(2).mT)
+        moved = retract(bins, small.flatten(2).mT)
         log_weights = log_joint.log_softmax(dim=1)
         if log_weights.shape[1] > self.kept:
-            hands = 1 + int(self.reflections)
-            log_weights, best = fewer_cells(log_weights, self.kept, angles, hands)
+            chiralities = 1 + int(self.reflections)
+            log_weights, best = fewer_bins(log_weights, self.kept, angles, chiralities)
             moved = moved.gather(1, best[:, :, None].expand(-1, -1, 4))
         covariance = fit.covariance[:, :3, :3]
         return PosePosterior(moved, log_weights, covariance, self.reflections)
@@ -117,14 +117,14 @@ class ExactPose(PoseInference):
         prior: PosePrior,
         angles: int,
     ) -> tuple[Tensor, TangentFit, Tensor]:
-        """Cells (B, K, 4), what fits in each, and log p(x, cell | c), (B, K)."""
+        """Bins (B, K, 4), what fits in each, and log p(x, bin | c), (B, K)."""
         space, shifts = view.space, len(self.offsets)
         positions = view.position[:, None] + self.offsets  # (B, J, 2)
         if shifts == 1:
             seen_from = view.coordinates[:, None]
         else:
             seen_from = space.analyse(view.image, positions)
-        hands = 1 + int(self.reflections)
+        chiralities = 1 + int(self.reflections)
         if self.reflections:
             seen_from = torch.cat([seen_from, space.mirror(seen_from)], dim=1)
         names = (*_POSE, *likelihood.nuisances)
@@ -135,19 +135,19 @@ class ExactPose(PoseInference):
 
         # <R_theta F d, a> = <R_-theta d, F a>: mirrored views are at minus the angle
         angle = torch.arange(angles, device=positions.device) * (2 * math.pi / angles)
-        hand = torch.arange(hands, device=positions.device).repeat_interleave(shifts)
-        turned = (1 - 2 * hand[:, None]) * angle  # (V, N)
-        shape = (len(positions), hands * shifts, angles)
-        cells = torch.stack(
+        chirality = torch.arange(chiralities, device=positions.device).repeat_interleave(shifts)
+        turned = (1 - 2 * chirality[:, None]) * angle  # (V, N)
+        shape = (len(positions), chiralities * shifts, angles)
+        bins = torch.stack(
             [
-                hand[:, None].to(angle).expand(shape),
+                chirality[:, None].to(angle).expand(shape),
                 turned.to(positions).expand(shape),
-                *(positions.repeat(1, hands, 1)[..., i, None].expand(shape) for i in (0, 1)),
+                *(positions.repeat(1, chiralities, 1)[..., i, None].expand(shape) for i in (0, 1)),
             ],
             dim=-1,
         ).flatten(1, 2)
-        log_cell = prior.log_prob(cells) + self._log_volume() - math.log(angles * hands)
-        return cells, fit, fit.log_prob.flatten(1) + log_cell
+        log_bin = prior.log_prob(bins) + self._log_volume() - math.log(angles * chiralities)
+        return bins, fit, fit.log_prob.flatten(1) + log_bin
 
     def _windows(self, angles: int) -> Tensor:
         """Standard deviations of the windows: radians, pixels, pixels."""
@@ -155,31 +155,33 @@ class ExactPose(PoseInference):
         return torch.tensor([turn, _WINDOW * self.spacing, _WINDOW * self.spacing])
 
     def _log_volume(self) -> float:
-        """Area that a cell of the shift stands for: its share of the grid, or its whole window."""
+        """Area that a bin of the shift stands for: its share of the grid, or its whole window."""
         if len(self.offsets) > 1:
             return 2 * math.log(self.spacing)
         return math.log(2 * math.pi * (_WINDOW * self.spacing) ** 2)
 
 
-def fewer_cells(log_weights: Tensor, kept: int, angles: int, hands: int) -> tuple[Tensor, Tensor]:
-    """The likeliest cells, or the best shifts of every angle where those hold less than 99 %.
+def fewer_bins(
+    log_weights: Tensor, kept: int, angles: int, chiralities: int
+) -> tuple[Tensor, Tensor]:
+    """The likeliest bins, or the best shifts of every angle where those hold less than 99 %.
 
     Where little is known about the angle, dropping the tail would prefer some angles: then each angle
     keeps its whole mass on its best shifts.
 
     Args:
-        log_weights: of cells ordered (hand, shift, angle), normalised, (B, K).
-        kept: number of cells.
-        angles, hands: of the cells.
+        log_weights: of bins ordered (chirality, shift, angle), normalised, (B, K).
+        kept: number of bins.
+        angles, chiralities: of the bins.
 
     Returns:
-        Normalised log weights (B, kept) and the cells they belong to (B, kept).
+        Normalised log weights (B, kept) and the bins they belong to (B, kept).
     """
     top, best = log_weights.topk(kept, dim=1)
-    each = kept // (hands * angles)
+    each = kept // (chiralities * angles)
     if each == 0:
         return top.log_softmax(dim=1), best
-    by_angle = log_weights.unflatten(1, (hands, -1, angles))
+    by_angle = log_weights.unflatten(1, (chiralities, -1, angles))
     index = torch.arange(log_weights.shape[1], device=best.device).reshape(by_angle.shape[1:])
     few, shift = by_angle.topk(min(each, by_angle.shape[2]), dim=2)
     few = few + (by_angle.logsumexp(dim=2) - few.logsumexp(dim=2))[:, :, None]

@@ -70,9 +70,9 @@ def sampled_score(
     prior: PosePrior,
     draws: int,
 ) -> PoseScore:
-    """Both terms from draws of an amortised posterior, with gradients to its cells and their motions.
+    """Both terms from draws of an amortised posterior, with gradients to its bins and their motions.
 
-    Motions within a cell are reparameterised. Which cell is drawn is not: its gradient is the score
+    Motions within a bin are reparameterised. Which bin is drawn is not: its gradient is the score
     function, each draw's value compared with the mean of the others,
 
         sum_s (f_s - mean_{r != s} f_r) grad log w_{k_s} / S,
@@ -81,16 +81,16 @@ def sampled_score(
 
     References: Kool, van Hoof, Welling: Buy 4 REINFORCE samples, get a baseline for free! (2019).
     """
-    from eqvae.distributions.pose import draw_cells
+    from eqvae.distributions.pose import draw_bins
 
     values, kls, chosen = [], [], []
     for _ in range(draws):
         with torch.no_grad():
-            cell = draw_cells(posterior.log_weights)
-        g = posterior.within(cell, torch.randn(len(cell), 3).to(template))
+            index = draw_bins(posterior.log_weights)
+        g = posterior.within(index, torch.randn(len(index), 3).to(template))
         values.append(likelihood.log_prob(view, template, g))
         kls.append(posterior.log_prob(g) - prior.log_prob(g))
-        chosen.append(posterior.log_weights.gather(1, cell[:, None])[:, 0])
+        chosen.append(posterior.log_weights.gather(1, index[:, None])[:, 0])
     value, kl, log_w = torch.stack(values), torch.stack(kls), torch.stack(chosen)
     if draws > 1 and posterior.log_weights.shape[1] > 1:
         gain = (value - kl).detach()

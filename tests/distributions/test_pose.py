@@ -1,4 +1,4 @@
-"""Laws over poses as probability: mass 1, samples, marginals, calibration; and as laws that move."""
+"""Distributions over poses as probability: mass 1, samples, marginals, calibration; and as laws that move."""
 
 import math
 
@@ -8,14 +8,14 @@ from torch import Tensor
 
 from eqvae.distributions import concatenated, rows_of
 from eqvae.distributions.content import ContentPosterior
-from eqvae.distributions.pose import PosePosterior, draw_cells
+from eqvae.distributions.pose import PosePosterior, draw_bins
 from eqvae.distributions.posed import PosedPosterior, check_pose_latent, from_latent, to_latent
 from eqvae.symmetry import PlaneMotions, Representation, compose, motion
 from eqvae.symmetry.motions import retract
 from tests.cases import draw
 from tests.pose.scenes import wrapped
 
-HANDS = pytest.mark.parametrize("reflections", [False, True], ids=["rotations", "mirrors"])
+CHIRALITIES = pytest.mark.parametrize("reflections", [False, True], ids=["rotations", "mirrors"])
 GROUP = {False: PlaneMotions.so2(), True: PlaneMotions.o2()}
 
 
@@ -25,39 +25,39 @@ def _double() -> None:
 
 
 def posterior(
-    n: int = 3, cells: int = 4, reflections: bool = False, turn: float = 0.2, seed: int = 0
+    n: int = 3, bins: int = 4, reflections: bool = False, turn: float = 0.2, seed: int = 0
 ) -> PosePosterior:
-    """Cells anywhere within 2 px, with a full covariance: `turn` radians and about 0.5 px."""
+    """Bins anywhere within 2 px, with a full covariance: `turn` radians and about 0.5 px."""
     generator = torch.Generator().manual_seed(seed)
-    where = draw(GROUP[reflections], n * cells, seed=seed, shift=2.0).unflatten(0, (n, cells))
+    where = draw(GROUP[reflections], n * bins, seed=seed, shift=2.0).unflatten(0, (n, bins))
     root = torch.eye(3) + 0.3 * torch.randn(n, 3, 3, generator=generator).tril()
     root = torch.tensor([turn, 0.5, 0.5])[:, None] * root
-    weights = torch.randn(n, cells, generator=generator).log_softmax(dim=1)
+    weights = torch.randn(n, bins, generator=generator).log_softmax(dim=1)
     return PosePosterior(where, weights, root @ root.mT, reflections)
 
 
 def single(turn: float = 0.2, angle: float = 0.0, n: int = 1) -> PosePosterior:
-    cells = motion(angle, dtype=torch.float64).expand(n, 1, 4)
+    bins = motion(angle, dtype=torch.float64).expand(n, 1, 4)
     covariance = torch.diag(torch.tensor([turn, 0.5, 0.5]).square()).expand(n, 3, 3)
-    return PosePosterior(cells, torch.zeros(n, 1), covariance)
+    return PosePosterior(bins, torch.zeros(n, 1), covariance)
 
 
-def uniform(n: int = 2, cells: int = 90) -> PosePosterior:
+def uniform(n: int = 2, bins: int = 90) -> PosePosterior:
     """Windows of 0.6 of the spacing: their sum ripples by less than 1e-3."""
-    angle = torch.arange(cells) * (2 * math.pi / cells)
+    angle = torch.arange(bins) * (2 * math.pi / bins)
     where = motion(angle, dtype=torch.float64).expand(n, -1, -1)
-    scale = torch.tensor([0.6 * 2 * math.pi / cells, 0.5, 0.5])
-    weights = torch.zeros(n, cells).log_softmax(dim=1)
+    scale = torch.tensor([0.6 * 2 * math.pi / bins, 0.5, 0.5])
+    weights = torch.zeros(n, bins).log_softmax(dim=1)
     return PosePosterior(where, weights, torch.diag(scale.square()).expand(n, 3, 3))
 
 
-def grid(angles: int, side: int, reach: float, hands: int) -> tuple[Tensor, float]:
+def grid(angles: int, side: int, reach: float, chiralities: int) -> tuple[Tensor, float]:
     """Motions (P, 4) and the Haar volume of each."""
     turn = torch.arange(angles) * (2 * math.pi / angles)
     axis = torch.linspace(-reach, reach, side)
-    hand = torch.arange(hands, dtype=turn.dtype)
-    g = torch.cartesian_prod(hand, turn, axis, axis)
-    return g, (axis[1] - axis[0]).item() ** 2 / (angles * hands)
+    chirality = torch.arange(chiralities, dtype=turn.dtype)
+    g = torch.cartesian_prod(chirality, turn, axis, axis)
+    return g, (axis[1] - axis[0]).item() ** 2 / (angles * chiralities)
 
 
 def many(one: PosePosterior, g: Tensor) -> Tensor:
@@ -65,7 +65,7 @@ def many(one: PosePosterior, g: Tensor) -> Tensor:
     parts = []
     for part in g.split(4096):
         expanded = PosePosterior(
-            one.cells.expand(len(part), -1, -1),
+            one.bins.expand(len(part), -1, -1),
             one.log_weights.expand(len(part), -1),
             one.covariance.expand(len(part), 3, 3),
             one.reflections,
@@ -74,7 +74,7 @@ def many(one: PosePosterior, g: Tensor) -> Tensor:
     return torch.cat(parts)
 
 
-@HANDS
+@CHIRALITIES
 def test_the_mass_is_one_and_the_angle_is_marginal(reflections):
     """By the trapezoid rule, which errs by e^-20 on Gaussians 3 steps wide."""
     q = posterior(1, reflections=reflections)
@@ -84,7 +84,7 @@ def test_the_mass_is_one_and_the_angle_is_marginal(reflections):
     by_angle = density.reshape(1 + reflections, 90, -1).sum(dim=(0, 2)) * volume * 90
     expected = q.angle_log_density(90).exp()[0]
     assert expected.mean().item() == pytest.approx(1, abs=1e-12)
-    # a cell mean against the value at its centre: h^2 / 24 of the curvature, 1 / 0.14^2 at most
+    # a bin mean against the value at its centre: h^2 / 24 of the curvature, 1 / 0.14^2 at most
     torch.testing.assert_close(by_angle, expected, atol=0.02 * expected.max().item(), rtol=0)
     assert (expected - 1).abs().max() > 0.5  # control: not uniform
 
@@ -102,8 +102,8 @@ def test_wide_angles_wrap(turn):
     )
 
 
-def test_narrow_angles_are_cell_means():
-    """A mode far narrower than a grid cell keeps its mass."""
+def test_narrow_angles_are_bin_means():
+    """A mode far narrower than a grid bin keeps its mass."""
     q = single(1e-4, angle=math.radians(30.2))
     density = q.angle_log_density(360).exp()[0]
     assert density.mean().item() == pytest.approx(1)
@@ -111,12 +111,12 @@ def test_narrow_angles_are_cell_means():
     assert density[29] < 1e-100
 
 
-@HANDS
+@CHIRALITIES
 def test_samples_follow_the_law(reflections):
     n = 10_000
     one = posterior(1, reflections=reflections)
     q = PosePosterior(
-        one.cells.expand(n, -1, -1),
+        one.bins.expand(n, -1, -1),
         one.log_weights.expand(n, -1),
         one.covariance.expand(n, 3, 3),
         reflections,
@@ -130,23 +130,23 @@ def test_samples_follow_the_law(reflections):
             # 4 standard errors of values in [-1, 1]
             assert (function(ell * g[:, 1]).mean() - expected).abs() < 4 / math.sqrt(n)
     w = one.log_weights.exp()[0]
-    mean = (w[:, None] * one.cells[0, :, 2:]).sum(dim=0)
+    mean = (w[:, None] * one.bins[0, :, 2:]).sum(dim=0)
     scale = one.position_scale[0]
     assert ((g[:, 2:].mean(dim=0) - mean).abs() < 4 * scale / math.sqrt(n)).all()
     torch.testing.assert_close(g[:, 2:].std(dim=0), scale, rtol=0.03, atol=0)
-    hand = (w * one.cells[0, :, 0]).sum()
-    assert (g[:, 0].mean() - hand).abs() < 2 / math.sqrt(n)
+    chirality = (w * one.bins[0, :, 0]).sum()
+    assert (g[:, 0].mean() - chirality).abs() < 2 / math.sqrt(n)
     # E log q of samples: as the integral -H, by draws against the grid
     entropy = one.entropy(500, torch.Generator().manual_seed(1))
     assert (q.log_prob(g).mean() + entropy[0]).abs() < 0.25
 
 
-def test_draws_are_reparameterised_within_a_cell():
+def test_draws_are_reparameterised_within_a_bin():
     """The covariance of g_k^-1 g is S, and gradients reach it."""
-    n, one = 40_000, posterior(1, cells=1)
+    n, one = 40_000, posterior(1, bins=1)
     covariance = one.covariance.clone().requires_grad_()
     q = PosePosterior(
-        one.cells.expand(n, 1, 4), one.log_weights.expand(n, 1), covariance.expand(n, 3, 3)
+        one.bins.expand(n, 1, 4), one.log_weights.expand(n, 1), covariance.expand(n, 3, 3)
     )
     g = q.sample(torch.Generator().manual_seed(0))
     turn, shift = q._offsets(g)
@@ -156,26 +156,26 @@ def test_draws_are_reparameterised_within_a_cell():
     assert covariance.grad.abs().sum() > 0
 
 
-def test_cells_are_drawn_by_weight():
+def test_bins_are_drawn_by_weight():
     weights = torch.tensor([0.5, 0.0, 0.3, 0.2])
-    cell = draw_cells(weights.log().expand(20_000, 4), torch.Generator().manual_seed(0))
-    shares = torch.bincount(cell, minlength=4) / len(cell)
+    index = draw_bins(weights.log().expand(20_000, 4), torch.Generator().manual_seed(0))
+    shares = torch.bincount(index, minlength=4) / len(index)
     torch.testing.assert_close(shares, weights, atol=0.015, rtol=0)
     assert shares[1] == 0
 
 
-@HANDS
+@CHIRALITIES
 def test_the_law_moves_with_the_object(reflections):
     q = posterior(6, reflections=reflections)
     h, k = (draw(GROUP[reflections], 6, seed=s, shift=3.0) for s in (1, 2))
-    # near a cell, so that log q is no tail of rounding
-    g = retract(q.cells[:, 0], 0.3 * torch.randn(6, 3))
+    # near a bin, so that log q is no tail of rounding
+    g = retract(q.bins[:, 0], 0.3 * torch.randn(6, 3))
     torch.testing.assert_close(q.act(h).log_prob(compose(h, g)), q.log_prob(g))
     assert (q.act(h).log_prob(g) - q.log_prob(g)).abs().max() > 1  # control
     once, twice = q.act(compose(h, k)), q.act(k).act(h)
     torch.testing.assert_close(once.log_prob(compose(h, g)), twice.log_prob(compose(h, g)))
-    torch.testing.assert_close(once.cells, twice.cells)
-    torch.testing.assert_close(q.act(motion(dtype=torch.float64).expand(6, 4)).cells, q.cells)
+    torch.testing.assert_close(once.bins, twice.bins)
+    torch.testing.assert_close(q.act(motion(dtype=torch.float64).expand(6, 4)).bins, q.bins)
     torch.testing.assert_close(compose(h, q.mode), q.act(h).mode)
     quarter = motion(math.pi / 2, dtype=torch.float64).expand(6, 4)
     turned = q.act(quarter).angle_log_density(360)
@@ -205,19 +205,19 @@ def test_credible_sets_hold_their_share(level):
     inside = torch.zeros(720, dtype=torch.bool)
     inside[theta.argsort(descending=True)[:count]] = True
     q = PosePosterior(
-        one.cells.expand(n, -1, -1), one.log_weights.expand(n, -1), one.covariance.expand(n, 3, 3)
+        one.bins.expand(n, -1, -1), one.log_weights.expand(n, -1), one.covariance.expand(n, 3, 3)
     )
     angle = q.sample(torch.Generator().manual_seed(2))[:, 1]
-    cell = (angle / (2 * math.pi) * 720).round().long() % 720
-    share = inside[cell].double().mean().item()
+    index = (angle / (2 * math.pi) * 720).round().long() % 720
+    share = inside[index].double().mean().item()
     assert abs(share - level) < 4 * math.sqrt(level * (1 - level) / n) + 0.005
-    assert 0 < width < 360 * level  # it is no uniform law
+    assert 0 < width < 360 * level  # it is no uniform distribution
 
 
 def test_credible_sets_of_known_laws():
     assert uniform().credible_angles(0.9).tolist() == pytest.approx([324, 324], abs=1)
     scale = math.radians(3)
-    expected = math.degrees(2 * 1.6449 * scale)  # 90 % of a normal law
+    expected = math.degrees(2 * 1.6449 * scale)  # 90 % of a normal distribution
     assert single(scale).credible_angles(0.9).item() == pytest.approx(expected, abs=0.3)
     with pytest.raises(ValueError, match="level must lie between 0 and 1, such as 0.9; got 90"):
         single().credible_angles(90)
@@ -226,33 +226,35 @@ def test_credible_sets_of_known_laws():
 @pytest.mark.parametrize("order", [1, 2, 3, 4, 6])
 def test_the_symmetry_of_a_posterior(order):
     angle = 0.3 + torch.arange(order) * (2 * math.pi / order)
-    cells = motion(angle, dtype=torch.float64)[None]
+    bins = motion(angle, dtype=torch.float64)[None]
     covariance = torch.diag(torch.tensor([0.05, 0.5, 0.5]).square())[None]
-    q = PosePosterior(cells, torch.zeros(1, order).log_softmax(dim=1), covariance)
+    q = PosePosterior(bins, torch.zeros(1, order).log_softmax(dim=1), covariance)
     assert q.symmetry_order().tolist() == [order]
     assert uniform().symmetry_order().tolist() == [0, 0]
 
 
 def test_the_entropy_of_one_gaussian_is_closed():
-    q = posterior(3, cells=1, turn=0.05)
+    q = posterior(3, bins=1, turn=0.05)
     closed = 1.5 * math.log(2 * math.pi * math.e) + 0.5 * q.covariance.logdet()
     closed = closed - math.log(2 * math.pi)  # with respect to d theta / 2 pi
     entropy = q.entropy(800, torch.Generator().manual_seed(0))
     # log q has standard deviation sqrt(3 / 2): 4 standard errors
     assert (entropy - closed).abs().max() < 4 * math.sqrt(1.5 / 800)
-    both = PosePosterior(q.cells, q.log_weights, q.covariance, reflections=True)
-    hand = both.entropy(200, torch.Generator().manual_seed(0))
-    less = q.entropy(200, torch.Generator().manual_seed(0)) - hand
-    torch.testing.assert_close(less, torch.full((3,), math.log(2)))  # one hand of mass 1/2 for sure
+    both = PosePosterior(q.bins, q.log_weights, q.covariance, reflections=True)
+    chirality = both.entropy(200, torch.Generator().manual_seed(0))
+    less = q.entropy(200, torch.Generator().manual_seed(0)) - chirality
+    torch.testing.assert_close(
+        less, torch.full((3,), math.log(2))
+    )  # one chirality of mass 1/2 for sure
 
 
-def test_the_mode_is_the_likeliest_cell():
+def test_the_mode_is_the_likeliest_bin():
     q = posterior(5)
     best = q.log_weights.argmax(dim=1)
-    assert torch.equal(q.mode, q.cells[torch.arange(5), best])
+    assert torch.equal(q.mode, q.bins[torch.arange(5), best])
 
 
-@HANDS
+@CHIRALITIES
 def test_batches_join_and_part(reflections):
     representation = Representation((3, 1), sign=int(reflections))
     content = ContentPosterior(torch.randn(5, 3), torch.randn(5, 3))
@@ -260,13 +262,13 @@ def test_batches_join_and_part(reflections):
     z = q.rsample()
     again = concatenated([rows_of(q, slice(0, 2)), rows_of(q, [2]), rows_of(q, slice(3, 5))])
     assert again.representation == representation and again.pose.reflections == reflections
-    assert torch.equal(again.pose.cells, q.pose.cells) and len(again.pose) == 5
+    assert torch.equal(again.pose.bins, q.pose.bins) and len(again.pose) == 5
     torch.testing.assert_close(again.log_prob(z), q.log_prob(z))
     mask = torch.tensor([True, False, True, False, False])
     torch.testing.assert_close(rows_of(q, mask).log_prob(z[mask]), q.log_prob(z)[mask])
 
 
-@HANDS
+@CHIRALITIES
 def test_latents_and_poses_are_inverse(reflections):
     representation = Representation((3, 1), sign=int(reflections))
     c, h = torch.randn(8, 3), draw(GROUP[reflections], 8)
@@ -280,7 +282,7 @@ def test_latents_and_poses_are_inverse(reflections):
     torch.testing.assert_close(again, z)
 
 
-@HANDS
+@CHIRALITIES
 def test_latents_move_as_their_poses(reflections):
     representation = Representation((3, 1), sign=int(reflections))
     c = torch.randn(8, 3)
@@ -291,7 +293,7 @@ def test_latents_move_as_their_poses(reflections):
     assert (moved - wrong).abs().max() > 0.1  # control
 
 
-@HANDS
+@CHIRALITIES
 def test_posteriors_of_latents_move_as_latents(reflections):
     representation = Representation((3, 1), sign=int(reflections))
     content = ContentPosterior(torch.randn(5, 3), torch.zeros(5, 3))
@@ -306,9 +308,9 @@ def test_posteriors_of_latents_move_as_latents(reflections):
 
 def test_content_posteriors_are_normal_laws():
     q = ContentPosterior(torch.randn(4, 3), torch.randn(4, 3))
-    law = torch.distributions.Normal(q.loc, q.log_scale.exp())
+    normal = torch.distributions.Normal(q.loc, q.log_scale.exp())
     c = q.rsample(torch.Generator().manual_seed(0))
-    torch.testing.assert_close(q.log_prob(c), law.log_prob(c).sum(dim=1))
+    torch.testing.assert_close(q.log_prob(c), normal.log_prob(c).sum(dim=1))
 
 
 @pytest.mark.parametrize(

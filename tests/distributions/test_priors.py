@@ -64,7 +64,7 @@ def made(kind: str, started: bool = True) -> ContentPrior:
 @ALL
 @STARTED
 def test_draws_follow_the_density(kind, started):
-    """E_p[q / p] = 1 for a narrow law q where p is dense."""
+    """E_p[q / p] = 1 for a narrow distribution q where p is dense."""
     prior, n = made(kind, started), 20_000
     c = prior.sample(n, torch.Generator().manual_seed(0)).detach()
     assert c.shape == (n, DIM)
@@ -110,9 +110,9 @@ def test_the_mixture_is_torchs():
     for parameter in prior.parameters():
         nn.init.normal_(parameter)
     parts = Independent(Normal(prior.loc, prior.log_scale.exp()), 1)
-    law = MixtureSameFamily(Categorical(logits=prior.logits), parts)
+    mixture = MixtureSameFamily(Categorical(logits=prior.logits), parts)
     c = torch.randn(20, DIM)
-    torch.testing.assert_close(prior.log_prob(c), law.log_prob(c))
+    torch.testing.assert_close(prior.log_prob(c), mixture.log_prob(c))
     prior.started.fill_(1.0)
     joint = parts.log_prob(c[:, None]) + prior.logits.log_softmax(0)
     torch.testing.assert_close(prior.responsibilities(c), joint.softmax(dim=1))
@@ -188,8 +188,8 @@ def test_latents_drawn_have_uniform_poses(sign):
     assert (u.mean(dim=0).abs() < 4 / math.sqrt(n)).all()
     torch.testing.assert_close(z[:, :2].std(dim=0), torch.full((2,), 3.0), rtol=0.05, atol=0)
     if sign:
-        hand = z[:, 2 + DIM]
-        assert set(hand.tolist()) == {-1.0, 1.0} and abs(hand.mean()) < 4 / math.sqrt(n)
+        chirality = z[:, 2 + DIM]
+        assert set(chirality.tolist()) == {-1.0, 1.0} and abs(chirality.mean()) < 4 / math.sqrt(n)
     turned = latent.act(draw(PlaneMotions.o2() if sign else PlaneMotions.so2(), n, shift=0.0), z)
     torch.testing.assert_close(
         prior.log_prob(turned), prior.log_prob(z)
@@ -204,13 +204,13 @@ def test_the_kl_of_a_latent_is_split_and_estimated(sign):
     """Against the closed KL of one narrow Gaussian; one draw has the right mean."""
     prior, latent = posed(sign)
     n, scale = 4000, torch.tensor([0.1, 0.5, 0.5])
-    cells = torch.tensor([0.0, 0.7, 1.0, -2.0]).expand(n, 1, 4)
-    pose = PosePosterior(cells, torch.zeros(n, 1), torch.diag(scale**2).expand(n, 3, 3), bool(sign))
+    bins = torch.tensor([0.0, 0.7, 1.0, -2.0]).expand(n, 1, 4)
+    pose = PosePosterior(bins, torch.zeros(n, 1), torch.diag(scale**2).expand(n, 3, 3), bool(sign))
     content = ContentPosterior(torch.ones(n, DIM), torch.full((n, DIM), -0.5))
     kl = prior.kl(PosedPosterior(latent, content, pose))
     assert set(kl) == {"psi0", "pose"}
     angle = math.log(2 * math.pi) - 0.5 * math.log(2 * math.pi * math.e * 0.1**2)
-    place = kl_divergence(Normal(cells[0, 0, 2:], 0.5), Normal(0.0, 3.0)).sum()
+    place = kl_divergence(Normal(bins[0, 0, 2:], 0.5), Normal(0.0, 3.0)).sum()
     expected = angle + place + sign * math.log(2)
     assert abs(kl["pose"].mean() - expected) < 4 * math.sqrt(1.5 / n) + 1e-3
     closed = kl_divergence(Normal(content.loc, content.log_scale.exp()), Normal(0.0, 1.0))

@@ -57,9 +57,7 @@ def test_a_quarter_turn_moves_the_pose_and_nothing_else(pose_vae, images):
     # the grid maps to itself, so only float32 rounding is left
     np.testing.assert_allclose(after.content, before.content, atol=2e-3)
     angle = degrees_apart(after.column("angle_degrees"), before.column("angle_degrees") + 90)
-    assert (
-        np.median(angle) < 0.1 and angle.max() < 2
-    )  # two cells that are equally likely: 360 / 256
+    assert np.median(angle) < 0.1 and angle.max() < 2  # two bins that are equally likely: 360 / 256
     x, y = before.column("x_pixels"), before.column("y_pixels")
     np.testing.assert_allclose(after.column("x_pixels"), -y + 2, atol=0.05)
     np.testing.assert_allclose(after.column("y_pixels"), x - 1, atol=0.05)
@@ -113,7 +111,7 @@ def test_the_credible_set_is_the_posteriors_own(pose_vae, images):
     table = embed(pose_vae, images, clusters=0)
     with torch.no_grad():
         own = pose_vae.encode(images).pose.credible_angles(points=720)
-    # cells that hold less than 1e-7 of the posterior are left out
+    # bins that hold less than 1e-7 of the posterior are left out
     np.testing.assert_allclose(table.column("angle_credible90_degrees"), own, atol=0.01)
 
 

@@ -201,7 +201,7 @@ def test_every_part_of_a_pose_model_trains(part, name):
 
 
 def test_mirrors_are_asked_for_in_three_places():
-    """A pose model that knows hands: symmetry, latent and inference say so, or the message says which."""
+    """A pose model that knows chiralities: symmetry, latent and inference say so, or a message does."""
     choices = ["model=pose", "symmetry=o2"]
     config = compose(choices, image_shape=(1, 50, 50))
     with pytest.raises(ValueError, match="model.* set latent.sign=1"):

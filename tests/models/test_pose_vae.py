@@ -184,7 +184,7 @@ def test_the_elbo_of_moved_scenes_hardly_changes(kind):
     if kind in (
         "attention",
         "unimodal",
-    ):  # one draw of the pose: the same draw, of a law that turned
+    ):  # one draw of the pose: the same draw, of a posterior that turned
         assert (change / values[0].abs()).max() < 0.05
     else:
         assert change[:3].max() < 0.05 and (change / values[0].abs()).max() < 0.01

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from eqvae.distributions.pose import PosePosterior, draw_cells
+from eqvae.distributions.pose import PosePosterior, draw_bins
 from eqvae.distributions.pose_prior import PosePrior
 from eqvae.domains import act_on_image
 from eqvae.pose.amortised import AttentionPose, UnimodalPose
@@ -76,7 +76,7 @@ def moments(q: PosePosterior) -> Tensor:
 
 @ALL
 def test_the_law_turns_with_any_angle(kind):
-    """Its moments do: SiLU aliases by 5e-3, and cells of attention stand still, 11 degrees apart."""
+    """Its moments do: SiLU aliases by 5e-3, and bins of attention stand still, 11 degrees apart."""
     pose = KINDS[kind]().eval()
     view = seen_at(images(), torch.tensor([0.3, -0.2]).expand(3, 2))
     q = infer(pose, view)
@@ -87,17 +87,17 @@ def test_the_law_turns_with_any_angle(kind):
         error = (moments(moved) - phase * moments(q)).abs().max()
         assert error < 0.01
         assert (moments(q) - phase * moments(q)).abs().max() > 5 * error  # control
-        if kind == "unimodal":  # the whole law: its cell turns too
+        if kind == "unimodal":  # the whole distribution: its bin turns too
             g = q.sample()
             acted, ours = q.log_prob(g), moved.log_prob(compose(h, g))
             torch.testing.assert_close(ours, acted, atol=0.02, rtol=0)
 
 
 @ALL
-def test_attention_between_cells_turns_to_rounding_of_the_band_limit(kind):
-    """By the spacing of the cells the weights roll, up to aliasing."""
+def test_attention_between_bins_turns_to_rounding_of_the_band_limit(kind):
+    """By the spacing of the bins the weights roll, up to aliasing."""
     if kind == "unimodal":
-        pytest.skip("it has one cell")
+        pytest.skip("it has one bin")
     pose = KINDS[kind]().eval()
     view = seen_at(images())
     h = motion(2 * math.pi * 3 / 32, dtype=torch.float64).expand(3, 4)
@@ -114,24 +114,24 @@ def test_posteriors_are_laws(kind):
     torch.testing.assert_close(q.log_weights.logsumexp(dim=1), torch.zeros(3))
     assert (torch.linalg.eigvalsh(q.covariance) > 0).all()
     torch.testing.assert_close(q.angle_log_density(90).exp().mean(dim=1), torch.ones(3))
-    cells = {"unimodal": 1, "attention": 32, "shifts": 5 * 32}[kind]
-    assert q.cells.shape == (3, cells, 4)
+    bins = {"unimodal": 1, "attention": 32, "shifts": 5 * 32}[kind]
+    assert q.bins.shape == (3, bins, 4)
     assert not q.reflections
 
 
-def test_cells_cover_shifts_in_the_objects_frame():
-    """Within half a cell of the grid that the angle turns."""
+def test_bins_cover_shifts_in_the_objects_frame():
+    """Within half a bin of the grid that the angle turns."""
     pose = KINDS["shifts"]()
     position = torch.tensor([0.7, 0.1]).expand(3, 2)
     q = infer(pose, seen_at(images(), position))
-    cells = q.cells.unflatten(1, (5, 32))
+    bins = q.bins.unflatten(1, (5, 32))
     angle = torch.arange(32) * (2 * math.pi / 32)
-    assert (wrapped(cells[..., 1] - angle).abs() <= 0.5 * 2 * math.pi / 32 + 1e-9).all()
+    assert (wrapped(bins[..., 1] - angle).abs() <= 0.5 * 2 * math.pi / 32 + 1e-9).all()
     centre = torch.cat([torch.zeros(3, 2), position], dim=1)[:, None, None].expand(3, 5, 32, 4)
     centre = centre.clone()
     centre[..., 1] = angle
     offsets = torch.nn.functional.pad(pose.offsets, (1, 0))[:, None].expand(3, 5, 32, 3)
-    away = (cells - retract(centre, offsets))[..., 2:].norm(dim=-1)
+    away = (bins - retract(centre, offsets))[..., 2:].norm(dim=-1)
     assert away.max() <= 0.5 * math.sqrt(2) + 1e-9
 
 
@@ -162,7 +162,7 @@ def whole_evidence(variance: float) -> Tensor:
 
 @ALL
 def test_the_score_is_a_bound_on_the_evidence(kind):
-    """E log p - KL <= log p(x | c), the rectangle rule over every pose; also where the law is wide."""
+    """E log p - KL <= log p(x | c), the rectangle rule over every pose; also where the posterior is wide."""
     d, x, variance = template(scenes(size=SMALL)), images(), 0.3
     evidence = whole_evidence(variance)
     for width in (0.0, 3.0):  # as it starts, and with the largest scales that the network may give
@@ -175,15 +175,15 @@ def test_the_score_is_a_bound_on_the_evidence(kind):
         assert (bound < evidence + 0.3).all()
 
 
-@pytest.mark.parametrize("cells", [1, 3])
-def test_the_gradient_is_unbiased(cells):
-    """Of a small mixture, against the sum over its cells: within 4 standard errors of 8000 draws."""
+@pytest.mark.parametrize("bins", [1, 3])
+def test_the_gradient_is_unbiased(bins):
+    """Of a small mixture, against the sum over its bins: within 4 standard errors of 8000 draws."""
     n = 4000
     d = template(scenes(1, size=SMALL)).expand(n, -1)
     x = scenes(1, size=SMALL).render(degree_motion(20.0, 0.3, 0.1)).expand(n, -1, -1, -1)
     view, model = space(1, SMALL).look(x, torch.zeros(n, 2)), fixed(0.3)
-    where = torch.tensor([[0.0, 0.2, 0.3, 0.1], [0.0, 1.5, 0.0, 0.5], [0.0, 3.0, 0.2, 0.0]])[:cells]
-    logits = torch.tensor([0.3, -0.2, 0.4])[:cells]
+    where = torch.tensor([[0.0, 0.2, 0.3, 0.1], [0.0, 1.5, 0.0, 0.5], [0.0, 3.0, 0.2, 0.0]])[:bins]
+    logits = torch.tensor([0.3, -0.2, 0.4])[:bins]
     log_scale = torch.tensor([-1.5, -1.0, -1.2])
 
     def leaves() -> list[Tensor]:
@@ -191,27 +191,27 @@ def test_the_gradient_is_unbiased(cells):
         made = [where.expand(n, -1, -1), logits.expand(n, -1), log_scale.expand(n, -1)]
         return [m.clone().requires_grad_() for m in made]
 
-    def law(free: list[Tensor]) -> PosePosterior:
+    def mixture(free: list[Tensor]) -> PosePosterior:
         places, weights, scale = free
         return PosePosterior(places, weights.log_softmax(1), torch.diag_embed((2 * scale).exp()))
 
     free = leaves()
-    score = sampled_score(law(free), view, d, model, PRIOR, draws=2)
+    score = sampled_score(mixture(free), view, d, model, PRIOR, draws=2)
     (score.log_likelihood - score.kl).sum().backward()
     exact = leaves()
-    q = law(exact)
+    q = mixture(exact)
     whole = 0.0
-    for k in range(cells):
+    for k in range(bins):
         for _ in range(2):
             g = q.within(torch.full((n,), k), torch.randn(n, 3))
             value = model.log_prob(view, d, g) - q.log_prob(g) + PRIOR.log_prob(g)
             whole = whole + 0.5 * q.log_weights[:, k].exp() * value
     whole.sum().backward()
-    for name, a, b in zip(("cells", "logits", "scale"), free, exact, strict=True):
+    for name, a, b in zip(("bins", "logits", "scale"), free, exact, strict=True):
         mean, expected = a.grad.mean(dim=0), b.grad.mean(dim=0)
         error = 4 * (a.grad.var(dim=0) / n + b.grad.var(dim=0) / n).sqrt() + 1e-9
         assert ((mean - expected).abs() <= error).all(), (name, mean, expected, error)
-        if name != "logits" or cells > 1:
+        if name != "logits" or bins > 1:
             assert (expected.abs() > error).any(), name  # the test can tell it from zero
 
 
@@ -224,7 +224,7 @@ def test_the_score_function_adds_no_value():
     torch.manual_seed(3)
     values = []
     for _ in range(3):
-        g = q.within(draw_cells(q.log_weights), torch.randn(3, 3))
+        g = q.within(draw_bins(q.log_weights), torch.randn(3, 3))
         values.append(fixed().log_prob(seen_at(images()), d, g))
     torch.testing.assert_close(score.log_likelihood, torch.stack(values).mean(dim=0))
 
@@ -258,10 +258,10 @@ def test_training_on_a_batch_finds_its_poses(kind):
 def test_saved_proposals_come_back(kind):
     pose, other = KINDS[kind](), KINDS[kind]()
     a, b = (infer(p, seen_at(images())) for p in (pose, other))
-    assert not torch.equal(a.cells, b.cells)
+    assert not torch.equal(a.bins, b.bins)
     other.load_state_dict(pose.state_dict())
     b = infer(other, seen_at(images()))
-    assert torch.equal(a.cells, b.cells) and torch.equal(a.log_weights, b.log_weights)
+    assert torch.equal(a.bins, b.bins) and torch.equal(a.log_weights, b.log_weights)
 
 
 @pytest.mark.parametrize("part", [AttentionPose, UnimodalPose])

@@ -75,7 +75,7 @@ def noisy(variance: float) -> tuple[Tensor, Tensor]:
 
 
 def test_the_evidence_is_the_integral_over_all_poses():
-    """The linearisation is all that is missing: less so in smaller cells."""
+    """The linearisation is all that is missing: less so in smaller bins."""
     x, expected = noisy(0.3)
     view, d = seen_at(x), template(scenes())
     errors = []
@@ -89,7 +89,7 @@ def test_the_evidence_is_the_integral_over_all_poses():
 
 
 def test_the_posterior_is_the_normalised_likelihood():
-    """Ratios of q(g) at two poses are those of p(x | g) p(g), within a cell and between cells."""
+    """Ratios of q(g) at two poses are those of p(x | g) p(g), within a bin and between bins."""
     x, total = noisy(0.3)
     view, d, model = seen_at(x), template(scenes()), fixed(0.3)
     pose = ExactPose(fine_angles=128, reach=3.0, spacing=0.5, kept=10**6)
@@ -105,7 +105,7 @@ def test_the_posterior_is_the_normalised_likelihood():
 def test_planted_poses_are_found(reach):
     """Of exact scenes, from a position half a pixel off, after one refinement.
 
-    At a noise where the angle is known to 0.2 degrees: the motion within a cell leans to its centre.
+    At a noise where the angle is known to 0.2 degrees: the motion within a bin leans to its centre.
     """
     pose = ExactPose(reach=reach)
     for g in (degree_motion(33.3, 1.2, -0.7), degree_motion(-117.0, -0.6, 0.9)):
@@ -122,7 +122,7 @@ def test_planted_poses_are_found(reach):
 
 @pytest.mark.parametrize("variance", [1e-4, 1e-3, 1e-2])
 def test_the_mode_is_nearly_the_densest_pose(variance):
-    """The centre of the best cell leans to the cell's own by at most 0.42 deviations, 0.09 nats."""
+    """The centre of the best bin leans to the bin's own by at most 0.42 deviations, 0.09 nats."""
     x, d = images(degree_motion(33.3, 0.2, -0.3)), template(scenes())
     q = ExactPose(reach=1.0).infer(seen_at(x), d, fixed(variance), FLAT)
     around = q.mode[:, 1:2] + torch.linspace(-0.05, 0.05, 101)
@@ -218,7 +218,7 @@ def test_isotropic_objects_have_no_angle():
     q = ExactPose(reach=1.0, kept=10**6).infer(seen_at(x), d, fixed(0.01), PRIOR)
     assert q.symmetry_order().tolist() == [0, 0]
     assert (q.credible_angles() > 323).all()
-    mean = (q.log_weights.exp()[..., None] * q.cells[..., 2:]).sum(dim=1)
+    mean = (q.log_weights.exp()[..., None] * q.bins[..., 2:]).sum(dim=1)
     torch.testing.assert_close(mean, torch.tensor([[0.3, -0.2]] * 2), atol=0.02, rtol=0)
 
 
@@ -230,7 +230,7 @@ def test_where_nothing_is_nothing_is_known(grey, reach, kept):
     for nuisances in ({}, {"background": 0.5, "intensity": 0.5}):
         pose = ExactPose(reach=reach, kept=kept)
         q = pose.infer(seen_at(x), template(scenes()), fixed(0.05, nuisances), PRIOR)
-        assert all(v.isfinite().all() for v in (q.cells, q.covariance, q.log_prob(q.mode)))
+        assert all(v.isfinite().all() for v in (q.bins, q.covariance, q.log_prob(q.mode)))
         assert (q.credible_angles() > 0.85 * 360).all()
         assert q.symmetry_order().tolist() == [0] * 3
         assert q.angle_log_density().abs().max() < 0.1
@@ -242,7 +242,7 @@ def test_a_template_of_nothing_knows_nothing():
     q = ExactPose(reach=1.0, kept=10**6).infer(
         seen_at(images(degree_motion(10.0))), torch.zeros(3, space().dim), fixed(0.05), PRIOR
     )
-    assert q.angle_log_density().abs().max() < 1e-2 and q.cells.isfinite().all()
+    assert q.angle_log_density().abs().max() < 1e-2 and q.bins.isfinite().all()
 
 
 def test_reach_finds_what_the_localiser_missed():
@@ -271,16 +271,16 @@ def test_mirrored_objects_are_found():
         seen_at(images(degree_motion(50.0, 0.5, 0.2))), d, fixed(1e-3), PRIOR
     )
     assert upright.mode[:, 0].tolist() == [0, 0, 0]
-    # an object that is its own mirror image: half the mass for each hand
+    # an object that is its own mirror image: half the mass for each chirality
     both = d + space().mirror(d)
     x = drawn(both, degree_motion(50.0))
     q = ExactPose(reflections=True, kept=10**6).infer(seen_at(x), both, fixed(1e-2), PRIOR)
-    hand = (q.log_weights.exp() * q.cells[..., 0]).sum(dim=1)
-    torch.testing.assert_close(hand, torch.full((3,), 0.5), atol=1e-6, rtol=0)
+    chirality = (q.log_weights.exp() * q.bins[..., 0]).sum(dim=1)
+    torch.testing.assert_close(chirality, torch.full((3,), 0.5), atol=1e-6, rtol=0)
 
 
 def test_mirrors_cost_one_bit():
-    """Two hands, one of them right: the evidence falls by log 2."""
+    """Two chiralities, one of them right: the evidence falls by log 2."""
     x, d = images(degree_motion(50.0, 0.2, 0.1)), template(scenes())
     one, two = (
         evidence(ExactPose(reach=1.0, reflections=r), seen_at(x), d, 1e-3) for r in (False, True)
@@ -363,10 +363,10 @@ def test_the_grid_of_shifts():
     assert torch.equal(shift_grid(2, 1), grid)  # whole numbers, as a configuration gives them
 
 
-def test_few_cells_are_kept():
+def test_few_bins_are_kept():
     view, d = seen_at(images(degree_motion(40.0))), template(scenes())
     q = ExactPose(reach=2.0, kept=7).infer(view, d, fixed(0.01), PRIOR)
-    assert q.cells.shape == (3, 7, 4)
+    assert q.bins.shape == (3, 7, 4)
     torch.testing.assert_close(q.log_weights.logsumexp(dim=1), torch.zeros(3))
     assert isinstance(q, PosePosterior) and not list(ExactPose().state_dict())
 

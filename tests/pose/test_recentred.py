@@ -7,7 +7,7 @@ from torch import Tensor
 from eqvae.symmetry import compose, motion
 from eqvae.symmetry.motions import linear_part
 from tests.cases import draw
-from tests.distributions.test_pose import GROUP, HANDS, posterior
+from tests.distributions.test_pose import CHIRALITIES, GROUP, posterior
 
 N = 3
 
@@ -21,31 +21,31 @@ def shifts() -> Tensor:
     return torch.randn(N, 2, generator=torch.Generator().manual_seed(0))
 
 
-@HANDS
+@CHIRALITIES
 def test_there_and_back_is_the_identity(reflections):
     q, c = posterior(N, reflections=reflections), shifts()
-    torch.testing.assert_close(q.recentred(-c).recentred(c).cells, q.cells)
-    assert torch.equal(q.recentred(torch.zeros_like(c)).cells, q.cells)
-    assert (q.recentred(c).cells - q.cells).abs().max() > 0.1  # control
+    torch.testing.assert_close(q.recentred(-c).recentred(c).bins, q.bins)
+    assert torch.equal(q.recentred(torch.zeros_like(c)).bins, q.bins)
+    assert (q.recentred(c).bins - q.bins).abs().max() > 0.1  # control
 
 
-@HANDS
+@CHIRALITIES
 def test_positions_move_by_what_the_object_turned_to(reflections):
     """g exp(c): t + A c, A = R(angle) or, of a mirror image, R(angle) F; nothing else changes."""
     q, c = posterior(N, reflections=reflections), shifts()
     moved = q.recentred(c)
-    linear = linear_part(q.cells.flatten(0, 1)).unflatten(0, q.cells.shape[:2])
-    expected = q.cells[..., 2:] + torch.einsum("bkij,bj->bki", linear, c)
-    torch.testing.assert_close(moved.cells[..., 2:], expected)
+    linear = linear_part(q.bins.flatten(0, 1)).unflatten(0, q.bins.shape[:2])
+    expected = q.bins[..., 2:] + torch.einsum("bkij,bj->bki", linear, c)
+    torch.testing.assert_close(moved.bins[..., 2:], expected)
     torch.testing.assert_close(moved.mode, compose(q.mode, motion(shift=c, dtype=c.dtype)))
-    assert torch.equal(moved.cells[..., :2], q.cells[..., :2])
+    assert torch.equal(moved.bins[..., :2], q.bins[..., :2])
     assert torch.equal(moved.log_weights, q.log_weights)
     assert moved.reflections == reflections
 
 
-@HANDS
+@CHIRALITIES
 def test_recentring_commutes_with_moving_the_object(reflections):
     q, c, h = posterior(N, reflections=reflections), shifts(), draw(GROUP[reflections], N, seed=5)
-    torch.testing.assert_close(q.act(h).recentred(c).cells, q.recentred(c).act(h).cells)
+    torch.testing.assert_close(q.act(h).recentred(c).bins, q.recentred(c).act(h).bins)
     by_image = motion(shift=c, dtype=c.dtype)  # control: the same shift in the image's frame
-    assert (q.act(h).act(by_image).cells - q.act(by_image).act(h).cells).abs().max() > 0.1
+    assert (q.act(h).act(by_image).bins - q.act(by_image).act(h).bins).abs().max() > 0.1

@@ -261,7 +261,7 @@ def test_drawn_objects_are_where_they_were_put():
 
 
 def test_heat_is_the_derivative_of_a_gaussian_blur():
-    """Two ways to the same law: ladders in the plane, quadrature in frequency."""
+    """Two ways to the same filter: ladders in the plane, quadrature in frequency."""
     d, h = smooth(space(), 3, spare=2), 1e-3
     frequency = torch.linspace(0, math.pi, 256)
     sides = [space().filter(d, torch.exp(-s * h * frequency**2 / 2).expand(3, -1)) for s in (1, -1)]

@@ -1,7 +1,8 @@
 """A posterior that the truth was drawn from covers as it says; a sharpened one does not."""
 
 import math
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 
 import numpy as np
 import pytest
@@ -9,23 +10,46 @@ import torch
 
 from eqvae.metrics.pose.calibration import angle_calibration, position_calibration
 from eqvae.metrics.pose.symmetry_order import symmetry_order, symmetry_order_accuracy
-from eqvae.pose.direction import DirectionPosterior
 
 N = 1000
 
 
+@dataclass(frozen=True)
+class Angles:
+    """q(theta) ~ exp(kappa cos(k theta - phase)) on a grid: k equal modes, the uniform one for kappa = 0."""
+
+    order: int
+    kappa: torch.Tensor
+    phase: torch.Tensor
+    points: int
+
+    @cached_property
+    def grid(self) -> torch.Tensor:
+        return torch.arange(self.points, dtype=torch.float64) * (2 * math.pi / self.points)
+
+    @cached_property
+    def log_density(self) -> torch.Tensor:
+        energy = self.kappa[:, None] * torch.cos(self.order * self.grid - self.phase[:, None])
+        return energy - energy.logsumexp(dim=1, keepdim=True) + math.log(self.points)
+
+    def sample(self, generator: torch.Generator | None = None) -> torch.Tensor:
+        """By inverting the cumulative distribution, linear within a bin about each grid point."""
+        mass = self.log_density.exp() / self.points
+        held = mass.cumsum(dim=1)
+        u = torch.rand(len(mass), 1, generator=generator, dtype=mass.dtype) * held[:, -1:]
+        index = torch.searchsorted(held, u).clamp_max(self.points - 1)
+        own = mass.gather(1, index).clamp_min(1e-30)
+        within = ((u - held.gather(1, index)) / own + 1).clamp(0, 1)
+        return ((index + within - 0.5) * (2 * math.pi / self.points))[:, 0] % (2 * math.pi)
+
+
 @cache
-def posterior(
-    order: int, sharpen: float = 1.0, n: int = N, points: int = 256
-) -> DirectionPosterior:
+def posterior(order: int, sharpen: float = 1.0, n: int = N, points: int = 256) -> Angles:
     """Posteriors of period 2 pi / k, of many widths and directions; uniform for order 0."""
     r = torch.Generator().manual_seed(order)
-    angle = 2 * math.pi * torch.rand(n, generator=r, dtype=torch.float64)
-    size = sharpen * (0.5 + 20 * torch.rand(n, generator=r, dtype=torch.float64))
-    eta = torch.zeros(n, 8, 2, dtype=torch.float64)
-    if order:
-        eta[:, order - 1] = size[:, None] * torch.stack([angle.cos(), angle.sin()], dim=1)
-    return DirectionPosterior(eta, points)
+    phase = 2 * math.pi * torch.rand(n, generator=r, dtype=torch.float64)
+    kappa = sharpen * (0.5 + 20 * torch.rand(n, generator=r, dtype=torch.float64))
+    return Angles(order, kappa if order else torch.zeros_like(kappa), phase, points)
 
 
 def drawn(order: int) -> torch.Tensor:

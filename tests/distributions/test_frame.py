@@ -1,15 +1,13 @@
-"""Pose heads: laws in float64, and the circle's laws against scipy and closed forms."""
+"""Poses read from latents, in float64."""
 
 import math
 
 import pytest
 import torch
-from scipy.stats import vonmises
 
 from eqvae.distributions import GaussianPosterior
 from eqvae.distributions.frame import read_content, read_pose
-from eqvae.pose.direction import DirectionPosterior
-from eqvae.symmetry import PlaneMotions, Representation, motion
+from eqvae.symmetry import PlaneMotions, Representation
 
 REPRESENTATION = Representation((3, 2, 1))
 
@@ -57,7 +55,7 @@ def test_a_latent_without_vectors_has_no_angle():
         read_pose(REPRESENTATION, latents(1), copy=2)
 
 
-def test_the_angle_of_a_gaussian_frame_has_the_projected_normal_law():
+def test_the_angle_of_a_gaussian_frame_has_the_projected_normal_distribution():
     latent = Representation((0, 2), position=False)
     lengths = torch.tensor([0.0, 0.5, 2.0, 8.0, 60.0], dtype=torch.float64)
     loc = torch.zeros(5, 4, dtype=torch.float64)
@@ -74,54 +72,3 @@ def test_the_angle_of_a_gaussian_frame_has_the_projected_normal_law():
     torch.testing.assert_close(counts, density[2].reshape(36, 100).mean(dim=1), atol=0.1, rtol=0.05)
     assert (counts - 1).abs().max() > 1  # control: it is not uniform
     assert density.isfinite().all()
-
-
-@pytest.mark.parametrize("kappa", [0.3, 1.0, 5.0, 50.0])
-def test_frequency_one_is_the_von_mises_law(kappa):
-    eta = torch.tensor([[[kappa, 0.0]]], dtype=torch.float64)
-    law = DirectionPosterior(eta)
-    theta = torch.tensor([0.7], dtype=torch.float64)
-    expected = vonmises.logpdf(0.7, kappa) + math.log(2 * math.pi)
-    assert law.log_prob(theta).item() == pytest.approx(expected, abs=1e-9)
-    entropy = vonmises(kappa).entropy()
-    assert law.kl_to_uniform().item() == pytest.approx(math.log(2 * math.pi) - entropy, abs=1e-9)
-
-
-def test_no_parameters_give_the_uniform_law():
-    law = DirectionPosterior(torch.zeros(1, 4, 2, dtype=torch.float64))
-    assert law.kl_to_uniform().item() == pytest.approx(0, abs=1e-14)
-
-
-@pytest.mark.parametrize("order", [2, 3, 4])
-def test_a_symmetric_object_gets_equal_modes(order):
-    eta = torch.zeros(1, 4, 2, dtype=torch.float64)
-    eta[0, order - 1, 0] = 8.0
-    law = DirectionPosterior(eta, points=720)
-    period = 720 // order
-    torch.testing.assert_close(law.log_density, law.log_density.roll(period, dims=1))
-    control = law.log_density - law.log_density.roll(period // 2, dims=1)
-    assert control.abs().max() > 10
-
-
-def test_the_law_turns_with_the_object():
-    generator = torch.Generator().manual_seed(2)
-    law = DirectionPosterior(torch.randn(6, 3, 2, generator=generator, dtype=torch.float64))
-    g = motions(6)
-    theta = torch.linspace(0, 6, 6, dtype=torch.float64)
-    torch.testing.assert_close(law.act(g).log_prob(theta + g[:, 1]), law.log_prob(theta))
-    torch.testing.assert_close(law.act(g).kl_to_uniform(), law.kl_to_uniform())
-    mirror = motion(angle=g[:, 1], reflection=1.0, dtype=torch.float64)
-    torch.testing.assert_close(law.act(mirror).log_prob(g[:, 1] - theta), law.log_prob(theta))
-
-
-def test_samples_follow_the_law():
-    n = 20_000
-    eta = torch.tensor([[[1.5, 0.5], [0.0, 2.0]]], dtype=torch.float64)
-    law = DirectionPosterior(eta.expand(n, -1, -1))
-    theta = law.sample(torch.Generator().manual_seed(3))
-    one = DirectionPosterior(eta)
-    density = one.log_density.exp()[0]
-    for ell in (1, 2, 3):
-        expected = (density * torch.cos(ell * one.grid)).mean()
-        # standard error of a mean of values in [-1, 1] is at most 1 / sqrt(n) = 0.007
-        assert (torch.cos(ell * theta).mean() - expected).abs() < 0.03
