@@ -1,9 +1,9 @@
 """Data: where images come from, the motions they are given, and the batches they come in."""
 
-from eqvae.data.choices import folder, mnist, mnist5k, npz, particles, sprites
+from eqvae.data.angles import Angles, AnyAngle, LimitedAngles, UprightClasses
+from eqvae.data.camera import Camera, Light, PlainCamera, Stretch
 from eqvae.data.datamodule import ImageDataModule, PosedImages
 from eqvae.data.images import ImageSet, ImageSource
-from eqvae.data.levels import LimitedRotation, Lit, Stretched, UprightClasses
 from eqvae.data.optics import ctf
 from eqvae.data.posing import Posing, Rotated, RotatedShifted, Upright
 from eqvae.data.sources import MNIST, SHAPES, Folder, MNIST5k, Npz, Particles, Shape, Sprites
@@ -11,29 +11,27 @@ from eqvae.data.sources import MNIST, SHAPES, Folder, MNIST5k, Npz, Particles, S
 __all__ = [
     "MNIST",
     "SHAPES",
+    "Angles",
+    "AnyAngle",
+    "Camera",
     "Folder",
     "ImageDataModule",
     "ImageSet",
     "ImageSource",
-    "LimitedRotation",
-    "Lit",
+    "Light",
+    "LimitedAngles",
     "MNIST5k",
     "Npz",
     "Particles",
+    "PlainCamera",
     "PosedImages",
     "Posing",
     "Rotated",
     "RotatedShifted",
     "Shape",
     "Sprites",
-    "Stretched",
+    "Stretch",
     "Upright",
     "UprightClasses",
     "ctf",
-    "folder",
-    "mnist",
-    "mnist5k",
-    "npz",
-    "particles",
-    "sprites",
 ]

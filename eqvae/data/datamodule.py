@@ -1,4 +1,4 @@
-"""One datamodule for every source and posing: load, split, pose once, serve batches from memory.
+"""One datamodule for every source, posing and camera: load, split, pose once, serve from memory.
 
 What loaders serve is a `Batch`.
 """
@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from eqvae.data.batch import Batch
+from eqvae.data.camera import Camera, PlainCamera
 from eqvae.data.images import ImageSet, ImageSource
 from eqvae.data.posing import Posing, pose_images
 from eqvae.data.splitting import check_fractions, split_rows
@@ -29,8 +30,10 @@ class PosedImages(Dataset):
         transfer: radial transfer functions of the optics (N, Q), None where unknown.
     """
 
-    def __init__(self, source: ImageSet, rows: Tensor, posing: Posing):
-        self.images, self.poses = pose_images(source, rows, posing)
+    def __init__(
+        self, source: ImageSet, rows: Tensor, posing: Posing, camera: Camera = PlainCamera()
+    ):
+        self.images, self.poses = pose_images(source, rows, posing, camera)
         self.labels = torch.full_like(rows, -1) if source.labels is None else source.labels[rows]
         self.indices = rows
         self.transfer = None if source.transfer is None else source.transfer[rows]
@@ -59,7 +62,8 @@ class ImageDataModule(pl.LightningDataModule):
 
     Args:
         source: where the images come from.
-        pose: the law of the motions they are given.
+        pose: the distribution of the motions they are given.
+        camera: what takes the pictures of the posed objects.
         batch_size: images in a batch.
         split: fractions of train, val and test.
         seed: of the split and of the order of training batches.
@@ -76,6 +80,7 @@ class ImageDataModule(pl.LightningDataModule):
         self,
         source: ImageSource,
         pose: Posing,
+        camera: Camera = PlainCamera(),
         batch_size: int = 128,
         split: Sequence[float] = (0.8, 0.1, 0.1),
         seed: int = 0,
@@ -83,10 +88,19 @@ class ImageDataModule(pl.LightningDataModule):
         limit: int | None = None,
     ):
         super().__init__()
+        if not callable(getattr(source, "load", None)):
+            raise ValueError(
+                f"source must have a method load() that returns an ImageSet; got {source!r}."
+            )
         if not isinstance(pose, Posing):
             raise ValueError(
                 f"pose must be a Posing; got {pose!r}. "
                 "Choose data/pose=upright, rotated or rotated_shifted."
+            )
+        if not isinstance(camera, Camera):
+            raise ValueError(
+                f"camera must be a Camera; got {camera!r}. "
+                "Choose data/camera=none, stretch or light."
             )
         if not isinstance(batch_size, int) or batch_size < 1:
             raise ValueError(
@@ -104,6 +118,7 @@ class ImageDataModule(pl.LightningDataModule):
         check_fractions(split)
         self.source = source
         self.pose = pose
+        self.camera = camera
         self.batch_size = batch_size
         self.split = tuple(split)
         self.seed = seed
@@ -125,7 +140,7 @@ class ImageDataModule(pl.LightningDataModule):
         train, val, test = split_rows(images, self.split, self.seed)
         parts = (self._limited(train, grouped=images.groups is not None), val, test)
         self._posed = {
-            name: PosedImages(images, rows, self.pose)
+            name: PosedImages(images, rows, self.pose, self.camera)
             for name, rows in zip(SPLITS, parts, strict=True)
         }
         self._images = images
@@ -156,11 +171,13 @@ class ImageDataModule(pl.LightningDataModule):
     def posed(self, split: str, pose: Posing) -> PosedImages:
         """The images of a split under another posing, such as rotated after training on upright.
 
+        The camera stays.
+
         Args:
             split: "train", "val" or "test".
             pose: the other posing; the same seed gives the same angles under every posing.
         """
-        return PosedImages(self.images, self._split(split).indices, pose)
+        return PosedImages(self.images, self._split(split).indices, pose, self.camera)
 
     def loader(self, dataset: PosedImages) -> DataLoader:
         """All images of a data set in order, the last batch as large as it comes."""

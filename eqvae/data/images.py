@@ -122,7 +122,7 @@ class ImageSet:
             if not skip_unreadable:
                 raise ValueError(
                     f"images must be finite and show something; {who} are {reason}. "
-                    "Remove them, or leave them out with data.skip_unreadable=true "
+                    "Remove them, or leave them out with data.source.skip_unreadable=true "
                     "(npz and folder)."
                 )
             warnings.warn(f"left out {who}: {reason}.", stacklevel=2)

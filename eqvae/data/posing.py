@@ -3,7 +3,7 @@
 The posed image is g x with (g x)(p) = x(g^-1 p); g is drawn by a `Posing`, the image first padded
 with zeros to the posing's size. Scenes that can be rendered are rendered at g; other images are
 resampled once (bicubic), and not at all where g maps the grid to itself. Padding by an odd number
-puts the spare row at the bottom and the spare column on the right. The posing's camera comes last.
+puts the spare row at the bottom and the spare column on the right. A `Camera` comes last.
 """
 
 import math
@@ -14,13 +14,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from eqvae.data.angles import Angles, AnyAngle
+from eqvae.data.camera import Camera, PlainCamera
 from eqvae.data.images import ImageSet
 from eqvae.domains.square import act_on_image
 from eqvae.symmetry.motions import compose, identity, motion
 
 
 class Posing(ABC):
-    """A law from which one motion is drawn for each image.
+    """A distribution from which one motion is drawn for each image.
 
     Attributes:
         size: side of the posed images in pixels; None keeps the source's.
@@ -36,15 +38,8 @@ class Posing(ABC):
 
         Args:
             n: how many.
-            labels: their classes, (n,) int64, for a law that depends on them.
+            labels: their classes, (n,) int64, for a distribution that depends on them.
         """
-
-    def camera(self, images: Tensor) -> Tensor:
-        """What the camera makes of posed images, (B, C, H, H) in [0, 1]; here it changes nothing.
-
-        It stays where it is while the objects move, so true poses are those before the camera.
-        """
-        return images
 
     def __post_init__(self):
         if self.size is not None and (not isinstance(self.size, int) or self.size < 1):
@@ -78,7 +73,7 @@ class Rotated(Posing):
 
 @dataclass(frozen=True)
 class RotatedShifted(Posing):
-    """Angle uniform, x and y normal with standard deviation `shift_scale`, cut at `max_shift`.
+    """x and y normal with standard deviation `shift_scale`, cut at `max_shift`; the angle as `angles` has it.
 
     The defaults are MNIST(U), as used by spatial-VAE and TARGET-VAE: 28 x 28 digits on 50 x 50.
 
@@ -87,6 +82,7 @@ class RotatedShifted(Posing):
         shift_scale: standard deviation of x and of y before the cut, pixels.
         max_shift: |x|, |y| <= max_shift, pixels; beyond it is drawn again, not clipped.
         seed: of the draws.
+        angles: distribution of the angle.
 
     References:
         Bepler, Zhong, Kelley, Brignole, Berger: Explicitly disentangling image content from
@@ -97,9 +93,15 @@ class RotatedShifted(Posing):
     shift_scale: float = 5.0
     max_shift: float = 10.0
     seed: int = 0
+    angles: Angles = AnyAngle()
 
     def __post_init__(self):
         super().__post_init__()
+        if not isinstance(self.angles, Angles):
+            raise ValueError(
+                f"angles must be Angles, such as eqvae.data.AnyAngle; got {self.angles!r}. "
+                "Choose data/pose=rotated_shifted, limited or upright_classes."
+            )
         for name in ("shift_scale", "max_shift"):
             if not getattr(self, name) > 0:
                 raise ValueError(
@@ -109,8 +111,8 @@ class RotatedShifted(Posing):
 
     def draw(self, n: int, labels: Tensor | None = None) -> Tensor:
         generator = _generator(self.seed)
-        angle = _angles(n, generator)
-        # inverse distribution function of the normal law on [-max_shift, max_shift]
+        angle = self.angles.of(_angles(n, generator).float(), labels)
+        # inverse distribution function of the normal distribution on [-max_shift, max_shift]
         edge = torch.special.ndtr(torch.tensor(self.max_shift / self.shift_scale).double())
         u = torch.rand(n, 2, generator=generator, dtype=torch.float64)
         shift = torch.special.ndtri(1 - edge + u * (2 * edge - 1)) * self.shift_scale
@@ -134,13 +136,16 @@ def pad_to(images: Tensor, size: int) -> Tensor:
     return F.pad(images, (before, after, before, after))
 
 
-def pose_images(source: ImageSet, rows: Tensor, posing: Posing) -> tuple[Tensor, Tensor]:
+def pose_images(
+    source: ImageSet, rows: Tensor, posing: Posing, camera: Camera = PlainCamera()
+) -> tuple[Tensor, Tensor]:
     """Pose some images of a source, each by the motion that the posing gives its row.
 
     Args:
         source: the images.
         rows: which of them, (B,) int64.
-        posing: the law of the motions.
+        posing: the distribution of the motions.
+        camera: what takes the pictures of the posed images.
 
     Returns:
         Posed images (B, C, size, size) in [0, 1] and their true poses (B, 4), NaN where the source
@@ -157,7 +162,7 @@ def pose_images(source: ImageSet, rows: Tensor, posing: Posing) -> tuple[Tensor,
         else:
             padded = pad_to(source.images[rows[chunk]], size)
             moved = act_on_image(g[chunk], padded, "bicubic").clamp(0, 1)
-        posed[chunk] = posing.camera(moved)
+        posed[chunk] = camera.take(moved)
     return posed, _true_pose(source, rows, g)
 
 

@@ -66,19 +66,21 @@ class Folder:
 
     def _files(self) -> list[Path]:
         if self.path is None:
-            raise ValueError("path of the folder of images is not set. Set data.path=FOLDER.")
+            raise ValueError(
+                "path of the folder of images is not set. Set data.source.path=FOLDER."
+            )
         folder = Path(self.path)
         if not folder.is_dir():
             raise FileNotFoundError(
                 f"path must be a folder of images; there is no folder {str(self.path)!r}. "
-                "Set data.path."
+                "Set data.source.path."
             )
         found = sorted(path for path in folder.rglob("*") if path.is_file())
         files = [f for f in found if f.suffix.lower() in _SUFFIXES and f.name[0] != "."]
         if not files:
             raise FileNotFoundError(
                 f"path={str(self.path)!r} holds no PNG, JPEG or TIFF images "
-                f"({len(found)} other files). Set data.path to the folder that does."
+                f"({len(found)} other files). Set data.source.path to the folder that does."
             )
         return files
 
@@ -96,7 +98,7 @@ class Folder:
             raise ValueError(
                 f"{len(unreadable)} of {len(files)} images under {str(self.path)!r} cannot be read "
                 f"({listing(unreadable)}). Repair or remove them"
-                + (", or leave them out with data.skip_unreadable=true." if arrays else ".")
+                + (", or leave them out with data.source.skip_unreadable=true." if arrays else ".")
             )
         if unreadable:
             warnings.warn(
@@ -140,5 +142,5 @@ def _check_same_shape(names: list[str], arrays: list[np.ndarray]) -> None:
         if array.shape[0] != shape[0]:
             raise ValueError(
                 f"images must all be grey or all be RGB; {names[0]} has {shape[0]} channels and "
-                f"{name} has {array.shape[0]}. Convert with data.channels=1 or data.channels=3."
+                f"{name} has {array.shape[0]}. Convert with data.source.channels=1 or data.source.channels=3."
             )

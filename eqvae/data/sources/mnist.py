@@ -57,8 +57,8 @@ class MNIST:
         if not self.download and not (Path(self.root) / "MNIST" / "raw").is_dir():
             raise FileNotFoundError(
                 f"root must be a folder that contains MNIST/raw; {str(self.root)!r} does not. Set "
-                "data.root (for example data.root=../shared/data), or fetch the files with "
-                "data.download=true."
+                "data.source.root (for example data.source.root=../shared/data), or fetch the files with "
+                "data.source.download=true."
             )
         try:
             parts = [
@@ -68,7 +68,7 @@ class MNIST:
         except (RuntimeError, ValueError, OSError) as error:
             raise ValueError(
                 f"the MNIST files under root={str(self.root)!r} are incomplete or damaged "
-                f"({error}). Delete MNIST/raw there and set data.download=true."
+                f"({error}). Delete MNIST/raw there and set data.source.download=true."
             ) from error
         images = torch.cat([part.data for part in parts])[:, None]
         return ImageSet(

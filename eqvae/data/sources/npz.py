@@ -57,10 +57,12 @@ class Npz:
             ValueError: if it is no archive, lacks a key, or holds images that cannot be used.
         """
         if self.path is None:
-            raise ValueError("path of the .npz archive is not set. Set data.path=images.npz.")
+            raise ValueError(
+                "path of the .npz archive is not set. Set data.source.path=images.npz."
+            )
         if not Path(self.path).is_file():
             raise FileNotFoundError(
-                f"path must be an .npz archive; there is no file {str(self.path)!r}. Set data.path."
+                f"path must be an .npz archive; there is no file {str(self.path)!r}. Set data.source.path."
             )
         try:
             archive = np.load(self.path, allow_pickle=False)
@@ -93,7 +95,7 @@ class Npz:
             raise ValueError(
                 f"image must name the images in {str(self.path)!r}, which has "
                 f"{len(candidates)} arrays of 3 or 4 dimensions; its keys are {list(arrays)}. "
-                "Set data.image=KEY."
+                "Set data.source.image=KEY."
             )
         return candidates[0]
 

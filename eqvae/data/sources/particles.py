@@ -19,8 +19,9 @@ from torch import Tensor
 
 from eqvae.data.images import ImageSet
 from eqvae.data.optics import ctf, delocalisation
+from eqvae.data.sources.scenes import as_tuples, drawn_still, scene_noise
 from eqvae.domains.grid import pixel_coordinates
-from eqvae.symmetry.motions import apply, identity, motion
+from eqvae.symmetry.motions import apply, motion
 
 _NARROWEST = 1.2  # pixels: a Gaussian's amplitude at the Nyquist frequency is then below 1e-3
 _FOLDING = 2.1  # radians from the first conformation to the last
@@ -76,6 +77,8 @@ class Particles:
     seed: int = 0
 
     def __post_init__(self):
+        for name in ("views", "defocus"):
+            object.__setattr__(self, name, as_tuples(getattr(self, name)))
         for name in ("num_images", "conformations"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}.")
@@ -129,16 +132,12 @@ class Particles:
 
     def load(self) -> ImageSet:
         """Draw all particles at the identity pose."""
-        rows = torch.arange(self.num_images)
-        poses = identity(self.num_images, dtype=torch.float32)
         labels, defoci = self._factors()
         return ImageSet(
-            torch.cat([self.render(part, poses[part], self.size) for part in rows.split(512)]),
+            **drawn_still(self.render, self.num_images, self.size),
             labels=labels,
-            poses=poses,
             symmetry_orders=(1,) * (self.conformations * len(self.views)),
             transfer=None if self.defocus is None else self._transfer(defoci),
-            render=self.render,
         )
 
     def render(self, rows: Tensor, g: Tensor, size: int) -> Tensor:
@@ -157,7 +156,7 @@ class Particles:
         mean, noise, gain = self._greys
         images = images - mean
         if noise:
-            images = images + noise * self._noise(rows, size).to(g)
+            images = images + noise * scene_noise(rows, size, self.seed).to(g)
         return (0.5 + gain * images).clamp(0, 1)[:, None]
 
     def _signal(self, labels: Tensor, defoci: Tensor, g: Tensor, size: int) -> Tensor:
@@ -237,15 +236,6 @@ class Particles:
         labels = torch.randint(number, (self.num_images,), generator=generator)
         low, high = self.defocus or (0.0, 0.0)
         return labels, low + (high - low) * torch.rand(self.num_images, generator=generator)
-
-    def _noise(self, rows: Tensor, size: int) -> Tensor:
-        """Each scene's own noise, whatever else is drawn with it."""
-        generator = torch.Generator()
-        noise = torch.empty(len(rows), size, size)
-        for image, row in zip(noise, rows.tolist(), strict=True):
-            generator.manual_seed((self.seed + 1) * 1_000_003 + row)
-            torch.randn(size, size, generator=generator, out=image)
-        return noise
 
 
 def _normal(distance: Tensor, widths: Tensor) -> Tensor:

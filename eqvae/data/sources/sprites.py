@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 
 from eqvae.data.images import ImageSet
+from eqvae.data.sources.scenes import as_tuples, drawn_still, scene_noise
 from eqvae.domains.grid import pixel_coordinates
-from eqvae.symmetry.motions import apply, identity, inverse
+from eqvae.symmetry.motions import apply, inverse
 
 _BLUR = 0.9  # pixels: moving by Fourier interpolation then errs by < 1 %, at 0.05 by 40 %
 
@@ -103,6 +104,8 @@ class Sprites:
     seed: int = 0
 
     def __post_init__(self):
+        for name in ("shapes", "radius"):
+            object.__setattr__(self, name, as_tuples(getattr(self, name)))
         unknown = [name for name in self.shapes if name not in SHAPES]
         if unknown or not self.shapes:
             raise ValueError(
@@ -130,15 +133,10 @@ class Sprites:
 
     def load(self) -> ImageSet:
         """Draw all sprites at the identity pose."""
-        rows = torch.arange(self.num_images)
-        poses = identity(self.num_images, dtype=torch.float32)
-        images = torch.cat([self.render(part, poses[part], self.size) for part in rows.split(512)])
         return ImageSet(
-            images,
+            **drawn_still(self.render, self.num_images, self.size),
             labels=self._factors()[0],
-            poses=poses,
             symmetry_orders=self.symmetry_orders,
-            render=self.render,
         )
 
     def render(self, rows: Tensor, g: Tensor, size: int) -> Tensor:
@@ -163,7 +161,7 @@ class Sprites:
             cover[members] = shape.coverage(points[members], blur[members])
         images = cover + (1 - cover) * _BACKGROUNDS[self.background](grid, directions.to(g), size)
         if self.noise:
-            images = images + self.noise * self._noise(rows, images.shape[1]).to(g)
+            images = images + self.noise * scene_noise(rows, size, self.seed).flatten(1).to(g)
             images = (images + 3 * self.noise) / (1 + 6 * self.noise)
         return images.clamp(0, 1).reshape(-1, 1, size, size)
 
@@ -175,15 +173,6 @@ class Sprites:
         angle = 2 * math.pi * angle
         low, high = self.radius
         return labels, low + (high - low) * u, torch.stack([angle.cos(), angle.sin()], dim=1)
-
-    def _noise(self, rows: Tensor, num_pixels: int) -> Tensor:
-        """Each scene's own noise, whatever else is drawn with it."""
-        generator = torch.Generator()
-        noise = torch.empty(len(rows), num_pixels)
-        for i, row in enumerate(rows.tolist()):
-            generator.manual_seed((self.seed + 1) * 1_000_003 + row)
-            noise[i] = torch.randn(num_pixels, generator=generator)
-        return noise
 
 
 def _gradient(grid: Tensor, directions: Tensor, size: int) -> Tensor:
