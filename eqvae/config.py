@@ -16,7 +16,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Union
 
-CONFIG_DIR = Path(__file__).resolve().parents[1] / "configs"
+from eqvae.resources import configs
+
+CONFIG_DIR = configs()
 TARGET, PARTIAL, MISSING = "_target_", "_partial_", "???"
 
 
@@ -31,7 +33,7 @@ def compose(
 
     Args:
         overrides: what would follow the script's name, as in ["model=plain", "data.batch_size=32"].
-        config_dir: folder of the YAML files; the repository's `configs` if None.
+        config_dir: folder of the YAML files; the repository's `configs`, or the wheel's copy, if None.
         name: the top file, without ".yaml".
         image_shape: (C, H, H) of the data; without it nodes that need it keep their interpolation.
 
@@ -54,8 +56,8 @@ def compose(
     folder = Path(config_dir or CONFIG_DIR).resolve()
     if not (folder / f"{name}.yaml").is_file():
         raise FileNotFoundError(
-            f"config_dir must hold {name}.yaml; {folder} does not. "
-            "Pass the repository's configs folder."
+            f"config_dir must hold {name}.yaml; {folder} does not. Pass the repository's configs folder, "
+            "or install the eqvae wheel again, which carries them."
         )
     outer = GlobalHydra.instance().hydra  # of a script that is itself Hydra's
     GlobalHydra.instance().clear()

@@ -1,11 +1,49 @@
-"""What the scripts share: progress bars, and mistakes of a user end in one sentence, not a traceback."""
+"""What the commands share: Hydra, the words for themselves, progress bars, and errors of one sentence."""
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 USER_ERROR = 2  # exit code
+
+
+def spelled(command: str) -> str:
+    """How to call a command, the way this process was called: by its script, or as `eqvae train`."""
+    script = f"{command}.py"
+    return f"python scripts/{script}" if Path(sys.argv[0]).name == script else f"eqvae {command}"
+
+
+def run_with_hydra(run: Callable[[Any], None], name: str, arguments: Sequence[str]) -> None:
+    """Call `run` with configs/<name>.yaml and the arguments on top, as Hydra reads them (-m, --cfg, ...).
+
+    What Hydra can't compose ends in one sentence and exit code 2.
+    """
+    import hydra
+    from hydra.errors import HydraException
+
+    from eqvae.resources import configs
+
+    folder = configs()
+    if not (folder / f"{name}.yaml").is_file():
+        complain(
+            f"error: {folder} holds no {name}.yaml; install the eqvae wheel again, which carries the "
+            "configurations, or run in a checkout of the repository."
+        )
+        sys.exit(USER_ERROR)
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors come here as they are
+    called, sys.argv = sys.argv, [sys.argv[0], *arguments]  # the only place where Hydra looks
+    try:
+        hydra.main(version_base="1.3", config_path=str(folder), config_name=name)(run)()
+    except HydraException as error:  # of an override: several lines that say one thing
+        if os.environ.get("EQVAE_DEBUG"):
+            raise
+        complain(f"error: {' '.join(str(error).split())}")
+        sys.exit(USER_ERROR)
+    finally:
+        sys.argv = called
 
 
 @contextmanager

@@ -16,8 +16,9 @@ from typing import Any
 
 from eqvae.evaluation.evaluate import Evaluation, save_figure
 from eqvae.metrics.score import Score
+from eqvae.resources import docs
 
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
+DOCS = docs() / "metrics.md"
 HEADLINES = {
     "likelihood/elbo": "ELBO",
     "equivariance/scenes/encoder/rotation": "encoder error under rotation",

@@ -5,44 +5,66 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from eqvae.cli.train import main
 from eqvae.config import CONFIG_DIR
 from eqvae.training.checkpoint import read_checkpoint
 from tests.training.runs import NO_PICTURES, TINY
 
 ROOT = CONFIG_DIR.parent
 COMMAND = [sys.executable, str(ROOT / "scripts" / "train.py")]
+LAST = Path("checkpoints") / "last.ckpt"
 
 
-def environment(**extra: str) -> dict[str, str]:
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["scripts/train.py"])
+
+
+@pytest.fixture
+def stopped(capsys: pytest.CaptureFixture) -> Callable[..., tuple[int, str]]:
+    """Run the command within this process; its exit code and what it said on standard error."""
+
+    def run(*arguments: str) -> tuple[int, str]:
+        with pytest.raises(SystemExit) as stop:
+            main(arguments)
+        return stop.value.code, capsys.readouterr().err
+
+    return run
+
+
+def started(*arguments: str, **how) -> subprocess.Popen:
+    """The command in a process of its own."""
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     kept = {k: v for k, v in os.environ.items() if k not in ("CI", "EQVAE_DEBUG")}
-    return {**kept, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", **extra}
+    environment = {**kept, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([*COMMAND, *arguments], env=environment, text=True, **how)
 
 
-def script(*arguments: str, cwd: Path) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [*COMMAND, *arguments],
-        cwd=cwd,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+def wait_for(file: Path, process: subprocess.Popen | None = None) -> None:
+    deadline = time.monotonic() + 100
+    while not file.exists():
+        alive = process is None or process.poll() is None
+        assert alive and time.monotonic() < deadline, process and process.communicate()[1]
+        time.sleep(0.05)
 
 
-def test_help_answers_at_once_and_names_every_choice(tmp_path: Path) -> None:
+def test_help_answers_at_once_and_names_every_choice() -> None:
     began = time.monotonic()
-    done = script("--help", cwd=tmp_path)
+    process = started("--help", stdout=subprocess.PIPE)
+    said = process.communicate(timeout=60)[0]
     assert time.monotonic() - began < 2  # importing torch alone takes longer
-    assert done.returncode == 0
+    assert process.returncode == 0
     for file in CONFIG_DIR.glob("*/*.yaml"):
-        assert file.stem in done.stdout
-    assert "python scripts/train.py model=plain" in done.stdout
+        assert file.stem in said
+    assert "python scripts/train.py model=plain" in said
 
 
 @pytest.mark.parametrize(
@@ -51,51 +73,72 @@ def test_help_answers_at_once_and_names_every_choice(tmp_path: Path) -> None:
         ("trainer.max_epoch=3", "max_epoch"),
         ("modle=plain", "modle"),
         ("model=plainn", "plainn"),
+        ("model=[", "'['"),
     ],
 )
-def test_a_misspelt_key_or_choice_is_named(override: str, named: str, tmp_path: Path) -> None:
-    done = script(override, cwd=tmp_path)
-    assert done.returncode != 0
-    assert named in done.stderr
-    assert "Traceback" not in done.stderr
+def test_a_misspelt_key_or_choice_is_named(
+    override: str, named: str, stopped: Callable, tmp_path: Path
+) -> None:
+    code, said = stopped(override)
+    assert code == 2
+    assert said.startswith("error: ") and named in said
+    assert len(said.strip().splitlines()) == 1
     assert not list(tmp_path.iterdir())
 
 
-def test_a_mistake_is_one_sentence_and_exit_code_2(tmp_path: Path) -> None:
-    done = script(*TINY, "+model.encoder.widht=3", cwd=tmp_path)
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: model.encoder.widht is not an argument of")
-    assert len(done.stderr.strip().splitlines()) == 1
+def test_a_mistake_is_one_sentence_and_exit_code_2(stopped: Callable, tmp_path: Path) -> None:
+    code, said = stopped(*TINY, "+model.encoder.widht=3")
+    assert code == 2
+    assert said.startswith("error: model.encoder.widht is not an argument of")
+    assert len(said.strip().splitlines()) == 1
     assert not list(tmp_path.glob("runs/*/*"))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_leaves_a_checkpoint_and_the_command_that_resumes(
-    signum: int, tmp_path: Path
-) -> None:
-    folder = tmp_path / "run"
-    how = [*TINY, NO_PICTURES, "trainer.max_epochs=100000", f"run_dir={folder}"]
-    process = subprocess.Popen(
-        [*COMMAND, *how], cwd=tmp_path, env=environment(), stderr=subprocess.PIPE, text=True
-    )
-    deadline = time.monotonic() + 100
-    while not (folder / "checkpoints" / "last.ckpt").exists():
-        assert process.poll() is None and time.monotonic() < deadline, process.communicate()[1]
-        time.sleep(0.1)
-    process.send_signal(signum)
-    said = process.communicate(timeout=60)[1]
-    assert process.returncode == 128 + signum
+def test_debugging_shows_the_traceback_of_a_misspelt_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    from hydra.errors import ConfigCompositionException
+
+    monkeypatch.setenv("EQVAE_DEBUG", "1")
+    with pytest.raises(ConfigCompositionException, match="modle"):
+        main(["modle=plain"])
+
+
+def assert_told_how_to_go_on(said: str, folder: Path) -> None:
     assert "Traceback" not in said
-    reached = read_checkpoint(folder / "checkpoints" / "last.ckpt")["global_step"]
-    assert reached > 0
+    assert read_checkpoint(folder / LAST)["global_step"] > 0
     command = shlex.split(said.strip().splitlines()[-1])
     assert command == ["python", "scripts/train.py", f"resume={folder}"]
-    if signum == signal.SIGTERM:
-        done = script(command[-1], f"trainer.max_epochs={reached // 4 + 2}", cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
-        assert (folder / "metrics.json").is_file()
-        assert read_checkpoint(folder / "checkpoints" / "last.ckpt")["global_step"] > reached
-        refused = script(command[-1], "model=harmonic", cwd=tmp_path)
-        assert refused.returncode == 2
-        assert "model can't change when a run is resumed" in refused.stderr
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_a_checkpoint_and_the_command_that_resumes(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    how = [*TINY, NO_PICTURES, "trainer.max_epochs=100000", f"run_dir={folder}"]
+    process = started(*how, stderr=subprocess.PIPE)
+    wait_for(folder / LAST, process)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 128 + signal.SIGINT
+    assert_told_how_to_go_on(said, folder)
+
+
+@pytest.mark.slow
+def test_a_stopped_run_goes_on(stopped: Callable, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+
+    def stop() -> None:
+        wait_for(folder / LAST)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=stop, daemon=True).start()
+    how = [*TINY, NO_PICTURES, "trainer.max_epochs=100000", f"run_dir={folder}"]
+    code, said = stopped(*how)
+    assert code == 128 + signal.SIGTERM
+    assert_told_how_to_go_on(said, folder)
+
+    reached = read_checkpoint(folder / LAST)["global_step"]
+    main([f"resume={folder}", f"trainer.max_epochs={reached // 4 + 2}"])
+    assert (folder / "metrics.json").is_file()
+    assert read_checkpoint(folder / LAST)["global_step"] > reached
+    code, said = stopped(f"resume={folder}", "model=harmonic")
+    assert code == 2
+    assert "model can't change when a run is resumed" in said
