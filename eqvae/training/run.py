@@ -29,7 +29,6 @@ from torch import Tensor
 
 from eqvae.config import build, fill_data
 from eqvae.data.extent import object_radius
-from eqvae.nn.harmonic import HarmonicDecoder
 from eqvae.training.interruption import InterruptCheckpoint
 from eqvae.training.loggers import MetricsCSV, log_model
 from eqvae.training.module import TrainingModule
@@ -238,10 +237,9 @@ def _check_optimization(module: TrainingModule) -> None:
 
 
 def _warn_of_large_objects(module: TrainingModule, images: Tensor) -> None:
-    """A harmonic network draws nothing beyond its disc, which shows in no other way than a poor ELBO."""
-    reaches = [
-        m.harmonics.reach for m in module.vae.decoder.modules() if isinstance(m, HarmonicDecoder)
-    ]
+    """Disk harmonics draw nothing beyond their disc, which shows in no other way than a poor ELBO."""
+    decoders = module.vae.decoder.modules()
+    reaches = [m.harmonics.reach for m in decoders if hasattr(m, "harmonics")]
     size = object_radius(images[:: max(1, len(images) // 500)]) if reaches else None
     if size is not None and size > min(reaches):
         warnings.warn(
