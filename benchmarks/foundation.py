@@ -117,9 +117,10 @@ def throughput(threads: int, batch_size: int = 128, size: int = 50) -> dict:
     import torch
 
     from eqvae.config import build, compose
+    from eqvae.data.batch import Batch
 
     torch.set_num_threads(threads)
-    x = torch.rand(batch_size, 1, size, size)
+    batch = Batch(torch.rand(batch_size, 1, size, size))
     steps, rates = {}, {}
     for family, overrides in FAMILIES.items():
         config = compose(overrides, image_shape=(1, size, size))
@@ -128,7 +129,7 @@ def throughput(threads: int, batch_size: int = 128, size: int = 50) -> dict:
 
         def step(vae=vae, objective=objective, optimizer=optimizer) -> None:
             optimizer.zero_grad()
-            objective(vae, x, 0)[0].backward()
+            objective(vae, batch, 0)[0].backward()
             optimizer.step()
 
         step()
@@ -155,17 +156,17 @@ def likelihood_metrics(vae, batches, seed: int = 0) -> dict[str, float]:
     """Means over all images of the ELBO's terms, one posterior draw each."""
     import torch
 
-    from eqvae.losses.elbo import elbo_terms
+    from eqvae.losses.elbo import batch_means
 
     totals: dict[str, float] = {}
     count = 0
     torch.manual_seed(seed)
     with torch.no_grad():
         for batch in batches:
-            x = batch["image"]
-            for name, value in elbo_terms(x, vae(x), vae.likelihood).items():
-                totals[name] = totals.get(name, 0.0) + value.item() * len(x)
-            count += len(x)
+            constant = vae.likelihood.constant(batch.image)
+            for name, value in batch_means(vae.score(batch), constant).items():
+                totals[name] = totals.get(name, 0.0) + value.item() * len(batch)
+            count += len(batch)
     return {f"test/{name}": total / count for name, total in totals.items()}
 
 
@@ -221,13 +222,13 @@ def turned_batches(data, interpolation: str, seed: int):
     """The test images, each at an angle of its own."""
     import torch
 
-    from eqvae.domains import act_on_image
+    from eqvae.domains import SquareGrid
     from eqvae.symmetry import PlaneMotions
 
     generator = torch.Generator().manual_seed(seed)
     for batch in data.loader(data.test):
-        g = PlaneMotions.so2().sample(len(batch["image"]), generator=generator)
-        yield {"image": act_on_image(g, batch["image"], interpolation)}
+        g = PlaneMotions.so2().sample(len(batch), generator=generator)
+        yield batch.act(g, SquareGrid.of(batch.image), interpolation)
 
 
 def equivariance(vae, data) -> dict[str, float]:
@@ -247,8 +248,8 @@ def equivariance(vae, data) -> dict[str, float]:
     from eqvae.testing import GaussianScenes
 
     scenes = GaussianScenes(16, size=data.image_shape[-1])
-    z = vae.encode(data.test.images[:16]).mode.detach()
-    z[:, :2] = 0
+    z = vae.encode(data.test[:16]).mode.detach()
+    z[:, vae.representation.slices.position] = 0
     quarters = motion(angle=torch.arange(1, 4) * (math.pi / 2))
     numbers = {}
     for kind, motions in {

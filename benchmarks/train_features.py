@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from eqvae.data.images import ImageSet
 from eqvae.data.sources import MNIST5k, Sprites
-from eqvae.domains.square import act_on_image
+from eqvae.domains import SquareGrid
 from eqvae.metrics.generation.features import WEIGHTS, FeatureNetwork
 from eqvae.symmetry.motions import motion
 
@@ -120,7 +120,7 @@ def pose(
             left = (field - size) // 2
             right = field - size - left
             padded = F.pad(source.images[chunk], (left, right, left, right))
-            images = act_on_image(g, padded).clamp(0, 1)
+            images = SquareGrid.of(padded).act(g, padded).clamp(0, 1)
         images = F.interpolate(
             images, (SIZE, SIZE), mode="bilinear", align_corners=False, antialias=True
         ).clamp(0, 1)

@@ -105,7 +105,7 @@ def _train(
     vae, images: Tensor, seconds: float, shift: float | None, batch_size: int, lr: float
 ) -> tuple[float, int]:
     """Train for the CPU time; wall seconds and images seen."""
-    from eqvae.domains import act_on_image
+    from eqvae.data.batch import Batch
     from eqvae.losses import Objective
     from eqvae.symmetry import PlaneMotions
 
@@ -120,11 +120,12 @@ def _train(
                 return time.perf_counter() - begin, seen
             for group in optimizer.param_groups:
                 group["lr"] = lr * 0.5 * (1 + math.cos(math.pi * spent))
-            x = images[rows]
+            batch = Batch(images[rows])
             if shift is not None:
-                x = act_on_image(so2.sample(len(x), shift=shift).to(x), x).clamp(0, 1)
+                batch = batch.act(so2.sample(len(batch), shift=shift), vae.domain)
+                batch = batch.replace(image=batch.image.clamp(0, 1))
             optimizer.zero_grad()
-            objective(vae, x, step)[0].backward()
+            objective(vae, batch, step)[0].backward()
             torch.nn.utils.clip_grad_norm_(vae.parameters(), 1000.0)
             optimizer.step()
             step, seen = step + 1, seen + len(rows)
@@ -132,10 +133,18 @@ def _train(
 
 @torch.no_grad()
 def _posterior_means(vae, images: Tensor) -> Tensor:
-    return torch.cat([vae.encode(x).mode for x in images.split(128)])
+    return torch.cat([vae.encode(batch).mode for batch in _batches(images)])
 
 
 @torch.no_grad()
 def _elbos(vae, images: Tensor, draws: int) -> Tensor:
     """Mean over draws, (n,), nats."""
-    return torch.cat([sum(vae(x).elbo for _ in range(draws)) / draws for x in images.split(128)])
+    return torch.cat(
+        [sum(vae.score(b).elbo for _ in range(draws)) / draws for b in _batches(images)]
+    )
+
+
+def _batches(images: Tensor) -> list:
+    from eqvae.data.batch import Batch
+
+    return [Batch(x) for x in images.split(128)]
