@@ -53,7 +53,9 @@ ASKED = {  # what an objective asks of the model
 SOFT = ["projected", "relaxed", "relaxed_layers"]  # layers that must pay for what they break
 ONLY = {  # models that an objective is for, the others are refused
     "clusters": ["pose"],
-    "elbo": [model for model in MODELS if model not in SOFT],
+    **dict.fromkeys(
+        ("elbo", "elbo_warmup", "elbo_cyclic"), [model for model in MODELS if model not in SOFT]
+    ),
     "elbo_relaxed": SOFT,
     "elbo_soft": [model for model in MODELS if model not in ("pose", *SOFT)],
 }
