@@ -17,8 +17,9 @@ from torch import Tensor, nn
 import eqvae
 from eqvae.config import build, with_defaults
 from eqvae.models.model import Model
+from eqvae.training.upgrade import upgraded
 
-FORMAT = 1
+FORMAT = 2
 DESCRIPTION = "hyper_parameters"  # Lightning's name for what rebuilds a module
 AVERAGED = "ema"
 PREFIX = "vae."  # of the model's weights among the training module's
@@ -100,11 +101,13 @@ def read_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") 
         raise ValueError(
             f"{path} is not an eqvae checkpoint: it does not say how to rebuild a model."
         )
+    if described["format"] == 1:
+        described |= {"format": FORMAT, "model": upgraded(described.get("model"))}
     if described["format"] != FORMAT:
         raise ValueError(
             f"{path} has checkpoint format {described['format']!r}, written by eqvae "
             f"{described.get('eqvae_version')}; this is eqvae {eqvae.__version__}, which reads "
-            f"format {FORMAT}. Load it with that version."
+            f"formats 1 and {FORMAT}. Load it with that version."
         )
     return checkpoint
 
