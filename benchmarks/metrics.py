@@ -250,7 +250,7 @@ def report(preset: str, images: int, checkpoint: str, folder: Path) -> dict:
 
     out = folder / f"{preset}_{images}"
     sys.argv = ["evaluate.py", f"ckpt={checkpoint}", f"preset={preset}", f"out={out}"]
-    sys.argv += [f"data.num_images={images * 5 // 4}", "data.split=[0.1,0.1,0.8]"]
+    sys.argv += [f"data.source.num_images={images * 5 // 4}", "data.split=[0.1,0.1,0.8]"]
     evaluate.main()
     return {
         "preset": preset,

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Union
 
+from eqvae.renamed import check_overrides
 from eqvae.resources import configs
 
 CONFIG_DIR = configs()
@@ -42,7 +43,7 @@ def compose(
 
     Raises:
         FileNotFoundError: if the folder is not there.
-        ValueError: if an override names an unknown key or choice.
+        ValueError: if an override names an unknown key or choice, or an old one.
 
     Example:
         config = compose(["model=plain", "data=sprites"])
@@ -53,6 +54,7 @@ def compose(
     from hydra.core.global_hydra import GlobalHydra
     from hydra.errors import HydraException
 
+    check_overrides(overrides)
     folder = Path(config_dir or CONFIG_DIR).resolve()
     if not (folder / f"{name}.yaml").is_file():
         raise FileNotFoundError(

@@ -214,4 +214,4 @@ axis.legend(frameon=False)
 show(figure)
 
 # %% [markdown]
-# On your own images: `python scripts/advise.py data=npz data.path=FILE`.
+# On your own images: `python scripts/advise.py data=npz data.source.path=FILE`.

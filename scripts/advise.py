@@ -2,7 +2,7 @@
 
 Usage: python scripts/advise.py data=CHOICE [data.KEY=VALUE ...] [KEY=VALUE ...]
 
-  data=npz data.path=FILE        your images; data=folder, mnist5k, ... as for scripts/train.py
+  data=npz data.source.path=FILE        your images; data=folder, mnist5k, ... as for scripts/train.py
   data/pose=rotated_shifted      in other poses first
   level=se2                      the digits of the comparison, at one level of symmetry
   image.radius=14                of the objects, pixels
@@ -74,7 +74,9 @@ def _options(arguments: list[str]) -> tuple[dict[str, str], list[str]]:
         if key in options and not (options[key].isdecimal() and int(options[key]) >= least):
             raise ValueError(f"{key} must be a whole number >= {least}; got {options[key]!r}.")
     if not any(o.startswith(("data=", "level=")) for o in overrides):
-        raise ValueError("data must name the images: data=npz data.path=FILE, or data=mnist5k.")
+        raise ValueError(
+            "data must name the images: data=npz data.source.path=FILE, or data=mnist5k."
+        )
     return options, overrides
 
 

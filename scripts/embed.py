@@ -3,7 +3,7 @@
 Usage: python scripts/embed.py ckpt=RUN_FOLDER_OR_CHECKPOINT [data=CHOICE] [KEY=VALUE ...]
 
   ckpt=runs/NAME/DATE            the run's best checkpoint, on the run's own images
-  ckpt=... data=folder data.path=images
+  ckpt=... data=folder data.source.path=images
                                  your images, of the size that the model was trained on
   split=all                      all, train, val or test
   clusters=10                    how many kinds to look for; default: the components of a learned mixture

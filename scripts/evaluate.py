@@ -160,7 +160,7 @@ def _evaluate(subjects: "list[Subject]", options: dict[str, Any], out: Path) -> 
 def _about(subject: "Subject", held_out: Any, options: dict[str, Any]) -> dict[str, str]:
     count = sum(p.numel() for p in subject.vae.parameters())
     shape = " x ".join(map(str, held_out.images.shape[1:]))
-    source = subject.data_config["_target_"].rsplit(".", 1)[-1]
+    source = subject.data_config["source"]["_target_"].rsplit(".", 1)[-1]
     pose = subject.data_config["pose"]["_target_"].rsplit(".", 1)[-1]
     return {
         "checkpoint": str(subject.checkpoint),

@@ -126,13 +126,15 @@ def test_compose_is_plain_and_waits_for_the_image_size() -> None:
     config = compose(["data=sprites"])
     assert type(config) is dict
     assert type(config["model"]) is dict
-    assert config["image"] == {"size": "???", "channels": "???", "radius": None}
+    assert config["image"] == {"size": "???", "channels": "???", "count": "???", "radius": None}
     assert config["model"]["encoder"]["image_size"] == "${image.size}"
     assert config["model"]["encoder"]["representation"] == config["latent"]
     filled = fill_data(config, (3, 41, 41))
     assert filled["model"]["encoder"]["image_size"] == 41
     assert filled["model"]["decoder"]["channels"] == 3
+    assert filled["image"] == {"size": 41, "channels": 3, "count": 1, "radius": None}
     assert compose(["data=sprites"], image_shape=(3, 41, 41)) == filled
+    assert fill_data(config, (3, 41, 41), 80)["image"]["count"] == 80
 
 
 def test_compose_names_misspelt_keys_and_choices(tmp_path) -> None:

@@ -25,7 +25,7 @@ ASYMMETRIC_DIGITS = (2, 3, 4, 5, 6, 7, 9)  # 0, 1 and 8 look nearly the same aft
 def mnist_u(seed: int, folder: Path, options: Any) -> dict[str, Any]:
     """The full recipe: 53,333 training digits in any pose, 16 epochs, 10,000 test digits."""
     vae, data, seconds = measure.trained(
-        ["experiment=mnist_u", f"data.root={options.data}", f"seed={seed}"], folder / "run"
+        ["experiment=mnist_u", f"data.source.root={options.data}", f"seed={seed}"], folder / "run"
     )
     found: dict[str, Any] = {"training_seconds": seconds}
     content, labels = measure.content_of(vae, data.test), data.test.labels.numpy()
@@ -54,7 +54,7 @@ def mnist_2d(seed: int, folder: Path, options: Any) -> dict[str, float]:
     vae, data, seconds = measure.trained(
         [
             "experiment=mnist_u",
-            f"data.root={options.data}",
+            f"data.source.root={options.data}",
             f"seed={seed}",
             "latent.multiplicities=[2,1]",
             "+model.decoder.hidden=384",
@@ -82,7 +82,7 @@ def mnist_quick(seed: int, folder: Path, options: Any) -> dict[str, float]:
     torch.manual_seed(seed)
     overrides = [
         "experiment=mnist_u",
-        f"data.root={options.data}",
+        f"data.source.root={options.data}",
         "model/prior=normal",
     ]
     data = build(compose(overrides)["data"], path="data")
@@ -170,10 +170,10 @@ def throughput(seed: int, folder: Path, options: Any) -> dict[str, float]:
 SPRITES = [
     "model=pose",
     "data=sprites",
-    "data.num_images=12000",
+    "data.source.num_images=12000",
     "data.batch_size=64",
-    "data.radius=[9.5,10.5]",
-    "data.noise=0.2",
+    "data.source.radius=[9.5,10.5]",
+    "data.source.noise=0.2",
     "latent.multiplicities=[4,1]",
     "model.localiser._target_=eqvae.nn.Localiser",
     "+model.likelihood.nuisances.background=0.2",
@@ -186,7 +186,7 @@ def sprites(seed: int, folder: Path, options: Any) -> dict[str, Any]:
     seeds = [
         f"seed={seed}",
         f"data.seed={seed}",
-        f"data.sprite_seed={seed}",
+        f"data.source.seed={seed}",
         f"data.pose.seed={seed}",
     ]
     vae, data, seconds = measure.trained([*SPRITES, *seeds], folder / "run")
@@ -222,8 +222,8 @@ def sprites(seed: int, folder: Path, options: Any) -> dict[str, Any]:
 PARTICLES = [
     "model=pose",
     "data=particles",
-    "data.num_images=5000",
-    "data.defocus=[1.0,2.0]",
+    "data.source.num_images=5000",
+    "data.source.defocus=[1.0,2.0]",
     "data.batch_size=64",
     "data.pose.shift_scale=2.0",
     "data.pose.max_shift=4.0",
@@ -247,10 +247,10 @@ def particles(seed: int, folder: Path, options: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for snr, epochs in EPOCHS.items():
         tag = f"snr{snr:g}".replace(".", "")
-        seeds = [f"seed={seed}", f"data.seed={seed}", f"data.particle_seed={seed}"]
+        seeds = [f"seed={seed}", f"data.seed={seed}", f"data.source.seed={seed}"]
         seeds.append(f"data.pose.seed={seed}")
         vae, data, seconds = measure.trained(
-            [*PARTICLES, *seeds, f"data.snr={snr}", f"trainer.max_epochs={epochs}"],
+            [*PARTICLES, *seeds, f"data.source.snr={snr}", f"trainer.max_epochs={epochs}"],
             folder / f"run-{tag}",
         )
         evidence = Evidence.of(vae, data, seed=seed)
@@ -283,8 +283,8 @@ def particles(seed: int, folder: Path, options: Any) -> dict[str, Any]:
 
 NUCLEI = [
     "data=npz",
-    "data.group=source",
-    "data.mask=mask",
+    "data.source.group=source",
+    "data.source.mask=mask",
     "data/pose=rotated_shifted",
     "data.pose.size=72",
     "data.pose.shift_scale=2.0",
@@ -292,7 +292,7 @@ NUCLEI = [
 ]
 GALAXIES = [
     "data=npz",
-    "data.label=label",
+    "data.source.label=label",
     "data/pose=rotated_shifted",
     "data.pose.size=64",
     "data.pose.shift_scale=2.0",
@@ -320,7 +320,7 @@ def nuclei(seed: int, folder: Path, options: Any) -> dict[str, Any]:
     path = Path(options.data) / "nuclei.npz"
     seeds = [f"seed={seed}", f"data.seed={seed}", f"data.pose.seed={seed}"]
     vae, data, seconds = measure.trained(
-        [*REAL, *NUCLEI, *seeds, f"data.path={path}"], folder / "run"
+        [*REAL, *NUCLEI, *seeds, f"data.source.path={path}"], folder / "run"
     )
     archive, rows = np.load(path), data.test.indices.numpy()
     shape = np.column_stack([np.log(archive["area"][rows]), archive["elongation"][rows]])
@@ -355,7 +355,7 @@ def galaxies(seed: int, folder: Path, options: Any) -> dict[str, Any]:
     seeds = [f"seed={seed}", f"data.seed={seed}", f"data.pose.seed={seed}"]
     nuisance = ["model.localiser._target_=eqvae.nn.Localiser"]
     vae, data, seconds = measure.trained(
-        [*REAL, *nuisance, *GALAXIES, *seeds, f"data.path={path}"], folder / "run"
+        [*REAL, *nuisance, *GALAXIES, *seeds, f"data.source.path={path}"], folder / "run"
     )
     labels, content = data.test.labels.numpy(), measure.content_of(vae, data.test)
     motions = data.pose.draw(len(data.images))[data.test.indices]

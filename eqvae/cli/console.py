@@ -19,13 +19,16 @@ def spelled(command: str) -> str:
 def run_with_hydra(run: Callable[[Any], None], name: str, arguments: Sequence[str]) -> None:
     """Call `run` with configs/<name>.yaml and the arguments on top, as Hydra reads them (-m, --cfg, ...).
 
-    What Hydra can't compose ends in one sentence and exit code 2.
+    Old keys, and what Hydra can't compose, end in one sentence and exit code 2.
     """
     import hydra
     from hydra.errors import HydraException
 
+    from eqvae.renamed import check_overrides
     from eqvae.resources import configs
 
+    with one_sentence_errors():
+        check_overrides(arguments)
     folder = configs()
     if not (folder / f"{name}.yaml").is_file():
         complain(

@@ -24,7 +24,7 @@ Examples
   {train}                                   the default run, minutes on two cores
   {train} model=plain objective=elbo_soft   soft symmetry instead of hard
   {train} data/pose=upright trainer.max_epochs=5
-  {train} data=folder data.path=my_images   your own images
+  {train} data=folder data.source.path=my_images   your own images
   {train} experiment=smoke                  does everything run? seconds
   {train} logger.mode=online                curves and pictures to W&B
   {train} resume=runs/NAME/DATE             continue a run where it stopped
@@ -49,7 +49,7 @@ def help_text() -> str:
 
     lines = []
     for folder in sorted(path for path in configs().rglob("*") if path.is_dir()):
-        choices = sorted(folder.glob("*.yaml"))
+        choices = sorted(file for file in folder.glob("*.yaml") if file.name[0] != "_")
         if choices:
             lines.append(f"  {folder.relative_to(configs()).as_posix()}")
         for file in choices:

@@ -1,6 +1,7 @@
 """Data: where images come from, the motions they are given, and the batches they come in."""
 
 from eqvae.data.angles import Angles, AnyAngle, LimitedAngles, UprightClasses
+from eqvae.data.batch import Batch
 from eqvae.data.camera import Camera, Light, PlainCamera, Stretch
 from eqvae.data.datamodule import ImageDataModule, PosedImages
 from eqvae.data.images import ImageSet, ImageSource
@@ -13,6 +14,7 @@ __all__ = [
     "SHAPES",
     "Angles",
     "AnyAngle",
+    "Batch",
     "Camera",
     "Folder",
     "ImageDataModule",

@@ -16,19 +16,33 @@ from eqvae.domains.grid import pixel_coordinates
 
 
 class Camera(ABC):
-    """What a fixed camera makes of the images in front of it."""
+    """What a fixed camera makes of images (B, C, H, H): it places them in the frame, then exposes them."""
 
     @abstractmethod
+    def place(self, images: Tensor) -> Tensor:
+        """Images, or masks, where they lie in the picture."""
+
+    @abstractmethod
+    def expose(self, images: Tensor) -> Tensor:
+        """Placed images in [0, 1] as bright as the camera shows them, in [0, 1]."""
+
     def take(self, images: Tensor) -> Tensor:
-        """The pictures of images (B, C, H, H) in [0, 1], of the same shape and range."""
+        """The pictures of images in [0, 1], of the same shape and range."""
+        return self.expose(self.place(images))
 
 
 @dataclass(frozen=True)
 class PlainCamera(Camera):
     """Images as they are."""
 
-    def take(self, images: Tensor) -> Tensor:
+    def place(self, images: Tensor) -> Tensor:
         return images
+
+    def expose(self, images: Tensor) -> Tensor:
+        return images
+
+
+PLAIN = PlainCamera()
 
 
 @dataclass(frozen=True)
@@ -50,7 +64,7 @@ class Stretch(Camera):
                 f"stretch must be positive; got {self.stretch!r}. For no stretch use 1."
             )
 
-    def take(self, images: Tensor) -> Tensor:
+    def place(self, images: Tensor) -> Tensor:
         s = math.sqrt(self.stretch)
         size = images.shape[-1]
         points = pixel_coordinates(size, size).to(images)
@@ -59,6 +73,9 @@ class Stretch(Camera):
         grid = grid.expand(len(images), -1, -1, -1)
         stretched = F.grid_sample(images, grid, "bicubic", "zeros", align_corners=True)
         return stretched.clamp(0, 1)
+
+    def expose(self, images: Tensor) -> Tensor:
+        return images
 
 
 @dataclass(frozen=True)
@@ -80,6 +97,9 @@ class Light(Camera):
                 f"strength must be from 0 to 1; got {self.strength!r}. For even light use 0."
             )
 
-    def take(self, images: Tensor) -> Tensor:
+    def place(self, images: Tensor) -> Tensor:
+        return images
+
+    def expose(self, images: Tensor) -> Tensor:
         x = pixel_coordinates(*images.shape[-2:])[..., 0].to(images)
         return images * ((1 + self.strength * x / x.max()) / (1 + self.strength))

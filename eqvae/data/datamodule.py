@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from eqvae.data.batch import Batch
-from eqvae.data.camera import Camera, PlainCamera
+from eqvae.data.camera import PLAIN, Camera
 from eqvae.data.images import ImageSet, ImageSource
 from eqvae.data.posing import Posing, pose_images
 from eqvae.data.splitting import check_fractions, split_rows
@@ -23,6 +23,7 @@ class PosedImages(Dataset):
     """Posed images in memory, indexed in whole batches.
 
     Attributes:
+        batch: all of them in one `Batch`, whose parts have names of their own here:
         images: (N, C, H, H) float32 in [0, 1].
         poses: true motions (N, 4), NaN where unknown.
         labels: (N,) int64, -1 where unknown.
@@ -30,25 +31,17 @@ class PosedImages(Dataset):
         transfer: radial transfer functions of the optics (N, Q), None where unknown.
     """
 
-    def __init__(
-        self, source: ImageSet, rows: Tensor, posing: Posing, camera: Camera = PlainCamera()
-    ):
-        self.images, self.poses = pose_images(source, rows, posing, camera)
-        self.labels = torch.full_like(rows, -1) if source.labels is None else source.labels[rows]
-        self.indices = rows
-        self.transfer = None if source.transfer is None else source.transfer[rows]
+    def __init__(self, source: ImageSet, rows: Tensor, posing: Posing, camera: Camera = PLAIN):
+        self.batch = pose_images(source, rows, posing, camera)
+        self.images, self.poses = self.batch.image, self.batch.pose
+        self.labels, self.indices = self.batch.label, self.batch.index
+        self.transfer = self.batch.transfer
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.batch)
 
-    def __getitem__(self, row: int | slice | Tensor) -> Batch:
-        return Batch(
-            image=self.images[row],
-            pose=self.poses[row],
-            label=self.labels[row],
-            index=self.indices[row],
-            transfer=None if self.transfer is None else self.transfer[row],
-        )
+    def __getitem__(self, rows: slice | Tensor) -> Batch:
+        return self.batch[rows]
 
     def __getitems__(self, rows: list[int]) -> Batch:
         return self[torch.tensor(rows)]
@@ -80,7 +73,7 @@ class ImageDataModule(pl.LightningDataModule):
         self,
         source: ImageSource,
         pose: Posing,
-        camera: Camera = PlainCamera(),
+        camera: Camera = PLAIN,
         batch_size: int = 128,
         split: Sequence[float] = (0.8, 0.1, 0.1),
         seed: int = 0,

@@ -28,13 +28,15 @@ class ImageSet:
         transfer: radial transfer function of the imaging optics, (N, Q) float32, at Q equally spaced
             radial frequencies from 0 to pi rad/pixel, both included; beyond pi, in the corners of
             the Fourier square, the last value holds. 1 everywhere is no blur.
+        masks: which pixels are the object, (N, 1, H, H) bool.
+        pixel_size: physical size of a pixel in the unit of the data, (N,) float32.
         symmetry_orders: by label, k when the object looks the same after 1/k turn, 0 after any.
         render: draws the scenes `rows` moved by `g` on a grid of `size`, without interpolation:
             render(rows (B,), g (B, 4), size) -> (B, C, size, size).
 
     Raises:
-        ValueError: if images are not square, none, or not float32, the others differ in length, or
-            `transfer` is no table of float32.
+        ValueError: if images are not square, none, or not float32, the others differ in length,
+            `transfer` is no table of float32, or `masks` are not as large as the images.
     """
 
     images: Tensor
@@ -44,6 +46,8 @@ class ImageSet:
     names: tuple[str, ...] | None = None
     is_test: Tensor | None = None
     transfer: Tensor | None = None
+    masks: Tensor | None = None
+    pixel_size: Tensor | None = None
     symmetry_orders: tuple[int, ...] | None = None
     render: Callable[[Tensor, Tensor, int], Tensor] | None = None
 
@@ -69,15 +73,7 @@ class ImageSet:
                     f"{name} must have one entry for each of the {len(self.images)} images; "
                     f"got {len(value)}."
                 )
-        transfer = self.transfer
-        if transfer is not None and (
-            transfer.dim() != 2 or transfer.shape[1] < 2 or transfer.dtype != torch.float32
-        ):
-            raise ValueError(
-                "transfer must be a float32 tensor (N, Q) with Q >= 2 frequencies from 0 to pi "
-                f"rad/pixel; got {transfer.dtype} of shape {tuple(transfer.shape)}."
-            )
-
+        self._check_camera()
         if self.symmetry_orders is not None and self.labels is not None:
             classes = int(self.labels.max()) + 1
             if len(self.symmetry_orders) < classes:
@@ -85,6 +81,22 @@ class ImageSet:
                     f"symmetry_orders must have one entry for each of the {classes} classes; "
                     f"got {len(self.symmetry_orders)}."
                 )
+
+    def _check_camera(self) -> None:
+        transfer, masks = self.transfer, self.masks
+        if transfer is not None and (
+            transfer.dim() != 2 or transfer.shape[1] < 2 or transfer.dtype != torch.float32
+        ):
+            raise ValueError(
+                "transfer must be a float32 tensor (N, Q) with Q >= 2 frequencies from 0 to pi "
+                f"rad/pixel; got {transfer.dtype} of shape {tuple(transfer.shape)}."
+            )
+        shape = (len(self), 1, *self.images.shape[-2:])
+        if masks is not None and (masks.shape != shape or masks.dtype != torch.bool):
+            raise ValueError(
+                f"masks must be a bool tensor of shape {shape}; "
+                f"got {masks.dtype} of shape {tuple(masks.shape)}."
+            )
 
     def __len__(self) -> int:
         return len(self.images)
@@ -147,7 +159,16 @@ class ImageSet:
         return f"{len(rows)} of {len(self)} images ({shown})"
 
 
-_PER_IMAGE = ("labels", "groups", "poses", "names", "is_test", "transfer")
+_PER_IMAGE = (
+    "labels",
+    "groups",
+    "poses",
+    "names",
+    "is_test",
+    "transfer",
+    "masks",
+    "pixel_size",
+)
 
 
 class ImageSource(Protocol):

@@ -15,9 +15,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from eqvae.data.angles import Angles, AnyAngle
-from eqvae.data.camera import Camera, PlainCamera
+from eqvae.data.batch import Batch
+from eqvae.data.camera import PLAIN, Camera
 from eqvae.data.images import ImageSet
-from eqvae.domains.square import act_on_image
+from eqvae.domains.square import SquareGrid
 from eqvae.symmetry.motions import compose, identity, motion
 
 
@@ -136,9 +137,7 @@ def pad_to(images: Tensor, size: int) -> Tensor:
     return F.pad(images, (before, after, before, after))
 
 
-def pose_images(
-    source: ImageSet, rows: Tensor, posing: Posing, camera: Camera = PlainCamera()
-) -> tuple[Tensor, Tensor]:
+def pose_images(source: ImageSet, rows: Tensor, posing: Posing, camera: Camera = PLAIN) -> Batch:
     """Pose some images of a source, each by the motion that the posing gives its row.
 
     Args:
@@ -148,22 +147,36 @@ def pose_images(
         camera: what takes the pictures of the posed images.
 
     Returns:
-        Posed images (B, C, size, size) in [0, 1] and their true poses (B, 4), NaN where the source
+        The posed images with all that the source knows about them. Poses are NaN where the source
         does not know the pose of its own images.
+
+    Raises:
+        ValueError: if the images are larger than the posing's size.
     """
-    source_size = source.images.shape[-1]
-    size = posing.size or source_size
+    size = posing.size or source.images.shape[-1]
+    grid = SquareGrid(size)
     g = posing.draw(len(source), source.labels)[rows]
     pad_to(source.images[:1], size)  # refuses a size that is too small
-    posed = torch.empty(len(rows), source.images.shape[1], size, size)
+    image = torch.empty(len(rows), source.images.shape[1], size, size)
+    mask = None if source.masks is None else torch.empty(len(rows), 1, size, size)
     for chunk in torch.arange(len(rows)).split(512):
         if source.render is not None:
             moved = source.render(rows[chunk], g[chunk], size)
         else:
-            padded = pad_to(source.images[rows[chunk]], size)
-            moved = act_on_image(g[chunk], padded, "bicubic").clamp(0, 1)
-        posed[chunk] = camera.take(moved)
-    return posed, _true_pose(source, rows, g)
+            moved = grid.act(g[chunk], pad_to(source.images[rows[chunk]], size)).clamp(0, 1)
+        image[chunk] = camera.take(moved)
+        if mask is not None:
+            moved = grid.act(g[chunk], pad_to(source.masks[rows[chunk]].float(), size))
+            mask[chunk] = (camera.place(moved) > 0.5).float()
+    return Batch(
+        image=image,
+        pose=_true_pose(source, rows, g),
+        label=torch.full_like(rows, -1) if source.labels is None else source.labels[rows],
+        index=rows,
+        transfer=None if source.transfer is None else source.transfer[rows],
+        mask=mask,
+        pixel_size=None if source.pixel_size is None else source.pixel_size[rows],
+    )
 
 
 def _true_pose(source: ImageSet, rows: Tensor, g: Tensor) -> Tensor:

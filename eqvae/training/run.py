@@ -29,6 +29,7 @@ from torch import Tensor
 
 from eqvae.config import build, fill_data
 from eqvae.data.extent import object_radius
+from eqvae.renamed import check_stored
 from eqvae.training.interruption import InterruptCheckpoint
 from eqvae.training.loggers import MetricsCSV, log_model
 from eqvae.training.module import TrainingModule
@@ -143,6 +144,7 @@ def stored_config(folder: str | Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: if the folder holds no run that can continue.
+        ValueError: if an older eqvae wrote it, with other keys.
     """
     from omegaconf import OmegaConf
 
@@ -153,7 +155,9 @@ def stored_config(folder: str | Path) -> dict[str, Any]:
                 f"resume must name a run folder; {folder} holds no {name}, "
                 "so there is nothing to continue."
             )
-    return OmegaConf.to_container(OmegaConf.load(folder / CONFIG))
+    stored = OmegaConf.to_container(OmegaConf.load(folder / CONFIG))
+    check_stored(stored, str(folder / CONFIG))
+    return stored
 
 
 def quiet_lightning() -> None:

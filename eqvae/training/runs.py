@@ -11,6 +11,7 @@ from torch import Tensor
 from eqvae.config import build, compose
 from eqvae.data import ImageDataModule
 from eqvae.models.vae import VAE
+from eqvae.renamed import check_overrides, check_stored
 from eqvae.training.checkpoint import DESCRIPTION, load_vae, read_checkpoint
 from eqvae.training.run import LAST, prepare, stored_config, train
 
@@ -41,7 +42,7 @@ def subject_of(checkpoint: str | Path, overrides: Sequence[str] = ()) -> Subject
 
     Args:
         checkpoint: a .ckpt file, or a run folder (its best checkpoint).
-        overrides: of the data, such as ["data/pose=upright"] or ["data=folder", "data.path=images"].
+        overrides: of the data, such as ["data/pose=upright"] or ["data=folder", "data.source.path=images"].
 
     Raises:
         FileNotFoundError: if there is no such checkpoint, or no such data.
@@ -80,11 +81,16 @@ def data_config(folder: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
         raise ValueError(
             f"{folder} holds no config.yaml; say which data to use, as in data=mnist5k."
         )
-    config = OmegaConf.load(stored).data
+    whole = OmegaConf.load(stored)
+    check_stored(OmegaConf.to_container(whole), str(stored))
+    check_overrides(overrides)
+    config = whole.data
     for override in overrides:
         key, _, value = override.partition("=")
         if key == "data/pose":
             config.pose = {**compose([override])["data"]["pose"], "size": config.pose.get("size")}
+        elif key == "data/camera":
+            config.camera = compose([override])["data"]["camera"]
         elif OmegaConf.select(config, key.removeprefix("data."), default="???") == "???":
             raise ValueError(f"{key} is not in the run's data; it has {', '.join(config)}.")
         else:

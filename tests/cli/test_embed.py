@@ -83,7 +83,7 @@ def test_a_folder_of_files_keeps_their_names(run, tiny_run, tmp_path):
     for name in ("b", "a", "c"):
         pixels = draw.integers(0, 255, (33, 33)).astype(np.uint8)
         Image.fromarray(pixels).save(tmp_path / "images" / f"{name}.png")
-    own = ["data=folder", f"data.path={tmp_path / 'images'}", "clusters=2"]
+    own = ["data=folder", f"data.source.path={tmp_path / 'images'}", "clusters=2"]
     run(f"ckpt={tiny_run}", *own, f"out={tmp_path / 'out'}")
     table = Embedding.read(tmp_path / "out")
     assert table.column("name").tolist() == ["a.png", "b.png", "c.png"]
@@ -121,7 +121,7 @@ def test_stopping_keeps_what_is_done(script, tiny_run, tmp_path, monkeypatch, ca
         (["ckpt={run}", "batch=0"], "batch must be a whole number >= 1; got '0'"),
         (["ckpt={run}", "seed=x"], "seed must be a whole number >= 0; got 'x'"),
         (["ckpt={run}", "data.pose.size=41"], "33 px; got 1 of 41 px"),
-        (["ckpt={run}", "data=folder", "data.path=nowhere"], "there is no folder 'nowhere'"),
+        (["ckpt={run}", "data=folder", "data.source.path=nowhere"], "there is no folder 'nowhere'"),
         (["ckpt={run}", "out={run}/metrics.json"], "metrics.json"),
         (["ckpt={run}", "out={run}/metrics.json/below"], "metrics.json"),
     ],

@@ -86,11 +86,16 @@ def test_other_poses_data_and_folders(evaluate, tiny_run, tmp_path):
     evaluate(f"ckpt={checkpoint}", "data/pose=upright", QUICK, f"out={tmp_path / 'a'}")
     pose = OmegaConf.load(tmp_path / "a" / "config.yaml").data.pose
     assert pose._target_ == "eqvae.data.Upright" and pose["size"] == 33  # the run's own size
-    other = ["data=sprites", "data.num_images=60", "data.size=21", "data.radius=[4.0,6.0]"]
+    other = [
+        "data=sprites",
+        "data.source.num_images=60",
+        "data.source.size=21",
+        "data.source.radius=[4.0,6.0]",
+    ]
     other += ["data.pose.size=33"]
     evaluate(f"ckpt={tiny_run}", *other, QUICK, f"out={tmp_path / 'b'}")
-    assert OmegaConf.load(tmp_path / "b" / "config.yaml").data.num_images == 60
-    evaluate(f"ckpt={tiny_run}", "data.num_images=60", QUICK, f"out={tmp_path / 'c'}")
+    assert OmegaConf.load(tmp_path / "b" / "config.yaml").data.source.num_images == 60
+    evaluate(f"ckpt={tiny_run}", "data.source.num_images=60", QUICK, f"out={tmp_path / 'c'}")
     read = [json.loads((tmp_path / n / "metrics.json").read_text()) for n in "abc"]
     a, b, c = (scores["likelihood/elbo"]["value"] for scores in read)
     assert a != b != c
@@ -151,7 +156,7 @@ def test_numbers_go_to_the_runs_own_weights_and_biases_run(evaluate, tiny_run, m
         (["ckpt={run}", "data.pose.angle=41"], "data.pose.angle is not in the run's data"),
         (["ckpt={run}", "data=nowhere"], "nowhere"),
         (["ckpt={run}", "data/pose=sideways"], "sideways"),
-        (["ckpt={run}", "data=npz", "data.path=nowhere.npz"], "nowhere.npz"),
+        (["ckpt={run}", "data=npz", "data.source.path=nowhere.npz"], "nowhere.npz"),
         (["ckpt={run}", "data.batch_size=many"], "data.batch_size must be int"),
         (["ckpt={run}", "out={run}/metrics.json"], "metrics.json"),
     ],
@@ -181,7 +186,7 @@ def test_images_with_other_channels_are_refused(evaluate, tiny_run, tmp_path, ca
     rgb = np.random.default_rng(0).random((20, 33, 33, 3), dtype=np.float32)
     np.savez(tmp_path / "rgb.npz", images=rgb)
     with pytest.raises(SystemExit):
-        evaluate(f"ckpt={tiny_run}", "data=npz", f"data.path={tmp_path / 'rgb.npz'}")
+        evaluate(f"ckpt={tiny_run}", "data=npz", f"data.source.path={tmp_path / 'rgb.npz'}")
     assert "1 channel(s) of 33 px; got 3 of 33 px" in capsys.readouterr().err
 
 

@@ -162,7 +162,7 @@ def test_the_command_trains_and_tells(tmp_path, monkeypatch, capsys):
         (["images=10"], "data must name the images"),
         (["data=mnist5k", "images=many"], "images must be a whole number >= 1; got 'many'"),
         (["data=mnist5k", "model=plain"], "'model=plain' is not an option"),
-        (["data=npz", "data.path=nowhere.npz"], "nowhere.npz"),
+        (["data=npz", "data.source.path=nowhere.npz"], "nowhere.npz"),
     ],
 )
 def test_mistakes_are_told_in_a_sentence_before_training(arguments, message, monkeypatch, capsys):

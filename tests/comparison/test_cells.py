@@ -16,7 +16,8 @@ from eqvae.comparison.table import COLUMNS, read_table
 from .test_grid import design
 
 TINY = [
-    "data=sprites", "data.num_images=200", "data.shapes=[flag,zed]", "latent.multiplicities=[2,2]",
+    "data=sprites", "data.source.num_images=200", "data.source.shapes=[flag,zed]",
+    "latent.multiplicities=[2,2]",
     "data.batch_size=20", "trainer.max_epochs=-1", "+trainer.max_steps=4", "+trainer.val_check_interval=2",
     "trainer.check_val_every_n_epoch=null",
 ]  # fmt: skip

@@ -119,10 +119,10 @@ def test_a_part_that_is_none_is_refused(axes, message):
 
 
 def test_data_come_before_the_overrides_that_change_them():
-    made = design(data="sprites", overrides=["data.num_images=50"], own={"hard": ["seed=1"]})
-    assert made.settings("hard") == ["data=sprites", "data.num_images=50", "seed=1"]
-    assert made.settings("plain") == ["data=sprites", "data.num_images=50"]
-    assert made.digest("plain") != design(overrides=["data.num_images=50"]).digest("plain")
+    made = design(data="sprites", overrides=["data.source.num_images=50"], own={"hard": ["seed=1"]})
+    assert made.settings("hard") == ["data=sprites", "data.source.num_images=50", "seed=1"]
+    assert made.settings("plain") == ["data=sprites", "data.source.num_images=50"]
+    assert made.digest("plain") != design(overrides=["data.source.num_images=50"]).digest("plain")
 
 
 @pytest.mark.parametrize("name", DESIGNS)

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from eqvae.data import Folder, Upright, folder
+from eqvae.data import Folder, ImageDataModule, Upright
 
 RANDOM = np.random.default_rng(0)
 
@@ -75,7 +75,7 @@ def test_subfolders_are_classes(tmp_path):
 def test_grey_and_colour_together_need_a_word(four):
     save(four / "rgb.png", RANDOM.integers(0, 256, (8, 8, 3), dtype=np.uint8))
     with pytest.raises(
-        ValueError, match="a.png has 1 channels and rgb.png has 3. .*data.channels=1"
+        ValueError, match="a.png has 1 channels and rgb.png has 3. .*data.source.channels=1"
     ):
         Folder(str(four)).load()
     assert Folder(str(four), channels=1).load().images.shape == (5, 1, 8, 8)
@@ -139,11 +139,11 @@ def test_images_must_be_square(tmp_path):
     for name in ("a.png", "b.png", "c.png"):
         save(tmp_path / name, RANDOM.integers(0, 256, (8, 6), dtype=np.uint8))
     with pytest.raises(ValueError, match="got 8x6 pixels. Crop them to 6x6 or pad them to 8x8"):
-        folder(str(tmp_path), Upright()).setup()
+        ImageDataModule(Folder(str(tmp_path)), Upright()).setup()
 
 
 def test_missing_and_empty_folders(tmp_path):
-    with pytest.raises(ValueError, match="is not set. Set data.path=FOLDER"):
+    with pytest.raises(ValueError, match="is not set. Set data.source.path=FOLDER"):
         Folder().load()
     with pytest.raises(FileNotFoundError, match="there is no folder .*gone"):
         Folder(str(tmp_path / "gone")).load()

@@ -5,7 +5,7 @@ import pytest
 import torch
 from scipy.ndimage import distance_transform_edt
 
-from eqvae.data import Npz, Upright, npz
+from eqvae.data import ImageDataModule, Npz, Upright
 
 RANDOM = np.random.default_rng(0)
 GREY = RANDOM.integers(0, 256, (12, 9, 9), dtype=np.uint8)
@@ -48,7 +48,9 @@ def test_channels_may_come_first_or_last(write):
 
 def test_the_only_image_like_array_is_found(write):
     assert len(Npz(write(cells=GREY, area=np.arange(12))).load()) == 12
-    with pytest.raises(ValueError, match=r"has 2 arrays of 3 or 4 .*\['a', 'b'\].*data.image=KEY"):
+    with pytest.raises(
+        ValueError, match=r"has 2 arrays of 3 or 4 .*\['a', 'b'\].*data.source.image=KEY"
+    ):
         Npz(write(a=GREY, b=GREY)).load()
     assert len(Npz(write(a=GREY, b=GREY[:5]), image="b").load()) == 5
     with pytest.raises(ValueError, match="has 0 arrays of 3 or 4"):
@@ -66,7 +68,7 @@ def test_labels_and_groups(write):
 
 
 def test_without_labels_the_batch_says_unknown(write):
-    module = npz(write(images=GREY), Upright())
+    module = ImageDataModule(Npz(write(images=GREY)), Upright())
     module.setup()
     assert (module.train.labels == -1).all()
     assert module.train.poses.isnan().all()
@@ -74,7 +76,8 @@ def test_without_labels_the_batch_says_unknown(write):
 
 def test_the_split_follows_the_group_key(write):
     field = np.arange(12) // 2
-    module = npz(write(images=GREY, field=field), Upright(), group="field", split=(0.5, 0.25, 0.25))
+    source = Npz(write(images=GREY, field=field), group="field")
+    module = ImageDataModule(source, Upright(), split=(0.5, 0.25, 0.25))
     module.setup()
     members = [set(field[p.indices]) for p in (module.train, module.val, module.test)]
     assert sum(map(len, members)) == len(set.union(*members)) == 6
@@ -92,11 +95,13 @@ OBJECT[:, 3:5, 2:6] = True
 @pytest.mark.parametrize("margin", [0, 1, 2])
 def test_what_is_far_from_the_mask_disappears(write, mask, margin):
     path = write(cells=GREY, nuclei=mask)
-    images = Npz(path, mask="nuclei", mask_margin=margin).load().images[:, 0]
+    loaded = Npz(path, mask="nuclei", mask_margin=margin).load()
+    images = loaded.images[:, 0]
     near = distance_transform_edt(~OBJECT[0]) <= margin
     whole = torch.from_numpy(GREY.astype(np.float32) / 255)
     assert torch.equal(images[:, near], whole[:, near])
     assert (images[:, ~near] == 0).all() and (whole[:, ~near] > 0).any()
+    assert torch.equal(loaded.masks[:, 0], torch.from_numpy(OBJECT)), "without the margin"
 
 
 def test_masks_cover_every_channel_and_what_is_not_finite(write):
@@ -163,7 +168,7 @@ def test_what_is_wrong_is_said(write, arrays, options, message):
 
 
 def test_missing_and_damaged_files(tmp_path):
-    with pytest.raises(ValueError, match="is not set. Set data.path=images.npz"):
+    with pytest.raises(ValueError, match="is not set. Set data.source.path=images.npz"):
         Npz().load()
     with pytest.raises(FileNotFoundError, match="there is no file .*gone.npz"):
         Npz(str(tmp_path / "gone.npz")).load()

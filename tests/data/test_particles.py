@@ -7,9 +7,9 @@ import pytest
 import torch
 from scipy.special import j0
 
-from eqvae.data import Particles, RotatedShifted, ctf, particles
+from eqvae.data import ImageDataModule, Particles, RotatedShifted, ctf
 from eqvae.data.optics import wavelength
-from eqvae.domains import act_on_image
+from eqvae.domains import SquareGrid
 from eqvae.symmetry import motion
 from eqvae.symmetry.motions import apply
 
@@ -69,7 +69,7 @@ def test_grid_motions_permute_the_pixels(size, defocus):
     assert torch.allclose(turned, draw(source, size=size).rot90(1, dims=(-2, -1)), atol=1e-9)
     assert relative(turned, draw(source, size=size)) > 0.02, "control: the quarter turn shows"
     mirrored = motion(0.0, (3.0, -2.0), 1.0, dtype=torch.float64)
-    inside = act_on_image(mirrored, draw(source, size=size))[..., 5:-5, 5:-5]
+    inside = SquareGrid(size).act(mirrored, draw(source, size=size))[..., 5:-5, 5:-5]
     assert torch.allclose(draw(source, mirrored, size)[..., 5:-5, 5:-5], inside, atol=1e-9)
 
 
@@ -78,9 +78,9 @@ def test_any_motion_agrees_with_resampling():
     source = Particles(1)
     background = draw(source)[0, 0, 0, 0]
     still, moved = draw(source) - background, draw(source, MOVED) - background
-    assert relative(act_on_image(MOVED, still, "fourier"), moved) < 0.01
+    assert relative(SquareGrid(64).act(MOVED, still, "fourier"), moved) < 0.01
     opposite = motion(-0.7, (2.3, -1.6), dtype=torch.float64)
-    assert relative(act_on_image(opposite, still, "fourier"), moved) > 0.3
+    assert relative(SquareGrid(64).act(opposite, still, "fourier"), moved) > 0.3
 
 
 def nearest(a, others):
@@ -128,7 +128,7 @@ def test_a_view_looks_along_its_line_of_sight():
     labels = source.load().labels.tolist()
     front, back = (draw(source, row=labels.index(label)) for label in (0, 1))
     mirror = motion(math.pi, reflection=1.0, dtype=torch.float64)
-    mirrors = [act_on_image(mirror, front), act_on_image(motion(reflection=1.0), front)]
+    mirrors = [SquareGrid(64).act(mirror, front), SquareGrid(64).act(motion(reflection=1.0), front)]
     assert min(relative(m, back) for m in mirrors) < 1e-6 < 0.02 < relative(front, back)
 
 
@@ -221,14 +221,15 @@ def test_draws_are_fixed_by_the_seed():
 
 def test_batches_hold_pose_and_optics():
     posing = RotatedShifted(None, 2.0, 4.0)
-    module = particles(posing, 40, size=32, radius=14.0, defocus=[0.5, 1.0], batch_size=8)
+    source = Particles(40, size=32, radius=14.0, defocus=[0.5, 1.0])
+    module = ImageDataModule(source, posing, batch_size=8)
     module.setup()
     batch = next(iter(module.train_dataloader()))
-    assert batch["image"].shape == (8, 1, 32, 32)
-    source = module.source
-    expected = source.render(batch["index"], batch["pose"], 32)
-    assert torch.allclose(batch["image"], expected, atol=1e-5)
-    assert torch.equal(batch["transfer"], source.load().transfer[batch["index"]])
+    assert batch.image.shape == (8, 1, 32, 32)
+    expected = source.render(batch.index, batch.pose, 32)
+    assert torch.allclose(batch.image, expected, atol=1e-5)
+    assert torch.equal(batch.transfer, source.load().transfer[batch.index])
+    assert (batch.pixel_size == 3.0).all(), "Angstrom"
 
 
 @pytest.mark.parametrize(

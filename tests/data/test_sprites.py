@@ -7,9 +7,10 @@ import torch
 
 from eqvae.data import SHAPES, RotatedShifted, Sprites, Upright
 from eqvae.data.posing import pose_images
-from eqvae.domains import act_on_image
+from eqvae.domains import SquareGrid
 from eqvae.symmetry import motion
 
+GRID = SquareGrid(41)
 KNOWN_ORDERS = {"flag": 1, "zed": 2, "whirl3": 3, "whirl4": 4, "ring": 0, "disc": 0}
 
 
@@ -61,38 +62,38 @@ def test_rendering_is_the_analytic_scene():
 def test_grid_motions_permute_the_pixels(shape):
     g = motion(math.pi / 2, (3.0, -2.0), dtype=torch.float64)
     moved = single(shape).render(torch.tensor([0]), g, 41)
-    assert torch.allclose(moved, act_on_image(g, draw(single(shape))), atol=1e-9)
+    assert torch.allclose(moved, GRID.act(g, draw(single(shape))), atol=1e-9)
 
 
 def test_any_motion_agrees_with_resampling():
     sprites = single("flag")
     g = motion(0.7, (2.3, -1.6), dtype=torch.float64)
     moved = sprites.render(torch.tensor([0]), g, 41)
-    assert relative(act_on_image(g, draw(sprites), "fourier"), moved) < 0.01
+    assert relative(GRID.act(g, draw(sprites), "fourier"), moved) < 0.01
     opposite = motion(-0.7, (2.3, -1.6), dtype=torch.float64)
-    assert relative(act_on_image(opposite, draw(sprites), "fourier"), moved) > 0.3
+    assert relative(GRID.act(opposite, draw(sprites), "fourier"), moved) > 0.3
 
 
 def test_edges_are_smooth():
     """Anti-aliased: a shift by half a pixel in the Fourier domain is the sprite shifted."""
     image = draw(single("zed"))
-    moved = act_on_image(motion(0.0, (0.5, 0.5), dtype=torch.float64), image, "fourier")
+    moved = GRID.act(motion(0.0, (0.5, 0.5), dtype=torch.float64), image, "fourier")
     assert relative(moved, draw(single("zed"), shift=(0.5, 0.5))) < 0.01
 
 
 def test_posing_renders_instead_of_resampling():
     source = Sprites(20)
     rows, posing = torch.tensor([7, 3]), RotatedShifted(50)
-    posed, pose = pose_images(source.load(), rows, posing)
-    assert torch.equal(pose, posing.draw(20)[rows])
-    assert torch.allclose(posed, source.render(rows, pose, 50))
+    posed = pose_images(source.load(), rows, posing)
+    assert torch.equal(posed.pose, posing.draw(20)[rows])
+    assert torch.allclose(posed.image, source.render(rows, posed.pose, 50))
 
 
 @pytest.mark.parametrize("background", ["clean", "constant", "gradient"])
 def test_background_and_noise_belong_to_the_camera(background):
     sprites = Sprites(4, background=background, noise=0.05)
     corner = [
-        pose_images(sprites.load(), torch.arange(4), posing)[0][..., :4, :4]
+        pose_images(sprites.load(), torch.arange(4), posing).image[..., :4, :4]
         for posing in (Upright(50), RotatedShifted(50, max_shift=5.0))
     ]
     assert torch.allclose(*corner, atol=1e-5), "far from the object nothing moves"

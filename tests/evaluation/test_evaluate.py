@@ -29,7 +29,7 @@ SIZE = 33
 
 @pytest.fixture(scope="module")
 def datamodule() -> ImageDataModule:
-    overrides = ["experiment=smoke", "data.num_images=400", "data.split=[0.3,0.2,0.5]"]
+    overrides = ["experiment=smoke", "data.source.num_images=400", "data.split=[0.3,0.2,0.5]"]
     data = build(compose(overrides)["data"], path="data")
     data.setup()
     assert data.image_shape == (1, SIZE, SIZE) and len(data.test) == 200

@@ -46,7 +46,12 @@ def test_the_run_folder_says_it_all(tmp_path: Path) -> None:
     assert json.loads((folder / "metrics.json").read_text()) == pytest.approx(metrics)
     assert {"test/elbo", "test/kl", "test/kl/psi1", "test/free_energy", "val/elbo"} <= set(metrics)
     assert stored_config(folder) == run.config
-    assert run.config["image"] == {"size": 37, "channels": 1, "radius": None}
+    assert run.config["image"] == {
+        "size": 37,
+        "channels": 1,
+        "count": len(run.datamodule.train),
+        "radius": None,
+    }
     made = {path.name for path in (folder / "checkpoints").iterdir()}
     assert made == {"best.ckpt", "last.ckpt"}
     made = {path.name for path in (folder / "pictures").iterdir()}

@@ -65,7 +65,11 @@ def test_it_looks_at_as_many_images_as_it_was_told(
     asked: int, seen: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whole batches of 20 out of 240."""
-    how = [f"callbacks.start_prior.images={asked}", "data.num_images=300", "trainer.max_epochs=2"]
+    how = [
+        f"callbacks.start_prior.images={asked}",
+        "data.source.num_images=300",
+        "trainer.max_epochs=2",
+    ]
     run = tiny_run(tmp_path, *CLUSTERS, *MIXTURE, *how)
     given = []
     prior = run.module.vae.prior.content

@@ -74,14 +74,17 @@ class Npz:
             ) from error
         values = channels_first(arrays[self._image_key(arrays)])
         values = np.ascontiguousarray(unit_range(values))
-        if self.mask is not None:
-            values = np.where(self._kept(arrays, values), values, np.float32(0))
+        masks = None if self.mask is None else self._masks(arrays, values)
+        if masks is not None:
+            near = dilated(masks, self.mask_margin)[:, None]
+            values = np.where(near, values, np.float32(0))
         images = torch.from_numpy(values)
         return ImageSet(
             images,
             labels=self._numbered(arrays, "label"),
             groups=self._numbered(arrays, "group"),
             poses=identity(len(images), dtype=torch.float32) if self.aligned else None,
+            masks=None if masks is None else torch.from_numpy(masks[:, None]),
         ).usable(skip_unreadable=self.skip_unreadable)
 
     def _image_key(self, arrays: dict[str, np.ndarray]) -> str:
@@ -106,8 +109,8 @@ class Npz:
                 f"its keys are {list(arrays)}."
             )
 
-    def _kept(self, arrays: dict[str, np.ndarray], values: np.ndarray) -> np.ndarray:
-        """Where the masks, widened by the margin, cover the images, (N, 1, H, W) bool."""
+    def _masks(self, arrays: dict[str, np.ndarray], values: np.ndarray) -> np.ndarray:
+        """Which pixels of the images (N, C, H, W) are the object, (N, H, W) bool."""
         self._check_key(arrays, "mask")
         masks = arrays[self.mask]
         number, _, height, width = values.shape
@@ -125,7 +128,7 @@ class Npz:
                 f"mask={self.mask!r} must be 1 on the object and 0 elsewhere; it reaches to "
                 f"{masks.max()}. Store masks == NUMBER_OF_THE_OBJECT."
             )
-        return dilated(masks.astype(bool), self.mask_margin)[:, None]
+        return masks.astype(bool)
 
     def _numbered(self, arrays: dict[str, np.ndarray], argument: str) -> Tensor | None:
         """Classes or groups as whole numbers; those that are not are numbered in their order."""

@@ -51,7 +51,7 @@ class Particles:
         snr: variance of the noise-free signal over the pixels of an image, mean over all images,
             divided by the variance of the noise; None is no noise.
         defocus: smallest and largest, micrometres, uniform between; None is perfect optics.
-        pixel_size: Angstrom/pixel; this and the rest matter with a defocus only.
+        pixel_size: Angstrom/pixel; the rest matter with a defocus only.
         voltage: kilovolts.
         cs: spherical aberration, millimetres.
         amplitude_contrast: w in [0, 1).
@@ -137,6 +137,7 @@ class Particles:
             **drawn_still(self.render, self.num_images, self.size),
             labels=labels,
             symmetry_orders=(1,) * (self.conformations * len(self.views)),
+            pixel_size=torch.full((self.num_images,), float(self.pixel_size)),
             transfer=None if self.defocus is None else self._transfer(defoci),
         )
 
