@@ -49,7 +49,7 @@ def help_text() -> str:
 
     lines = []
     for folder in sorted(path for path in configs().rglob("*") if path.is_dir()):
-        choices = sorted(file for file in folder.glob("*.yaml") if file.name[0] != "_")
+        choices = sorted(folder.glob("[!_]*.yaml"))  # _name: a part of others
         if choices:
             lines.append(f"  {folder.relative_to(configs()).as_posix()}")
         for file in choices:
