@@ -19,7 +19,7 @@ _HOME = {
     "VAE": "eqvae.models.vae",
     "Model": "eqvae.models.model",
     "act_on_image": "eqvae.domains",
-    "embed": "eqvae.embedding.table",
+    "embed": "eqvae.embedding",
     "load_vae": "eqvae.training.checkpoint",
     "motion": "eqvae.symmetry",
 }

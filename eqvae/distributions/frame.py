@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from eqvae.distributions.posterior import Posterior
 from eqvae.symmetry.motions import inverse, motion
 from eqvae.symmetry.representations import Representation
 
@@ -68,3 +69,13 @@ def read_content(representation: Representation, z: Tensor, copy: int | None = N
     pose = read_pose(representation, z, copy)
     still = representation.act(inverse(pose.motion), z)
     return still[:, representation.slices.vector]
+
+
+def clearest_frame(q: Posterior) -> int:
+    """The copy of psi_1 with the largest mean |loc| / scale: a collapsed copy has no direction."""
+    latent = q.representation
+    if latent.num_frames == 1:
+        return 0
+    part = latent.slices.frame
+    length = q.mode[:, part].unflatten(1, (-1, 2)).norm(dim=2)
+    return int((length / q.scale[:, part][:, ::2]).mean(dim=0).argmax())

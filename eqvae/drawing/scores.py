@@ -1,19 +1,20 @@
-"""Figures of an evaluation, as matplotlib figures that the caller saves."""
+"""Scores drawn: one figure for each question of an evaluation."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from eqvae.drawing.axes import new_axes
 from eqvae.metrics.score import Score
 
-_WIDTH, _HEIGHT = 6.0, 3.7  # inches
 _BLUE, _GREY = "#2757a8", "0.65"
 
 
 def kl_figure(scores: Mapping[str, Score]) -> Figure:
     """KL by irrep block, with intervals: which blocks carry information."""
-    figure, axes = _axes()
+    figure, axes = new_axes()
     names = list(scores)
     values = [float(scores[name]) for name in names]
     axes.bar(names, values, color=_BLUE, width=0.6)
@@ -24,7 +25,7 @@ def kl_figure(scores: Mapping[str, Score]) -> Figure:
 
 def angle_error_figure(degrees: np.ndarray, floor: float) -> Figure:
     """Distribution of angle errors, and their median beside the chance floor."""
-    figure, axes = _axes()
+    figure, axes = new_axes()
     edges = np.arange(0, 181, 5)
     axes.hist(degrees, bins=edges, color=_BLUE, weights=np.full(len(degrees), 100 / len(degrees)))
     median = float(np.median(degrees))
@@ -46,7 +47,7 @@ def coverage_figure(scores: Mapping[str, tuple[float, Score]]) -> Figure:
     Args:
         scores: {"angle 50 %": (0.5, score), ...}: nominal level and measured coverage.
     """
-    figure, axes = _axes(square=True)
+    figure, axes = new_axes(square=True)
     axes.plot([0, 1], [0, 1], color=_GREY, ls="--", label="honest")
     kinds: dict[str, list[tuple[float, Score]]] = {}
     for name, point in scores.items():
@@ -64,7 +65,7 @@ def coverage_figure(scores: Mapping[str, tuple[float, Score]]) -> Figure:
 
 def leak_figure(scores: Mapping[str, Score]) -> Figure:
     """R^2 of pose predicted from content by each probe, beside the shuffled control."""
-    figure, axes = _axes()
+    figure, axes = new_axes()
     names = [name for name, score in scores.items() if score.value is not None]
     values = [scores[name].value for name in names]
     rows = np.arange(len(names))
@@ -83,7 +84,7 @@ def content_map(content: np.ndarray, labels: np.ndarray | None, seed: int = 0) -
     """The two leading principal components of content, coloured by class where there are classes."""
     from sklearn.decomposition import PCA
 
-    figure, axes = _axes()
+    figure, axes = new_axes()
     rows = np.random.default_rng(seed).permutation(len(content))[:3000]
     if content.shape[1] == 1:
         plane = np.column_stack([content[rows], np.zeros(len(rows))])
@@ -113,7 +114,7 @@ def confusion_figure(clusters: np.ndarray, labels: np.ndarray) -> Figure:
     _, matched = linear_sum_assignment(table, maximize=True)
     rest = [c for c in range(table.shape[1]) if c not in matched]
     table = table[:, [*matched, *rest]]
-    figure, axes = _axes(square=True)
+    figure, axes = new_axes(square=True)
     axes.imshow(table, cmap="Blues", vmin=0, vmax=100, aspect="auto")
     if table.size <= 225:
         for (i, j), value in np.ndenumerate(table):
@@ -131,16 +132,7 @@ def confusion_figure(clusters: np.ndarray, labels: np.ndarray) -> Figure:
     return figure
 
 
-def _axes(*, square: bool = False):
-    figure = Figure(
-        figsize=(4.6 if square else _WIDTH, 4.4 if square else _HEIGHT), layout="constrained"
-    )
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
-
-
-def _whiskers(axes, scores) -> None:
+def _whiskers(axes: Axes, scores: Iterable[Score]) -> None:
     for i, score in enumerate(scores):
         if score.interval:
             axes.plot([i, i], score.interval, color="k", lw=1.2)

@@ -1,1 +1,7 @@
 """One table of what each image shows and how: content, pose, cluster; and the averages of clusters."""
+
+from eqvae.embedding.averages import ClassAverages, class_averages
+from eqvae.embedding.make import embed, write_embedding
+from eqvae.embedding.table import Embedding
+
+__all__ = ["ClassAverages", "Embedding", "class_averages", "embed", "write_embedding"]

@@ -1,6 +1,6 @@
 """A trained model measured on held-out images: run the suites, keep every number, write the files.
 
-    evaluation = evaluate(HeldOut.of(vae, data), "harmonic")
+    evaluation = evaluate(HeldOut.of(model, data), "harmonic")
     write_scores([evaluation], "out")             # metrics.json, metrics.csv, pictures/
     write_report([evaluation], "out/report.html")
 
@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from eqvae.config import build
+from eqvae.evaluation.agreement import agreement
+from eqvae.evaluation.findings import Findings, Suite
 from eqvae.evaluation.held_out import HeldOut
-from eqvae.evaluation.suites import SUITES, Findings, Suite, agreement
+from eqvae.evaluation.suites import SUITES
 from eqvae.metrics.score import Score
 from eqvae.training.run import stored_config
 
@@ -85,9 +87,9 @@ def evaluate(
     return evaluation
 
 
-def compare(all_evidence: Sequence[HeldOut], evaluations: Sequence[Evaluation]) -> None:
+def add_agreement(held_out_sets: Sequence[HeldOut], evaluations: Sequence[Evaluation]) -> None:
     """Add the agreement of several runs to each of them, if they saw the same images."""
-    found = _measured(lambda: agreement(all_evidence))
+    found = _measured(lambda: agreement(held_out_sets))
     for evaluation in evaluations if found.scores else ():
         evaluation.suites["agreement"] = found
 

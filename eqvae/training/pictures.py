@@ -66,16 +66,16 @@ class PictureCallback(pl.Callback):
             return
         folder = Path(trainer.default_root_dir) / "pictures"
         folder.mkdir(parents=True, exist_ok=True)
-        vae, x = pl_module.vae, self._images
+        model, batch = pl_module.vae, self._images
         pictures = {
-            "reconstructions": reconstruction_picture(vae, x),
-            "samples": sample_picture(vae),
-            "orbit": orbit_picture(vae, x[:1], self.max_shift),
+            "reconstructions": reconstruction_picture(model, batch),
+            "samples": sample_picture(model),
+            "orbit": orbit_picture(model, batch[:1], self.max_shift),
         }
         for name, picture in pictures.items():
             picture.save(folder / f"{name}.png")
         gif = folder / "orbit.gif"
-        save_gif(orbit_frames(vae, x[:5], self.max_shift), gif)
+        save_gif(orbit_frames(model, batch[:5], self.max_shift), gif)
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
                 for name, picture in pictures.items():

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import Tensor
-
 from eqvae.config import build, compose
 from eqvae.data import ImageDataModule
-from eqvae.models.vae import VAE
+from eqvae.data.batch import Batch
+from eqvae.models.model import Model
 from eqvae.renamed import check_overrides, check_stored
-from eqvae.training.checkpoint import DESCRIPTION, load_vae, read_checkpoint
+from eqvae.training.checkpoint import load_vae
 from eqvae.training.run import LAST, prepare, stored_config, train
 
 
@@ -24,7 +23,7 @@ class Subject:
         name: of the run.
         checkpoint: what was asked for, a file or a run folder.
         folder: of the run.
-        vae: the model, in eval mode.
+        model: in eval mode.
         data: set up.
         data_config: what `data` was built from.
     """
@@ -32,7 +31,7 @@ class Subject:
     name: str
     checkpoint: Path
     folder: Path
-    vae: VAE
+    model: Model
     data: ImageDataModule
     data_config: dict[str, Any]
 
@@ -49,21 +48,20 @@ def subject_of(checkpoint: str | Path, overrides: Sequence[str] = ()) -> Subject
         ValueError: if an override is unknown or the images have another size than the model's.
     """
     checkpoint = Path(checkpoint)
-    vae = load_vae(checkpoint)
+    model = load_vae(checkpoint)
     folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
     folder = folder.parent if folder.name == "checkpoints" else folder
     config = data_config(folder, overrides)
     data = build(config, path="data")
     data.setup()
-    encoder = read_checkpoint(checkpoint)[DESCRIPTION]["model"]["encoder"]
-    channels, size, _ = data.image_shape
-    wanted = encoder.get("channels", channels), encoder.get("image_size", size)
-    if (channels, size) != wanted:
+    if data.image_shape != model.image_shape:
+        channels, size, _ = model.image_shape
         raise ValueError(
-            f"data must be images as the model was trained on, {wanted[0]} channel(s) of {wanted[1]} px; "
-            f"got {channels} of {size} px. Set data.pose.size={wanted[1]} if the size differs."
+            f"data must be images as the model was trained on, {channels} channel(s) of {size} px; got "
+            f"{data.image_shape[0]} of {data.image_shape[1]} px. Set data.pose.size={size} if the size "
+            "differs."
         )
-    return Subject(folder.resolve().parent.name, checkpoint, folder, vae, data, config)
+    return Subject(folder.resolve().parent.name, checkpoint, folder, model, data, config)
 
 
 def data_config(folder: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -87,10 +85,12 @@ def data_config(folder: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     config = whole.data
     for override in overrides:
         key, _, value = override.partition("=")
-        if key == "data/pose":
-            config.pose = {**compose([override])["data"]["pose"], "size": config.pose.get("size")}
-        elif key == "data/camera":
-            config.camera = compose([override])["data"]["camera"]
+        if key.startswith("data/"):
+            part = key.removeprefix("data/")
+            chosen = compose([override])["data"][part]
+            if part == "pose":  # the images keep their size
+                chosen["size"] = config.pose.get("size")
+            config[part] = chosen
         elif OmegaConf.select(config, key.removeprefix("data."), default="???") == "???":
             raise ValueError(f"{key} is not in the run's data; it has {', '.join(config)}.")
         else:
@@ -111,7 +111,7 @@ def newest_run(root: str | Path = "runs", name: str = "*") -> Path | None:
     return newest.parent if newest else None
 
 
-def load_or_train(folder: str | Path, overrides: Sequence[str] = ()) -> VAE:
+def load_or_train(folder: str | Path, overrides: Sequence[str] = ()) -> Model:
     """The model of a run folder; if there is none yet, train it there first, or to its end.
 
     Args:
@@ -135,8 +135,8 @@ def results_of(folder: str | Path) -> dict[str, float]:
     return json.loads((Path(folder) / "metrics.json").read_text())
 
 
-def held_out_images(folder: str | Path, n: int) -> Tensor:
-    """The first test images of a run's data, (n, C, H, H)."""
+def held_out_images(folder: str | Path, n: int) -> Batch:
+    """The first n test images of a run's data."""
     datamodule = build(stored_config(folder)["data"], path="data")
     datamodule.setup()
-    return datamodule.test.images[:n]
+    return datamodule.test[:n]

@@ -1,6 +1,5 @@
-"""scripts/embed.py as a user meets it: help, options, mistakes in one sentence, and what it writes."""
+"""`eqvae embed` as a user meets it: help, options, mistakes in one sentence, and what it writes."""
 
-import importlib.util
 import os
 import re
 import subprocess
@@ -11,32 +10,19 @@ import pytest
 from omegaconf import OmegaConf
 from PIL import Image
 
+from eqvae.cli.embed import main
 from eqvae.config import CONFIG_DIR
-from eqvae.embedding.table import Embedding
+from eqvae.embedding import Embedding
+from eqvae.embedding.dataset import InOrder
 
 SCRIPT = CONFIG_DIR.parent / "scripts" / "embed.py"
 FILES = {"embedding.parquet", "embedding.csv", "config.yaml"}
 AVERAGES = {"averages.png", "averages.npz", "frc.png"}
 
 
-@pytest.fixture
-def script(monkeypatch: pytest.MonkeyPatch):
-    """The script within this process: importing torch anew takes most of its time."""
-    spec = importlib.util.spec_from_file_location("embed_script", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-
-    def run(*arguments: object) -> None:
-        monkeypatch.setattr(sys, "argv", [str(SCRIPT), *map(str, arguments)])
-        module.main()
-
-    module.run = run
-    return module
-
-
-@pytest.fixture
-def run(script):
-    return script.run
+def run(*arguments: object) -> None:
+    """The command within this process: importing torch anew takes most of its time."""
+    main([str(argument) for argument in arguments])
 
 
 def test_help_names_every_option_and_answers_without_torch():
@@ -48,7 +34,7 @@ def test_help_names_every_option_and_answers_without_torch():
         assert option in done.stdout
 
 
-def test_results_are_written_beside_the_run_and_named(run, tiny_run, capsys):
+def test_results_are_written_beside_the_run_and_named(tiny_run, capsys):
     run(f"ckpt={tiny_run}", "clusters=3", "batch=50")
     out = tiny_run / "embedding"
     assert {f.name for f in out.iterdir()} == FILES | AVERAGES
@@ -64,7 +50,7 @@ def test_results_are_written_beside_the_run_and_named(run, tiny_run, capsys):
     assert not (tiny_run / "wandb").exists()
 
 
-def test_one_split_without_averages_has_the_labels_of_its_images(run, tiny_run, tmp_path):
+def test_one_split_without_averages_has_the_labels_of_its_images(tiny_run, tmp_path):
     from eqvae.training.runs import subject_of
 
     run(f"ckpt={tiny_run}", "split=val", "averages=false", f"out={tmp_path / 'a'}")
@@ -77,7 +63,7 @@ def test_one_split_without_averages_has_the_labels_of_its_images(run, tiny_run, 
     assert {f.name for f in (tmp_path / "b").iterdir()} == FILES  # nothing to average
 
 
-def test_a_folder_of_files_keeps_their_names(run, tiny_run, tmp_path):
+def test_a_folder_of_files_keeps_their_names(tiny_run, tmp_path):
     draw = np.random.default_rng(0)
     (tmp_path / "images").mkdir()
     for name in ("b", "a", "c"):
@@ -90,8 +76,8 @@ def test_a_folder_of_files_keeps_their_names(run, tiny_run, tmp_path):
     assert table.table.column("label").null_count == 3
 
 
-def test_stopping_keeps_what_is_done(script, tiny_run, tmp_path, monkeypatch, capsys):
-    whole = script.Batches.__iter__
+def test_stopping_keeps_what_is_done(tiny_run, tmp_path, monkeypatch, capsys):
+    whole = InOrder.__iter__
 
     def stopped(self):
         for i, batch in enumerate(whole(self)):
@@ -99,9 +85,9 @@ def test_stopping_keeps_what_is_done(script, tiny_run, tmp_path, monkeypatch, ca
                 raise KeyboardInterrupt
             yield batch
 
-    monkeypatch.setattr(script.Batches, "__iter__", stopped)
+    monkeypatch.setattr(InOrder, "__iter__", stopped)
     with pytest.raises(SystemExit) as stop:
-        script.run(f"ckpt={tiny_run}", "batch=20", "clusters=2", f"out={tmp_path / 'out'}")
+        run(f"ckpt={tiny_run}", "batch=20", "clusters=2", f"out={tmp_path / 'out'}")
     assert stop.value.code == 130
     assert len(Embedding.read(tmp_path / "out")) == 40
     assert "stopped; the rows done are in" in capsys.readouterr().err
@@ -127,7 +113,7 @@ def test_stopping_keeps_what_is_done(script, tiny_run, tmp_path, monkeypatch, ca
     ],
     ids=lambda value: value[-1] if isinstance(value, list) else "",
 )
-def test_mistakes_are_one_sentence_and_exit_code_2(run, tiny_run, capsys, arguments, message):
+def test_mistakes_are_one_sentence_and_exit_code_2(tiny_run, capsys, arguments, message):
     with pytest.raises(SystemExit) as stop:
         run(*(argument.format(run=tiny_run) for argument in arguments))
     assert stop.value.code == 2
@@ -138,7 +124,7 @@ def test_mistakes_are_one_sentence_and_exit_code_2(run, tiny_run, capsys, argume
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may write everywhere")
-def test_a_folder_that_can_not_be_written_is_one_sentence(run, tiny_run, tmp_path, capsys):
+def test_a_folder_that_can_not_be_written_is_one_sentence(tiny_run, tmp_path, capsys):
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o500)
     with pytest.raises(SystemExit) as stop:

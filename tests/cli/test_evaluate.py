@@ -1,6 +1,5 @@
-"""scripts/evaluate.py as a user meets it: help, options, mistakes in one sentence, and what it writes."""
+"""`eqvae evaluate` as a user meets it: help, options, mistakes in one sentence, and what it writes."""
 
-import importlib.util
 import json
 import os
 import re
@@ -13,26 +12,18 @@ import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
+from eqvae.cli.evaluate import main
 from eqvae.config import CONFIG_DIR
 
 SCRIPT = CONFIG_DIR.parent / "scripts" / "evaluate.py"
 
 
-@pytest.fixture
-def evaluate(monkeypatch: pytest.MonkeyPatch):
-    """Run the script within this process: importing torch anew takes most of its time."""
-    spec = importlib.util.spec_from_file_location("evaluate_script", SCRIPT)
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-
-    def run(*arguments: object) -> None:
-        monkeypatch.setattr(sys, "argv", [str(SCRIPT), *map(str, arguments)])
-        script.main()
-
-    return run
+def evaluate(*arguments: object) -> None:
+    """The command within this process: importing torch anew takes most of its time."""
+    main([str(argument) for argument in arguments])
 
 
-def test_help_names_every_option(evaluate, capsys):
+def test_help_names_every_option(capsys):
     for arguments in ([], ["--help"], ["-h"]):
         evaluate(*arguments)
         said = capsys.readouterr().out
@@ -40,10 +31,18 @@ def test_help_names_every_option(evaluate, capsys):
             assert option in said
 
 
+def test_help_answers_without_torch():
+    code = f"import runpy, sys; sys.argv = ['evaluate.py', '-h']; runpy.run_path({str(SCRIPT)!r}, None, "
+    code += "'__main__'); assert 'torch' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "python scripts/evaluate.py ckpt=" in done.stdout
+
+
 QUICK = "suites=likelihood,clustering"
 
 
-def test_results_are_written_beside_the_run(evaluate, tiny_run, capsys):
+def test_results_are_written_beside_the_run(tiny_run, capsys):
     trained = (tiny_run / "metrics.json").read_text()
     evaluate(f"ckpt={tiny_run}", "suites=likelihood,pose,clustering")
     out = tiny_run / "evaluation"
@@ -68,7 +67,7 @@ def test_results_are_written_beside_the_run(evaluate, tiny_run, capsys):
     assert "eqvae report: smoke" in page and 'id="likelihood"' in page
 
 
-def test_several_runs_share_one_report(evaluate, tiny_run, tmp_path):
+def test_several_runs_share_one_report(tiny_run, tmp_path):
     last = tiny_run / "checkpoints" / "last.ckpt"
     suites = "suites=likelihood,disentanglement"
     evaluate(f"ckpt={tiny_run}", f"ckpt={last}", suites, f"out={tmp_path / 'both'}")
@@ -81,7 +80,7 @@ def test_several_runs_share_one_report(evaluate, tiny_run, tmp_path):
     assert any(line.startswith("smoke-1,agreement/agreement,") for line in table)
 
 
-def test_other_poses_data_and_folders(evaluate, tiny_run, tmp_path):
+def test_other_poses_data_and_folders(tiny_run, tmp_path):
     checkpoint = tiny_run / "checkpoints" / "last.ckpt"
     evaluate(f"ckpt={checkpoint}", "data/pose=upright", QUICK, f"out={tmp_path / 'a'}")
     pose = OmegaConf.load(tmp_path / "a" / "config.yaml").data.pose
@@ -102,7 +101,7 @@ def test_other_poses_data_and_folders(evaluate, tiny_run, tmp_path):
     assert not (tiny_run / "evaluation").exists()
 
 
-def test_numbers_go_to_the_runs_own_weights_and_biases_run(evaluate, tiny_run, monkeypatch):
+def test_numbers_go_to_the_runs_own_weights_and_biases_run(tiny_run, monkeypatch):
     import wandb
 
     (tiny_run / "wandb").mkdir(exist_ok=True)
@@ -136,7 +135,7 @@ def test_numbers_go_to_the_runs_own_weights_and_biases_run(evaluate, tiny_run, m
             "'nun_images=3' is not an option: give KEY=VALUE with ckpt",
         ),
         (["ckpt={run}", "fast"], "'fast' is not an option"),
-        (["seed=3"], "ckpt must name a run folder or a checkpoint"),
+        (["seed=3"], "ckpt must name at least one run folder or checkpoint.*got 0"),
         (
             ["ckpt={run}/nowhere"],
             "path must be a checkpoint or a run folder; .*nowhere does not exist",
@@ -152,7 +151,10 @@ def test_numbers_go_to_the_runs_own_weights_and_biases_run(evaluate, tiny_run, m
             "data must be images .* 33 px; got 1 of 41 px. Set data",
         ),
         (["ckpt={run}", "data=sprites"], r"data must be images .* 33 px; got 1 of 50 px"),
-        (["ckpt={run}", "data.num_image=41"], "data.num_image is not in the run's data; it has"),
+        (
+            ["ckpt={run}", "data.source.num_image=41"],
+            "data.source.num_image is not in the run's data; it has",
+        ),
         (["ckpt={run}", "data.pose.angle=41"], "data.pose.angle is not in the run's data"),
         (["ckpt={run}", "data=nowhere"], "nowhere"),
         (["ckpt={run}", "data/pose=sideways"], "sideways"),
@@ -162,7 +164,7 @@ def test_numbers_go_to_the_runs_own_weights_and_biases_run(evaluate, tiny_run, m
     ],
     ids=lambda value: value[-1] if isinstance(value, list) else "",
 )
-def test_mistakes_are_one_sentence_and_exit_code_2(evaluate, tiny_run, capsys, arguments, message):
+def test_mistakes_are_one_sentence_and_exit_code_2(tiny_run, capsys, arguments, message):
     with pytest.raises(SystemExit) as stop:
         evaluate(*(argument.format(run=tiny_run) for argument in arguments))
     assert stop.value.code == 2
@@ -173,7 +175,7 @@ def test_mistakes_are_one_sentence_and_exit_code_2(evaluate, tiny_run, capsys, a
     assert not (tiny_run / "evaluation").exists()
 
 
-def test_a_checkpoint_without_its_folder_needs_data(evaluate, tiny_run, tmp_path, capsys):
+def test_a_checkpoint_without_its_folder_needs_data(tiny_run, tmp_path, capsys):
     file = shutil.copy(tiny_run / "checkpoints" / "best.ckpt", tmp_path / "alone.ckpt")
     with pytest.raises(SystemExit):
         evaluate(f"ckpt={file}")
@@ -182,7 +184,7 @@ def test_a_checkpoint_without_its_folder_needs_data(evaluate, tiny_run, tmp_path
     )
 
 
-def test_images_with_other_channels_are_refused(evaluate, tiny_run, tmp_path, capsys):
+def test_images_with_other_channels_are_refused(tiny_run, tmp_path, capsys):
     rgb = np.random.default_rng(0).random((20, 33, 33, 3), dtype=np.float32)
     np.savez(tmp_path / "rgb.npz", images=rgb)
     with pytest.raises(SystemExit):
@@ -190,7 +192,7 @@ def test_images_with_other_channels_are_refused(evaluate, tiny_run, tmp_path, ca
     assert "1 channel(s) of 33 px; got 3 of 33 px" in capsys.readouterr().err
 
 
-def test_debugging_shows_the_traceback(evaluate, monkeypatch):
+def test_debugging_shows_the_traceback(monkeypatch):
     monkeypatch.setenv("EQVAE_DEBUG", "1")
     with pytest.raises(ValueError, match="is not an option"):
         evaluate("fast")

@@ -8,19 +8,13 @@ import pytest
 import torch
 
 from eqvae.data import Sprites
-from eqvae.domains import act_on_image
-from eqvae.embedding.averages import (
-    _Rows,
-    _signs_undone,
-    averages_sheet,
-    class_averages,
-    fourier_ring_correlation,
-    frc_figure,
-    mean_frc,
-    resolution,
-)
-from eqvae.embedding.table import Embedding
-from eqvae.symmetry import PlaneMotions
+from eqvae.domains import SquareGrid
+from eqvae.embedding import Embedding, class_averages
+from eqvae.embedding.resolution import fourier_ring_correlation, mean_frc, resolution
+from eqvae.embedding.sheet import averages_sheet, frc_figure
+from eqvae.embedding.table import RowStream
+from eqvae.embedding.upright import signs_undone
+from eqvae.symmetry import PlaneMotions, angle_of, reflection_of, shift_of, with_angle
 from tests.toys import toy_vae
 
 SIZE = 41
@@ -30,10 +24,13 @@ N = 60
 def embedding(g: torch.Tensor, cluster: np.ndarray | None = None) -> Embedding:
     """A table of known poses, in clusters."""
     n = len(g)
-    columns = {"index": np.arange(n), "angle_degrees": np.rad2deg(g[:, 1].numpy()) % 360}
+    columns = {"index": np.arange(n), "angle_degrees": np.rad2deg(angle_of(g).numpy()) % 360}
     columns |= {"content_0": np.linspace(-1, 1, n), "content_1": np.zeros(n)}
-    columns |= {"x_pixels": g[:, 2].numpy(), "y_pixels": g[:, 3].numpy()}
-    columns |= {"reflected": g[:, 0].numpy() > 0.5, "log_likelihood": np.arange(n, dtype=float)}
+    columns |= dict(zip(("x_pixels", "y_pixels"), shift_of(g).numpy().T, strict=True))
+    columns |= {
+        "reflected": reflection_of(g).numpy() > 0.5,
+        "log_likelihood": np.arange(n, dtype=float),
+    }
     return Embedding(
         pa.table(columns | {"cluster": np.zeros(n, int) if cluster is None else cluster})
     )
@@ -51,7 +48,7 @@ def posed(sprite) -> tuple[torch.Tensor, torch.Tensor]:
     """Noisy copies of it and their motions, mirrors among them."""
     generator = torch.Generator().manual_seed(0)
     g = PlaneMotions.o2().sample(N, shift=3.0, generator=generator).double()
-    x = act_on_image(g, sprite.expand(N, -1, -1, -1), "fourier")
+    x = SquareGrid(SIZE).act(g, sprite.expand(N, -1, -1, -1), "fourier")
     return x + 0.1 * torch.randn(x.shape, generator=generator), g
 
 
@@ -76,8 +73,7 @@ def test_the_aligned_average_is_the_upright_object_and_the_raw_one_is_not(averag
 
 def test_wrong_poses_give_a_blur(posed, sprite):
     x, g = posed
-    wrong = g.clone()
-    wrong[:, 1] = wrong[:, 1].roll(1)
+    wrong = with_angle(g, angle_of(g).roll(1))
     blurred = class_averages(toy_vae(SIZE).eval(), x, embedding(wrong))
     assert similarity(blurred.aligned[0], sprite) < 0.85
     assert blurred.scores["aligned_frc"][0] < 0.8
@@ -194,13 +190,13 @@ def test_one_number_from_a_curve():
 def test_signs_of_optics_are_undone():
     x = torch.rand(2, 1, 16, 16)
     even = torch.full((2, 5), 0.3)
-    torch.testing.assert_close(_signs_undone(x, even), x)
-    torch.testing.assert_close(_signs_undone(x, -even), -x)
+    torch.testing.assert_close(signs_undone(x, even), x)
+    torch.testing.assert_close(signs_undone(x, -even), -x)
 
 
 def test_rows_come_in_the_numbers_asked_for():
     parts = pa.table({"i": np.arange(10)}).to_batches(3)
-    rows = _Rows(iter(parts))
+    rows = RowStream(iter(parts))
     assert [rows.take(n).column("i").to_pylist() for n in (1, 5, 4)] == [
         [0],
         [1, 2, 3, 4, 5],

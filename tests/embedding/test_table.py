@@ -8,12 +8,16 @@ import pytest
 import torch
 
 from eqvae.config import build, compose
-from eqvae.domains import act_on_image
-from eqvae.embedding.table import CSV, PARQUET, PART, Embedding, embed, row_batches, write_embedding
+from eqvae.data.batch import Batch
+from eqvae.domains import SquareGrid
+from eqvae.embedding import Embedding, embed, write_embedding
+from eqvae.embedding.files import CSV, PARQUET, PART
+from eqvae.embedding.table import row_batches
 from eqvae.symmetry import motion
 from eqvae.testing import GaussianScenes
 
 SIZE = 33
+GRID = SquareGrid(SIZE)
 TINY = {
     "harmonic": ["latent=small", "+model.encoder.hidden=8", "+model.decoder.hidden=8"],
     "plain": ["latent=small", "+model.encoder.width=8", "+model.decoder.width=8"],
@@ -53,7 +57,7 @@ def known_columns(table: Embedding) -> set[str]:
 def test_a_quarter_turn_moves_the_pose_and_nothing_else(pose_vae, images):
     before = embed(pose_vae, images)
     g = motion(angle=math.pi / 2, shift=(2.0, -1.0)).expand(len(images), -1)
-    after = embed(pose_vae, act_on_image(g, images))
+    after = embed(pose_vae, GRID.act(g, images))
     # the grid maps to itself, so only float32 rounding is left
     np.testing.assert_allclose(after.content, before.content, atol=2e-3)
     angle = degrees_apart(after.column("angle_degrees"), before.column("angle_degrees") + 90)
@@ -70,7 +74,7 @@ def test_a_quarter_turn_moves_the_pose_and_nothing_else(pose_vae, images):
 
 def test_content_ignores_any_turn_but_a_plain_models_does_not(pose_vae, images):
     angles = torch.linspace(0.3, 6.0, len(images))
-    moved = act_on_image(motion(angle=angles), images, "fourier").clamp(0, 1)
+    moved = GRID.act(motion(angle=angles), images, "fourier").clamp(0, 1)
 
     def errors(vae) -> tuple[float, float]:
         """Change of the content over its spread between images, and error of the angle, degrees."""
@@ -110,7 +114,7 @@ def test_mirror_images_are_told_apart_where_they_are_the_same_object(images):
 def test_the_credible_set_is_the_posteriors_own(pose_vae, images):
     table = embed(pose_vae, images, clusters=0)
     with torch.no_grad():
-        own = pose_vae.encode(images).pose.credible_angles(points=720)
+        own = pose_vae.encode(Batch(images)).pose.credible_angles(points=720)
     # bins that hold less than 1e-7 of the posterior are left out
     np.testing.assert_allclose(table.column("angle_credible90_degrees"), own, atol=0.01)
 
@@ -118,7 +122,7 @@ def test_the_credible_set_is_the_posteriors_own(pose_vae, images):
 def test_rows_are_the_same_in_any_batches_in_memory_and_in_files(pose_vae, images, tmp_path):
     whole = embed(pose_vae, images, clusters=3, names=[f"{i}.png" for i in range(20)])
     parts = zip(images.split(7), torch.arange(20).split(7), strict=True)
-    batches = [{"image": x, "index": i} for x, i in parts]
+    batches = [Batch(x, index=i) for x, i in parts]
     path = write_embedding(
         pose_vae, batches, tmp_path, clusters=3, batch=4, names=[f"{i}.png" for i in range(20)]
     )
@@ -152,7 +156,7 @@ def test_clusters_are_those_of_a_learned_mixture_where_there_is_one(images):
     vae.prior.content = prior = MixtureContent(vae.encoder.content_dim, 4)
     assert len(set(embed(vae, images, clusters=2).column("cluster"))) == 2
     with torch.no_grad():
-        content = vae.encode(images).content
+        content = vae.encode(Batch(images)).content
         prior.start(None, content, seed=0)
         expected = prior.responsibilities(content.loc)
     table = embed(vae, images)
@@ -161,7 +165,7 @@ def test_clusters_are_those_of_a_learned_mixture_where_there_is_one(images):
 
 
 def test_clusters_are_fitted_on_a_sample_but_assigned_to_all(pose_vae, images, monkeypatch):
-    monkeypatch.setattr("eqvae.embedding.table.SAMPLE", 8)
+    monkeypatch.setattr("eqvae.embedding.clusters.SAMPLE", 8)
     table = embed(pose_vae, images, clusters=2)
     assert table.table.column("cluster").null_count == 0 and len(table) == 20
 
@@ -180,11 +184,7 @@ def test_images_without_an_object_get_rows_without_nan(pose_vae):
 
 
 def test_labels_and_indices_come_through(pose_vae, images):
-    batch = {
-        "image": images[:3],
-        "index": torch.tensor([7, 5, 9]),
-        "label": torch.tensor([2, -1, 0]),
-    }
+    batch = Batch(images[:3], index=torch.tensor([7, 5, 9]), label=torch.tensor([2, -1, 0]))
     table = embed(pose_vae, [batch], clusters=0)
     assert table.column("index").tolist() == [7, 5, 9]
     assert table.table.column("label").to_pylist() == [2, None, 0]
@@ -218,7 +218,7 @@ def test_what_is_done_stays_when_it_is_interrupted(pose_vae, images, tmp_path):
             "image 13 holds",
         ),
         (lambda x: {"images": x, "names": ["a"]}, "one entry for each of the 20 images; got 1"),
-        (lambda x: {"images": [x], "transfer": x}, "into each batch"),
+        (lambda x: {"images": [x], "transfer": x}, "into each Batch"),
         (lambda x: {"images": x, "clusters": -1}, "clusters must be 0, for none"),
         (lambda x: {"images": x, "batch": 0}, "batch must be a whole number"),
     ],

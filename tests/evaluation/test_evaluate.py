@@ -10,16 +10,20 @@ import torch
 
 from eqvae.config import build, compose
 from eqvae.data import ImageDataModule
+from eqvae.data.batch import Batch
+from eqvae.evaluation import suites as package
 from eqvae.evaluation.evaluate import (
     Evaluation,
-    compare,
+    add_agreement,
     evaluate,
     log_evaluation,
     write_scores,
 )
+from eqvae.evaluation.findings import Findings
 from eqvae.evaluation.held_out import HeldOut
 from eqvae.evaluation.report import explanations
-from eqvae.evaluation.suites import SUITES, Findings, _placed
+from eqvae.evaluation.suites import SUITES
+from eqvae.evaluation.suites.pose import placed
 from eqvae.metrics.score import Score
 from eqvae.symmetry import Representation
 from tests.toys import toy_vae
@@ -108,9 +112,9 @@ def test_encoding_leaves_the_callers_random_numbers_alone(datamodule):
 def test_a_position_that_the_latent_lacks_is_not_scored(datamodule):
     held_out = HeldOut.of(toy_vae(SIZE), datamodule)
     scores = {"shift_rmse": Score(0.0, n=1), "angle_mean": Score(1.0, n=1)}
-    assert _placed(held_out, scores) == scores
+    assert placed(held_out, scores) == scores
     vae = SimpleNamespace(representation=Representation((1, 1), position=False))
-    found = _placed(SimpleNamespace(representation=vae.representation), scores)
+    found = placed(SimpleNamespace(representation=vae.representation), scores)
     assert found["shift_rmse"].reason == "the latent holds no position"
     assert found["angle_mean"].value == 1.0
 
@@ -118,32 +122,31 @@ def test_a_position_that_the_latent_lacks_is_not_scored(datamodule):
 def test_runs_are_compared_where_they_saw_the_same_images(datamodule):
     both = [HeldOut.of(toy_vae(SIZE), datamodule) for _ in range(2)]
     evaluations = [Evaluation("a"), Evaluation("b")]
-    compare(both, evaluations)
+    add_agreement(both, evaluations)
     assert evaluations[1].scores["agreement/agreement"].value == pytest.approx(1)
     others = [both[0], HeldOut.of(toy_vae(SIZE), datamodule, seed=1)]
     apart = [Evaluation("a"), Evaluation("b")]
-    compare(others, apart)
+    add_agreement(others, apart)
     assert not apart[0].suites
     with torch.no_grad():
-        both[1].vae.encoder.factor.fill_(float("nan"))
+        both[1].model.encoder.factor.fill_(float("nan"))
     del both[1].__dict__["encoding"]
-    compare(both, evaluations)
+    add_agreement(both, evaluations)
     assert "must be finite" in evaluations[0].scores["agreement/suite"].reason
 
 
 def test_small_images_keep_their_reconstruction_scores():
     images = torch.rand(12, 1, 21, 21)
     scores = evaluate(
-        HeldOut(toy_vae(21), images), suites={"generation": SUITES["generation"]}
+        HeldOut(toy_vae(21), Batch(images)), suites={"generation": SUITES["generation"]}
     ).scores
     assert scores["generation/psnr"].value is not None
     assert "needs images of 24 pixels; got 21" in scores["generation/fd_posed"].reason
 
 
 def test_without_labels_and_poses_the_rest_is_still_measured(datamodule):
-    held_out = replace(
-        HeldOut.of(toy_vae(SIZE), datamodule), labels=None, poses=None, symmetry_orders=None
-    )
+    known = HeldOut.of(toy_vae(SIZE), datamodule)
+    held_out = replace(known, batch=Batch(known.images), symmetry_orders=None)
     suites = {n: SUITES[n] for n in ("pose", "content", "clustering", "disentanglement")}
     scores = evaluate(held_out, suites=suites).scores
     assert scores["pose/error"].reason == "the true poses are not known"
@@ -179,7 +182,7 @@ def test_the_seed_decides(datamodule):
 
 def test_averages_count_every_image_once(datamodule, exact):
     with torch.no_grad():
-        kl = toy_vae(SIZE)(datamodule.test.images).kl_total.mean().item()
+        kl = toy_vae(SIZE).score(Batch(datamodule.test.images)).kl_total.mean().item()
     assert exact.values["likelihood/kl"] == pytest.approx(kl, rel=1e-5)
 
 
@@ -200,3 +203,19 @@ def test_files_hold_every_number(exact, tmp_path):
 
 def test_a_run_without_weights_and_biases_is_left_alone(exact, tiny_run):
     assert not log_evaluation(tiny_run, exact)
+
+
+def test_a_new_suite_is_one_file(datamodule, tmp_path, monkeypatch):
+    (tmp_path / "speed.py").write_text(
+        "from eqvae.evaluation.findings import Findings\n"
+        "from eqvae.metrics.score import Score\n\n"
+        "PLACE = 35\n\n\n"
+        "def speed(held_out):\n"
+        "    return Findings({'images': Score(len(held_out.batch), n=1)})\n"
+    )
+    monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
+    found = package.registered()
+    assert list(found)[2:5] == ["equivariance", "speed", "pose"]
+    held_out = HeldOut.of(toy_vae(SIZE), datamodule)
+    scores = evaluate(held_out, suites={"speed": found["speed"]}).scores
+    assert scores["speed/images"].value == 200

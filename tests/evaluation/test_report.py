@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from eqvae.evaluation.evaluate import Evaluation
+from eqvae.evaluation.findings import Findings
 from eqvae.evaluation.report import Row, bar, explanations, number, render, slug, wide, write_report
-from eqvae.evaluation.suites import Findings
 from eqvae.metrics.score import Score
 
 ACCURACY = Score(0.8, n=1200, floor=0.1, ceiling=1.0, interval=(0.7, 0.9), page="clustering")

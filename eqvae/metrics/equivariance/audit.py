@@ -18,6 +18,7 @@ import torch
 from rich.progress import track
 from torch import Tensor, nn
 
+from eqvae.data.batch import Batch
 from eqvae.domains.grid import disc_mask
 from eqvae.domains.square import act_on_image
 from eqvae.metrics.equivariance import errors as eq
@@ -172,7 +173,7 @@ class SymmetryAudit:
         encoder, decoder = getattr(vae, "encoder", None), getattr(vae, "decoder", None)
         whole = prior is not None and hasattr(vae, "likelihood")
         return cls(
-            encode=lambda x: vae.encode(x).mode,
+            encode=lambda x: vae.encode(Batch(x)).mode,
             decode=vae.decode,
             act=latent.act,
             symmetry=getattr(encoder, "symmetry", None),
@@ -182,7 +183,9 @@ class SymmetryAudit:
             render=(lambda g, z, image: eq.move_decoded(vae, g, z, image))
             if hasattr(decoder, "render") and whole
             else None,
-            elbo=vae.elbo if whole and hasattr(vae, "elbo") else None,
+            elbo=(lambda x, noise: vae.elbo(Batch(x), noise))
+            if whole and hasattr(vae, "elbo")
+            else None,
             network=encoder if isinstance(encoder, nn.Module) else None,
             layer_actions={**getattr(encoder, "layer_actions", {}), **(layer_actions or {})},
         )

@@ -1,0 +1,50 @@
+"""The images of a datamodule in the order of the data, whatever split they are in."""
+
+from collections.abc import Iterator
+from dataclasses import fields
+
+import torch
+
+from eqvae.data.batch import Batch
+from eqvae.data.datamodule import SPLITS, ImageDataModule
+
+
+class InOrder:
+    """Batches of a split, as often as they are asked for.
+
+    Args:
+        data: set up.
+        split: "train", "val", "test", or "all" of them.
+        size: images in a batch.
+    """
+
+    def __init__(self, data: ImageDataModule, split: str, size: int):
+        self.parts = [getattr(data, s) for s in (SPLITS if split == "all" else [split])]
+        self.size = size
+        index = torch.cat([part.indices for part in self.parts])
+        part = torch.cat([torch.full_like(p.indices, i) for i, p in enumerate(self.parts)])
+        row = torch.cat([torch.arange(len(p)) for p in self.parts])
+        order = index.argsort()
+        self.part, self.row = part[order], row[order]
+        names = data.images.names
+        self.names = None if names is None else [names[i] for i in index[order].tolist()]
+
+    @property
+    def count(self) -> int:
+        """Images in all batches."""
+        return len(self.row)
+
+    def __len__(self) -> int:
+        return -(-self.count // self.size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for part, row in zip(self.part.split(self.size), self.row.split(self.size), strict=True):
+            here = [(part == i).nonzero()[:, 0] for i in range(len(self.parts))]
+            found = [p[row[rows]] for p, rows in zip(self.parts, here, strict=True)]
+            yield _joined(found)[torch.cat(here).argsort()]
+
+
+def _joined(batches: list[Batch]) -> Batch:
+    """One batch of several that know the same."""
+    columns = {f.name: [getattr(batch, f.name) for batch in batches] for f in fields(Batch)}
+    return Batch(**{name: torch.cat(c) for name, c in columns.items() if c[0] is not None})

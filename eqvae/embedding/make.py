@@ -1,0 +1,129 @@
+"""Make the table of images: in memory, or from file to file."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from torch import Tensor
+
+from eqvae.data.batch import Batch
+from eqvae.embedding.clusters import Sample, clustered, clusters_of
+from eqvae.embedding.files import PARQUET, PART, write_files
+from eqvae.embedding.images import Images, image_batches
+from eqvae.embedding.rows import described
+from eqvae.embedding.table import Embedding, content_of
+from eqvae.evaluation.watch import Watch, unwatched
+from eqvae.models.model import Model
+
+_EMPTY = "images is empty: there is nothing to embed."
+
+
+def embed(
+    model: Model,
+    images: Images,
+    *,
+    transfer: Tensor | None = None,
+    names: Sequence[str] | None = None,
+    clusters: int | None = None,
+    batch: int = 250,
+    seed: int = 0,
+    watch: Watch = unwatched,
+) -> Embedding:
+    """Content, pose and cluster of each image, as a table in memory.
+
+        model = eqvae.load_vae("runs/NAME/DATE")
+        table = embed(model, images)
+        table.column("angle_degrees")
+
+    Args:
+        model: in eval mode.
+        images: (N, C, H, H) in [0, 1], or a `Batch` of them; or an iterable of either, such as a loader
+            of an `ImageDataModule`.
+        transfer: radial transfer functions of the optics, (N, Q), for images in one tensor.
+        names: of the images, N.
+        clusters: how many to look for with a Gaussian mixture. None takes the components of a learned
+            mixture prior, or 10 where the model has none; 0 leaves the columns empty.
+        batch: most images at once.
+        seed: of the clustering.
+        watch: wraps the batches with a progress bar.
+
+    Raises:
+        ValueError: if images are of the wrong shape or not finite, lengths differ, or there are none.
+    """
+    sample, rows = Sample(seed), []
+    for part in _rows(model, images, transfer, names, batch, watch):
+        rows.append(part)
+        sample.add(content_of(part))
+    if not rows:
+        raise ValueError(_EMPTY)
+    assign = clusters_of(model, sample.rows, clusters, seed)
+    return Embedding(pa.Table.from_batches([clustered(part, assign) for part in rows]))
+
+
+def write_embedding(
+    model: Model,
+    images: Images,
+    folder: str | Path,
+    *,
+    transfer: Tensor | None = None,
+    names: Sequence[str] | None = None,
+    clusters: int | None = None,
+    batch: int = 250,
+    seed: int = 0,
+    watch: Watch = unwatched,
+) -> Path:
+    """The table of `embed` as embedding.parquet and embedding.csv, with flat memory.
+
+    Rows go to a file of their own as they come; clusters are then fitted on a sample of their content and
+    assigned from file to file. When it is interrupted, the rows there are get clusters and are written.
+
+    Args:
+        folder: where to write, made if it is missing; older results are replaced at the end.
+        model, images, transfer, names, clusters, batch, seed, watch: as for `embed`.
+
+    Returns:
+        Path of embedding.parquet.
+
+    Raises:
+        OSError: if the folder can't be written.
+        ValueError: as for `embed`.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    sample, writer = Sample(seed), None
+    with pa.OSFile(str(folder / PART), "wb") as sink:
+        try:
+            for part in _rows(model, images, transfer, names, batch, watch):
+                writer = writer or pa.ipc.new_stream(sink, part.schema)
+                writer.write_batch(part)
+                sample.add(content_of(part))
+        finally:  # nothing that is computed is lost
+            if writer is not None:
+                writer.close()
+                sink.flush()
+                assign = clusters_of(model, sample.rows, clusters, seed)
+                with pa.OSFile(str(folder / PART)) as source:
+                    stored = pa.ipc.open_stream(source)
+                    write_files((clustered(part, assign) for part in stored), folder)
+            (folder / PART).unlink()
+    if writer is None:
+        raise ValueError(_EMPTY)
+    return folder / PARQUET
+
+
+def _rows(
+    model: Model,
+    images: Images,
+    transfer: Tensor | None,
+    names: Sequence[str] | None,
+    size: int,
+    watch: Watch,
+) -> Iterator[pa.RecordBatch]:
+    """Rows of all images, without clusters."""
+    whole = isinstance(images, Tensor | np.ndarray | Batch)
+    if whole and names is not None and len(names) != len(images):
+        raise ValueError(
+            f"names must have one entry for each of the {len(images)} images; got {len(names)}."
+        )
+    yield from described(model, image_batches(model, images, size, transfer, watch), names)

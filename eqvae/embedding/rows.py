@@ -1,0 +1,95 @@
+"""What a model says of images, as rows of the table: content, pose and uncertainty."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from eqvae.data.batch import Batch
+from eqvae.distributions.frame import clearest_frame, read_content, read_pose
+from eqvae.distributions.posed import PosedPosterior
+from eqvae.distributions.posterior import Posterior
+from eqvae.embedding.columns import CONTENT, record
+from eqvae.embedding.trust import angle_trust
+from eqvae.models.model import Model
+from eqvae.symmetry.motions import angle_of, reflection_of, shift_of
+
+
+@torch.no_grad()
+def described(
+    model: Model, batches: Iterable[Batch], names: Sequence[str] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """Rows of batches, without clusters.
+
+    Args:
+        model: in eval mode.
+        batches: numbered images.
+        names: of all images, in their order.
+
+    Raises:
+        ValueError: if the model is in training mode, or there are fewer names than images.
+    """
+    if model.training:
+        raise ValueError(
+            "model must be in eval mode, so that rows don't depend on each other: model.eval()."
+        )
+    like, copy, first = next(model.parameters()), None, 0
+    for batch in batches:
+        batch, n = batch.to(like), len(batch)
+        posterior = model.encode(batch)
+        if copy is None and posterior.representation.has_frame:
+            copy = clearest_frame(posterior)
+        columns: dict[str, Any] = {"index": batch.index, "label": _labels(batch)}
+        if names is not None:
+            columns["name"] = _named(names, first, n)
+        columns |= _read(posterior, copy)
+        columns["log_likelihood"] = model.score(batch, sample=False).elbo
+        first += n
+        yield record(columns, n)
+
+
+def _labels(batch: Batch) -> list[int | None] | None:
+    if batch.label is None:
+        return None
+    return [value if value >= 0 else None for value in batch.label.tolist()]
+
+
+def _named(names: Sequence[str], first: int, n: int) -> list[str]:
+    here = list(names[first : first + n])
+    if len(here) < n:
+        raise ValueError(
+            f"names must have one entry for each image; got {len(names)}, and image "
+            f"{first + len(here)} has none."
+        )
+    return here
+
+
+def _read(posterior: Posterior, copy: int | None) -> dict[str, Any]:
+    """Content, pose and uncertainty of images; `copy` is the psi_1 that an angle is read from."""
+    latent, columns, g = posterior.representation, {}, None
+    if isinstance(posterior, PosedPosterior):
+        content, g = posterior.content.loc, posterior.pose.mode
+        if latent.sign:
+            columns["reflected"] = reflection_of(g) > 0.5
+    elif copy is not None:
+        z = posterior.mode
+        content, g = read_content(latent, z, copy), read_pose(latent, z, copy).motion
+    else:
+        content = posterior.mode[:, latent.slices.vector]
+    columns |= {f"{CONTENT}{i}": content[:, i] for i in range(content.shape[1])}
+    if g is not None:
+        columns |= {"angle_degrees": _degrees(angle_of(g))} | angle_trust(posterior, copy)
+    if latent.position:
+        t = posterior.mode[:, latent.slices.position] if g is None else shift_of(g)
+        for i, axis in enumerate("xy"):
+            columns[f"{axis}_pixels"] = t[:, i]
+            columns[f"{axis}_sd_pixels"] = posterior.position_scale[:, i]
+    return columns
+
+
+def _degrees(angle: Tensor) -> Tensor:
+    """Angles in [0, 360), float32."""
+    degrees = (torch.rad2deg(angle.double()) % 360).float()
+    return torch.where(degrees < 360, degrees, 0.0)
