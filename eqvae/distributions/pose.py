@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from eqvae.distributions.rows import rows_of
+from eqvae.distributions.symmetry_order import symmetry_order
 from eqvae.symmetry.motions import compose, linear_part, retract
 
 _WRAPS = (-2, -1, 0, 1, 2)  # of the circle: enough for standard deviations up to half a turn
@@ -123,9 +124,7 @@ class PosePosterior:
         return credible_degrees(self.angle_log_density(points), level)
 
     def symmetry_order(self, max_order: int = 8) -> Tensor:
-        """k of the symmetry C_k that the posterior shows, 0 for any angle, (B,): see `eqvae.metrics`."""
-        from eqvae.metrics.pose.symmetry_order import symmetry_order
-
+        """k of the symmetry C_k that the posterior shows, 0 for any angle, (B,): see `symmetry_order`."""
         return torch.from_numpy(symmetry_order(self.angle_log_density().cpu(), max_order))
 
     def entropy(self, draws: int = 16, generator: torch.Generator | None = None) -> Tensor:

@@ -91,6 +91,7 @@ from eqvae.metrics.generation import (
     precision_recall,
     reconstruction_scores,
 )
+from eqvae.metrics.intervals import Draws, bootstrap, mean_interval
 from eqvae.metrics.likelihood import (
     BoundEstimate,
     ImportanceWeightedBound,
@@ -98,13 +99,10 @@ from eqvae.metrics.likelihood import (
     StreamingLogMeanExp,
     active_units,
     bits_per_dim,
-    density_on_haar,
-    elbo_terms,
+    elbo_scores,
     estimate_bound,
     importance_weighted_bound,
     kl_by_block,
-    log_haar_uniform,
-    log_von_mises,
 )
 from eqvae.metrics.pose import (
     Gauge,
@@ -121,12 +119,13 @@ from eqvae.metrics.pose import (
     symmetry_order,
     symmetry_order_accuracy,
 )
-from eqvae.metrics.score import Score, bootstrap, mean_interval
+from eqvae.metrics.score import Score
 
 __all__ = [
     "AuditResult",
     "BlockInformation",
     "BoundEstimate",
+    "Draws",
     "Errors",
     "FeatureNetwork",
     "FieldAction",
@@ -169,13 +168,12 @@ __all__ = [
     "decibel_score",
     "decibels",
     "decoder_errors",
-    "density_on_haar",
     "disentanglement_scores",
     "disentanglement_completeness",
     "distance_by_orientation",
     "effective_rank",
     "elbo_change",
-    "elbo_terms",
+    "elbo_scores",
     "encoder_errors",
     "equivariance_errors",
     "estimate_bound",
@@ -199,8 +197,6 @@ __all__ = [
     "lie_derivative",
     "lie_scores",
     "load_features",
-    "log_haar_uniform",
-    "log_von_mises",
     "mean_interval",
     "mig",
     "modularity",

@@ -121,3 +121,17 @@ def check_lengths(**arrays: ArrayLike | int) -> int:
         said = ", ".join(f"{name} {length}" for name, length in lengths.items())
         raise ValueError(f"all arrays must have one row for each sample; got {said}.")
     return next(iter(lengths.values()))
+
+
+def check_keywords(given: Mapping[str, object], known: type) -> None:
+    """Refuse keywords that a `TypedDict` of them does not have.
+
+    Raises:
+        TypeError: naming them.
+    """
+    unknown = sorted(set(given) - set(known.__annotations__))
+    if unknown:
+        raise TypeError(
+            f"unknown keyword {', '.join(unknown)}; known are those in the signature and "
+            f"{', '.join(known.__annotations__)}."
+        )

@@ -1,26 +1,18 @@
-"""A score with everything needed to judge it, and the bootstrap that gives its interval.
+"""A score with everything needed to judge it.
 
 A number alone says little: 0.66 is what pure noise scores on one measure and the record on another. So
 every metric of this package returns `Score`s: the value, what chance gives (floor), what a perfect model
-gives (ceiling), the sample size, a 95 % interval and which direction is better.
-
-Intervals are centred bootstraps: with T the statistic on all rows and T*_r on rows drawn with
-replacement, the interval is T plus the 2.5 % and 97.5 % quantiles of T*_r - mean(T*). Centring removes the
-bias that repeated rows put into information and neighbour statistics. Rows that come from one source (the
-orbit of one image, the nuclei of one slide) are drawn together.
-
-Reference: Efron, Tibshirani, An introduction to the bootstrap (1993), chapters 8 and 13.
+gives (ceiling), the sample size, a 95 % interval (`eqvae.metrics.intervals`) and which direction is better.
 """
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
-from scipy.stats import t as student
 
-Interval = tuple[float, float]
+from eqvae.metrics.intervals import Interval, Resampling, Statistic
 
 
 @dataclass(frozen=True)
@@ -66,17 +58,60 @@ class Score:
     def __post_init__(self) -> None:
         if self.value is None and not self.reason:
             raise ValueError("a score without a value must say why: give reason.")
-        if self.value is not None:
-            object.__setattr__(self, "value", float(self.value))
-            if not np.isfinite(self.value):
-                raise ValueError(
-                    f"value of a score must be finite; got {self.value}. Use Score.null(reason)."
-                )
+        for name in ("value", "floor", "ceiling"):
+            if (number := getattr(self, name)) is not None:
+                object.__setattr__(self, name, float(number))
+        if self.value is not None and not math.isfinite(self.value):
+            raise ValueError(
+                f"value of a score must be finite; got {self.value}. Use Score.null(reason)."
+            )
 
     @classmethod
-    def null(cls, reason: str, **known) -> "Score":
+    def null(cls, reason: str, **known: Any) -> "Score":
         """A score that these data do not allow, and why."""
         return cls(value=None, reason=reason, **known)
+
+    @classmethod
+    def nulls(cls, names: Iterable[str], reason: str, **known: Any) -> dict[str, "Score"]:
+        """`null` under several names."""
+        return {name: cls.null(reason, **known) for name in names}
+
+    @classmethod
+    def of_mean(cls, values: np.ndarray, resampling: Resampling, **known: Any) -> "Score":
+        """The mean over rows of values (N,) or (N, M), whose interval is over rows; n counts the values."""
+        values = np.asarray(values, dtype=float)
+        rows = values if values.ndim == 1 else values.mean(axis=1)
+        known = {"n": values.size, "interval": resampling.of_mean(rows), **known}
+        return cls(values.mean(), **known)
+
+    @classmethod
+    def of_ratio(
+        cls, values: np.ndarray, weights: np.ndarray, resampling: Resampling, **known: Any
+    ) -> "Score":
+        """sum(values) / sum(weights) over rows, both (N,)."""
+        known = {"n": len(values), "interval": resampling.of_mean(values, weights), **known}
+        return cls(values.sum() / weights.sum(), **known)
+
+    @classmethod
+    def of_root(
+        cls,
+        squares: np.ndarray,
+        resampling: Resampling,
+        weights: np.ndarray | None = None,
+        **known: Any,
+    ) -> "Score":
+        """The root of sum(squares) / sum(weights) over rows, both (N,); weights are 1 if None."""
+        total = len(squares) if weights is None else weights.sum()
+        known = {"n": len(squares), "interval": resampling.of_root(squares, weights), **known}
+        return cls(math.sqrt(squares.sum() / total), **known)
+
+    @classmethod
+    def of_statistic(
+        cls, statistic: Statistic, n: int, resampling: Resampling, **known: Any
+    ) -> "Score":
+        """A statistic of n rows, (indices) -> number, with the bootstrap's interval."""
+        interval = resampling.interval(statistic, n)
+        return cls(statistic(np.arange(n)), n=n, interval=interval, **known)
 
     def __float__(self) -> float:
         """The value; NaN where there is none."""
@@ -85,95 +120,3 @@ class Score:
     def as_dict(self) -> dict:
         """All fields, for JSON."""
         return asdict(self)
-
-
-def bootstrap(
-    statistic: Callable[[np.ndarray], float],
-    n: int,
-    *,
-    groups: ArrayLike | None = None,
-    resamples: int = 200,
-    seed: int = 0,
-) -> Interval | None:
-    """95 % interval of a statistic of rows.
-
-    Below 100 resamples (for statistics that take long) the quantiles are those of Student's t with the
-    standard deviation of the resamples.
-
-    Args:
-        statistic: row indices (n,) -> a number; NaN resamples are left out.
-        n: number of rows.
-        groups: source of each row, (n,); rows of one source are drawn together.
-        resamples: how many, at least 2.
-        seed: of the draws.
-
-    Returns:
-        (low, high), or None if there are fewer than two sources or the statistic is never defined.
-    """
-    draws = [statistic(rows) for rows in _resampled_rows(n, groups, resamples, seed)]
-    draws = np.asarray([d for d in draws if np.isfinite(d)])
-    centre = statistic(np.arange(n))
-    return _interval(centre, draws)
-
-
-def mean_interval(
-    values: ArrayLike,
-    weights: ArrayLike | None = None,
-    *,
-    groups: ArrayLike | None = None,
-    resamples: int = 1000,
-    seed: int = 0,
-) -> Interval | None:
-    """95 % interval of sum(values) / sum(weights), by the bootstrap of its linear part in the rows.
-
-    Args:
-        values: one number for each row, (n,).
-        weights: denominators, (n,); None means ones, so that the statistic is the mean.
-        groups: source of each row, (n,).
-        resamples: how many.
-        seed: of the draws.
-    """
-    values = np.asarray(values, dtype=float)
-    weights = np.ones_like(values) if weights is None else np.asarray(weights, dtype=float)
-    if groups is not None:
-        _, index = np.unique(np.asarray(groups), return_inverse=True)
-        values, weights = np.bincount(index, values), np.bincount(index, weights)
-    m = len(values)
-    if m < 2:
-        return None
-    # linear in the rows: a resample with a small denominator would blow the ratio itself up
-    centre = values.sum() / weights.sum()
-    shares = (values - centre * weights) / weights.sum()
-    generator = np.random.default_rng(seed)
-    draws = np.empty(resamples)
-    at_once = max(1, 100_000 // m)  # bounded memory for a million rows
-    for first in range(0, resamples, at_once):
-        part = slice(first, min(first + at_once, resamples))
-        rows = generator.integers(m, size=(part.stop - part.start, m))
-        draws[part] = centre + shares[rows].sum(axis=1)
-    return _interval(centre, draws)
-
-
-def _resampled_rows(n: int, groups: ArrayLike | None, resamples: int, seed: int):
-    generator = np.random.default_rng(seed)
-    if groups is None:
-        if n >= 2:
-            yield from (generator.integers(n, size=n) for _ in range(resamples))
-        return
-    _, index = np.unique(np.asarray(groups), return_inverse=True)
-    order = np.argsort(index, kind="stable")
-    members = np.split(order, np.cumsum(np.bincount(index))[:-1])
-    if len(members) >= 2:
-        for _ in range(resamples):
-            drawn = generator.integers(len(members), size=len(members))
-            yield np.concatenate([members[i] for i in drawn])
-
-
-def _interval(centre: float, draws: Sequence[float]) -> Interval | None:
-    if len(draws) < 2 or not np.isfinite(centre):
-        return None
-    if len(draws) < 100:
-        half = student.ppf(0.975, len(draws) - 1) * np.std(draws, ddof=1)
-        return float(centre - half), float(centre + half)
-    low, high = np.quantile(draws - np.mean(draws), [0.025, 0.975])
-    return float(centre + low), float(centre + high)

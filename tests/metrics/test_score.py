@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from eqvae.metrics.score import Score, bootstrap, mean_interval
+from eqvae.metrics.intervals import bootstrap, mean_interval
+from eqvae.metrics.score import Score
 
 
 def test_a_score_without_a_value_needs_a_reason():

@@ -2,7 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from eqvae.metrics.clustering.partitions import MEASURES, PAGE, effort_of, scores_of_runs
 from eqvae.metrics.inputs import as_classes, as_codes, check_lengths
+from eqvae.metrics.intervals import Draws, Resampling
 from eqvae.metrics.score import Score
 
 METHODS = ("gaussian_mixture", "kmeans", "agglomerative")
@@ -88,9 +89,8 @@ def content_clustering(
     *,
     methods: Sequence[str] = METHODS,
     num_seeds: int = 10,
-    groups: ArrayLike | None = None,
     preset: Literal["fast", "full"] = "fast",
-    seed: int = 0,
+    **draws: Unpack[Draws],
 ) -> dict[str, Score]:
     """How well clusters found in the content agree with the classes, over seeds of the clusterer.
 
@@ -100,10 +100,9 @@ def content_clustering(
         num_clusters: the number of classes if None.
         methods: clusterers, see `cluster`.
         num_seeds: starts of each clusterer.
-        groups: source of each sample, (N,), for the intervals.
         preset: Ward's method sees 2,000 rows in "fast" and 5,000 in "full", which also takes more
             resamples and shuffles.
-        seed: the starts have seeds seed, seed + 1, ...
+        **draws: see `Draws`; the starts have seeds seed, seed + 1, ...
 
     Returns:
         `{method}/{measure}`: the mean over seeds, never the best, with the standard deviation over seeds
@@ -113,10 +112,11 @@ def content_clustering(
     Raises:
         ValueError: if the content is not finite, lengths differ, or a label is negative.
     """
-    check_lengths(content=content, labels=labels, groups=groups)
+    effort = effort_of(preset)
+    resampling = Resampling.of(draws, effort.resamples)
+    check_lengths(content=content, labels=labels, groups=resampling.groups)
     content, labels = as_codes(content, "content"), as_classes(labels)
     _check_methods(methods)
-    effort = effort_of(preset)
     if num_seeds < 1:
         raise ValueError(f"num_seeds must be at least 1; got {num_seeds}.")
     num_clusters = labels.max() + 1 if num_clusters is None else num_clusters
@@ -125,15 +125,16 @@ def content_clustering(
     scores = {}
     for method in methods:
         if reason:
-            found = {name: Score.null(reason, n=len(labels), page=PAGE) for name in MEASURES}
+            found = Score.nulls(MEASURES, reason, n=len(labels), page=PAGE)
         else:
             # Ward's method has no random start: on all rows, every seed gives the same clusters
             fixed = method == "agglomerative" and len(content) <= effort.ward_rows
             runs = [
-                cluster(content, num_clusters, method, seed=seed + s, **rows)
+                cluster(content, num_clusters, method, seed=resampling.seed + s, **rows)
                 for s in range(1 if fixed else num_seeds)
             ]
-            found = scores_of_runs(np.stack(runs), labels, groups, preset, seed, num_clusters)
+            runs = np.stack(runs)
+            found = scores_of_runs(runs, labels, effort.shuffles, resampling, num_clusters)
         scores |= {f"{method}/{name}": score for name, score in found.items()}
     return scores
 

@@ -2,7 +2,8 @@
 
 from eqvae.metrics.content.invariance import cluster_change, content_invariance
 from eqvae.metrics.content.leak import pose_leak
-from eqvae.metrics.content.probes import effective_rank, probe_accuracy
+from eqvae.metrics.content.probes import probe_accuracy
+from eqvae.metrics.content.rank import effective_rank
 
 __all__ = [
     "cluster_change",

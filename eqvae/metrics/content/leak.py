@@ -3,10 +3,20 @@
 Content c(x) of a perfect model is invariant, c(g x) = c(x), and says nothing about g. Probes predict the pose
 from the content; their held-out R^2 stands beside that of shuffled poses, which says what no leak at all
 would read. A content that is the same for every image leaks nothing either, so it gets no score (null).
+
+    R^2 = 1 - sum |y - y_hat|^2 / sum |y - y_bar|^2,      y_bar the mean of the training rows
+
+y is (cos l theta, sin l theta) for each frequency l, or the position (x, y). A content that changes with theta
+but not under 180 degrees leaks nothing at l = 1, and what the pixel grid leaves in a network that is exact for
+quarter turns shows at l = 4. A third of the rows (of the sources, with groups) is held out.
+
+Probes, on standardised content: ridge regression with its penalty chosen on the training rows ("linear"),
+10 nearest neighbours ("knn"), and gradient-boosted trees, 50 of 8 leaves ("gbt").
 """
 
 from collections.abc import Sequence
-from typing import Literal
+from dataclasses import replace
+from typing import Literal, Unpack
 
 import numpy as np
 import torch
@@ -19,12 +29,15 @@ from sklearn.preprocessing import StandardScaler
 
 from eqvae.metrics.clustering.clusterers import varying
 from eqvae.metrics.inputs import as_array, as_classes, as_codes, check_lengths
-from eqvae.metrics.score import Score, mean_interval
+from eqvae.metrics.intervals import Draws, Resampling
+from eqvae.metrics.score import Score
+from eqvae.symmetry.motions import angle_of, shift_of
 
 PROBES = ("linear", "knn", "gbt")
 # (rows that the probes see, shuffled controls)
 PRESETS = {"fast": (4_000, 4), "full": (20_000, 10)}
 FEWEST = 50
+_KNOWN = {"better": "lower", "ceiling": 0.0, "page": "pose-leak"}
 
 
 def pose_leak(
@@ -33,34 +46,22 @@ def pose_leak(
     *,
     probes: Sequence[str] = PROBES,
     frequencies: Sequence[int] = (1, 2, 4),
-    groups: ArrayLike | None = None,
     classes: ArrayLike | None = None,
     preset: Literal["fast", "full"] = "fast",
-    seed: int = 0,
+    **draws: Unpack[Draws],
 ) -> dict[str, Score]:
     """How well angle and position are predicted from the content, on held-out images.
-
-        R^2 = 1 - sum |y - y_hat|^2 / sum |y - y_bar|^2,      y_bar the mean of the training rows
-
-    y is (cos l theta, sin l theta) for each frequency l, or the position (x, y). A content that changes
-    with theta but not under 180 degrees leaks nothing at l = 1, and what the pixel grid leaves in a network
-    that is exact for quarter turns shows at l = 4. A third of the rows (of the sources, with groups) is
-    held out.
-
-    Probes, on standardised content: ridge regression with its penalty chosen on the training rows
-    ("linear"), 10 nearest neighbours ("knn"), and gradient-boosted trees, 50 of 8 leaves ("gbt").
 
     Args:
         content: (N, D).
         pose: motions [reflection, angle, x, y], (N, 4), radians and pixels; columns of NaN are unknown.
         probes: any of "linear", "knn", "gbt".
         frequencies: l >= 1 of the angle.
-        groups: source of each row, (N,); no source is in training and test.
         classes: (N,). Where poses are distributed differently for each class, content that knows only the
             class predicts the pose. With classes, each class has probes of its own, R^2 counts from the
             mean pose of the class, and poses are shuffled within it.
         preset: "fast" uses up to 4,000 random rows and 4 shuffles, "full" 20,000 and 10.
-        seed: of rows, split, shuffles and trees.
+        **draws: see `Draws`; the seed also grows the trees.
 
     Returns:
         R^2 under "angle/{probe}" (l = 1), "angle_{l}/{probe}", "position/{probe}"; 0 is perfect, 1 is a
@@ -73,34 +74,34 @@ def pose_leak(
         ValueError: if content, or only a part of a column of pose, is NaN or infinite; if lengths differ
             or a probe, preset or frequency is not known.
     """
-    check_lengths(content=content, pose=pose, groups=groups, classes=classes)
+    resampling = Resampling.of(draws)
+    check_lengths(content=content, pose=pose, groups=resampling.groups, classes=classes)
     content = as_codes(content, "content")
     _check_choices("probes", probes, PROBES)
     _check_choices("preset", (preset,), PRESETS)
     if any(k != int(k) or k < 1 for k in frequencies):
         raise ValueError(f"frequencies must be whole numbers from 1; got {tuple(frequencies)}.")
-    targets = _targets(pose, frequencies)
     limit, shuffles = PRESETS[preset]
-    rows = np.sort(np.random.default_rng(seed).permutation(len(content))[:limit])
-    content = content[rows]
-    sources = rows if groups is None else np.asarray(groups)[rows]
-    strata = np.zeros(len(rows), int) if classes is None else as_classes(classes, "classes")[rows]
-    parts = _strata(sources, strata, seed)
-
-    scores = {}
-    for part in ("angle", "position"):
-        found, names = [], [name for name in targets if name.split("_")[0] == part]
-        for name in names:
-            y = None if targets[name] is None else targets[name][rows]
-            reason = _no_leak_because(content, y, part, parts)
-            for probe in probes:
-                if reason:
-                    scores[f"{name}/{probe}"] = _null_leak(reason, len(rows))
-                    continue
-                score, chance = _held_out(content, y, sources, parts, probe, shuffles, seed)
-                scores[f"{name}/{probe}"] = score
-                found.append((score, chance))
-        scores[f"{part}/best"] = _best(found) if found else _null_leak(reason, len(rows))
+    rows = np.sort(resampling.generator().permutation(len(content))[:limit])
+    strata = np.zeros(len(content), int) if classes is None else as_classes(classes, "classes")
+    sources = rows if resampling.groups is None else np.asarray(resampling.groups)[rows]
+    resampling = replace(resampling, groups=sources)
+    split = _split_by_stratum(sources, strata[rows], resampling.seed)
+    scores, reasons, found = {}, {}, {"angle": [], "position": []}
+    for name, y in _targets(pose, frequencies).items():
+        part = name.split("_")[0]
+        y = None if y is None else y[rows]
+        reasons[part] = reason = _missing(content[rows], y, part, split)
+        for probe in probes:
+            if reason:
+                scores[f"{name}/{probe}"] = _null(reason, len(rows))
+                continue
+            score, chance = _held_out(content[rows], y, split, probe, shuffles, resampling)
+            scores[f"{name}/{probe}"] = score
+            found[part].append((score, chance))
+    for part, scored in found.items():
+        reason = reasons.get(part, "no frequency was asked for")
+        scores[f"{part}/best"] = _best(scored) if scored else _null(reason, len(rows))
     return scores
 
 
@@ -111,7 +112,7 @@ def _targets(pose: ArrayLike, frequencies: Sequence[int]) -> dict[str, np.ndarra
         raise ValueError(
             f"pose must be motions [reflection, angle, x, y], shape (N, 4); got {pose.shape}."
         )
-    angle, position = pose[:, 1], pose[:, 2:]
+    angle, position = angle_of(pose), shift_of(pose)
     targets = {}
     for frequency in frequencies:
         name = "angle" if frequency == 1 else f"angle_{frequency}"
@@ -124,7 +125,7 @@ def _targets(pose: ArrayLike, frequencies: Sequence[int]) -> dict[str, np.ndarra
     return targets
 
 
-def _strata(sources, strata, seed) -> list[tuple[np.ndarray, np.ndarray]]:
+def _split_by_stratum(sources, strata, seed) -> list[tuple[np.ndarray, np.ndarray]]:
     """Training and test rows of each stratum that is large enough to have both."""
     parts = []
     for stratum in np.unique(strata):
@@ -137,7 +138,8 @@ def _strata(sources, strata, seed) -> list[tuple[np.ndarray, np.ndarray]]:
     return parts
 
 
-def _no_leak_because(content, y, part, parts) -> str:
+def _missing(content, y, part, parts) -> str:
+    """Why there is no score; empty if there is one."""
     if y is None:
         return "the pose is unknown"
     if not parts:
@@ -149,40 +151,34 @@ def _no_leak_because(content, y, part, parts) -> str:
     return ""
 
 
-def _null_leak(reason: str, n: int) -> Score:
-    return Score.null(reason, n=n, better="lower", ceiling=0.0, page="pose-leak")
+def _null(reason: str, n: int) -> Score:
+    return Score.null(reason, n=n, **_KNOWN)
 
 
-def _held_out(content, y, sources, parts, probe, shuffles, seed) -> tuple[Score, np.ndarray]:
+def _held_out(
+    content, y, parts, probe, shuffles: int, resampling: Resampling
+) -> tuple[Score, np.ndarray]:
     """R^2 on the test rows, and the R^2 of each shuffle of the poses, (shuffles,)."""
-    generator = np.random.default_rng(seed)  # the same shuffles for every probe and target
+    generator = resampling.generator()  # the same shuffles for every probe and target
     residual, total = [], []
     for train, test in parts:
         rows = np.concatenate([train, test])
-        copies = np.stack(
-            [y[rows], *(generator.permutation(y[rows]) for _ in range(shuffles))], axis=1
-        )
+        shuffled = (generator.permutation(y[rows]) for _ in range(shuffles))
+        copies = np.stack([y[rows], *shuffled], axis=1)
         fitted, held = copies[: len(train)], copies[len(train) :]  # (n, 1 + shuffles, 2)
         scale = StandardScaler().fit(content[train])
         inputs = scale.transform(content[train]), scale.transform(content[test])
-        predicted = _predict(probe, inputs, fitted.reshape(len(train), -1), seed).reshape(
-            held.shape
-        )
-        residual.append(((held - predicted) ** 2).sum(axis=2))
+        predicted = _predict(probe, inputs, fitted.reshape(len(train), -1), resampling.seed)
+        residual.append(((held - predicted.reshape(held.shape)) ** 2).sum(axis=2))
         total.append(((held - fitted.mean(axis=0)) ** 2).sum(axis=2))
     residual, total = np.concatenate(residual), np.concatenate(total)
     r2 = 1 - residual.sum(axis=0) / total.sum(axis=0)
-    held_out = sources[np.concatenate([test for _, test in parts])]
-    score = Score(
-        r2[0],
-        n=len(total),
-        better="lower",
-        floor=float(r2[1:].mean()),
-        ceiling=0.0,
-        interval=mean_interval(
-            total[:, 0] - residual[:, 0], total[:, 0], groups=held_out, seed=seed
-        ),
-        page="pose-leak",
+    score = Score.of_ratio(
+        total[:, 0] - residual[:, 0],
+        total[:, 0],
+        resampling.of_rows(np.concatenate([test for _, test in parts])),
+        floor=r2[1:].mean(),
+        **_KNOWN,
     )
     return score, r2[1:]
 
@@ -210,12 +206,10 @@ def _best(found: list[tuple[Score, np.ndarray]]) -> Score:
     return Score(
         winner.value - winner.floor,
         n=winner.n,
-        better="lower",
-        floor=float(excess.max(axis=0).mean()),
-        ceiling=0.0,
+        floor=excess.max(axis=0).mean(),
         interval=(low - winner.floor, high - winner.floor),
         std=float(excess.max(axis=0).std(ddof=1)),
-        page="pose-leak",
+        **_KNOWN,
     )
 
 

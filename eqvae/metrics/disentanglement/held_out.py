@@ -1,14 +1,14 @@
 """Held-out prediction: samples to fit on and to score on, and the linear probe of classes."""
 
 import numpy as np
-from numpy.typing import ArrayLike
 from sklearn.linear_model import LogisticRegression
 
 from eqvae.metrics.inputs import as_array, check_lengths
+from eqvae.metrics.intervals import Resampling
 
 
-def split_rows(
-    n: int, train: int, test: int, groups: ArrayLike | None = None, seed: int = 0
+def fit_and_held_out(
+    n: int, train: int, test: int, resampling: Resampling
 ) -> tuple[np.ndarray, np.ndarray]:
     """Random disjoint rows to fit on and to score on.
 
@@ -16,19 +16,18 @@ def split_rows(
         n: number of rows.
         train: how many to fit on.
         test: how many to score on; where n < train + test both shrink in proportion.
-        groups: source of each row, (n,); a source falls on one side.
-        seed: of the draw.
+        resampling: its sources fall on one side each, and its seed draws.
 
     Returns:
         (train rows, test rows); with sources of several rows their numbers are approximate.
     """
     share = train / (train + test)
     fit_size = min(train, round(n * share))
-    generator = np.random.default_rng(seed)
-    if groups is None:
+    generator = resampling.generator()
+    if resampling.groups is None:
         order = generator.permutation(n)
         return order[:fit_size], order[fit_size:][:test]
-    sources = as_array(groups, "groups", 1)
+    sources = as_array(resampling.groups, "groups", 1)
     check_lengths(codes=n, groups=sources)
     _, index = np.unique(sources, return_inverse=True)
     place = generator.permutation(index.max() + 1)[index]

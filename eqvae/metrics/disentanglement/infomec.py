@@ -16,13 +16,19 @@ was fitted on, and a latent is dropped when its range is under an eighth of the 
 dropped that know no more than they know of shuffled factors.
 """
 
+from collections.abc import Callable
+from typing import Unpack
+
 import numpy as np
 from numpy.typing import ArrayLike
 
-from eqvae.metrics.disentanglement.held_out import class_probabilities, split_rows
-from eqvae.metrics.disentanglement.information import BlockInformation, block_information, whiten
-from eqvae.metrics.inputs import Blocks, Factors, as_blocks, as_codes, as_factors
-from eqvae.metrics.score import Score, bootstrap
+from eqvae.metrics.disentanglement.held_out import class_probabilities, fit_and_held_out
+from eqvae.metrics.disentanglement.information import BlockInformation, block_information
+from eqvae.metrics.disentanglement.linear_losses import square_losses
+from eqvae.metrics.disentanglement.whitening import whiten, whitened_blocks
+from eqvae.metrics.inputs import Blocks, Factors, as_codes, as_factors
+from eqvae.metrics.intervals import Draws, Resampling
+from eqvae.metrics.score import Score
 
 PAGE = "infomec"
 
@@ -42,101 +48,69 @@ def infomec(
     blocks: Blocks | None = None,
     train: int = 2000,
     test: int = 1000,
-    groups: ArrayLike | None = None,
-    resamples: int = 200,
-    seed: int = 0,
     information: BlockInformation | None = None,
+    **draws: Unpack[Draws],
 ) -> dict[str, Score]:
     """InfoM, InfoC and InfoE.
 
     Args:
-        codes: (N, D).
-        factors: classes, numbers or vectors: (cos, sin) for an angle, (x, y) for a position.
-        blocks: columns by block; None makes every column a block, as published.
+        codes, factors, blocks: as for `block_information`; every column a block, as published, if None.
         train: rows to fit the probe on.
         test: rows to score the probe on.
-        groups: source of each row, for the interval and the split.
-        resamples: of the intervals; neighbourhoods and probes stay as they are.
-        seed: of the subsample, the split, the shuffled control and the resamples.
         information: what `block_information` made of the same codes, to share its cost.
+        **draws: see `Draws`; neighbourhoods and probes stay as they are in resamples.
 
     Returns:
         infom, infoc, infoe.
     """
-    known = information or block_information(codes, factors, blocks=blocks, seed=seed)
-    legacy = blocks is None
-    active = known.active
-    n = len(known.rows)
-    sources = None if groups is None else np.asarray(groups)[known.rows]
+    resampling = Resampling.of(draws)
+    known = information or block_information(codes, factors, blocks=blocks, seed=resampling.seed)
+    active, about = known.active, dict(page=PAGE, legacy=blocks is None)
 
-    def score(of, reason: str) -> Score:
+    def score(of: Callable[[np.ndarray], float], reason: str) -> Score:
         if reason:
-            return Score.null(reason, n=n, page=PAGE, legacy=legacy)
-        return Score(
-            of(known.normalised()[active]),
-            n=n,
-            floor=0.0,  # blocks that know all factors equally well; unrelated codes have no active block
-            ceiling=1.0,
-            interval=bootstrap(
-                lambda rows: of(known.normalised(rows)[active]),
-                n,
-                groups=sources,
-                resamples=resamples,
-                seed=seed,
-            ),
-            page=PAGE,
-            legacy=legacy,
-        )
+            return Score.null(reason, n=len(known.rows), **about)
+        # floor: blocks that know all factors equally well; unrelated codes have no active block
+        return known.score(lambda shares: of(shares[active]), resampling, floor=0.0, **about)
 
     empty = "" if active.any() else "no block knows more about the factors than about shuffled ones"
     one_factor = "" if len(known.factors) > 1 else "InfoM needs two factors that vary"
     one_block = "" if active.sum() > 1 else "InfoC needs two blocks that know something"
     return {
         "infom": score(concentration, one_factor or empty),
-        "infoc": score(lambda normalised: concentration(normalised.T), empty or one_block),
-        "infoe": _explicitness(codes, factors, blocks, train, test, groups, resamples, seed),
+        "infoc": score(lambda shares: concentration(shares.T), empty or one_block),
+        "infoe": _explicitness(codes, factors, blocks, train, test, resampling),
     }
 
 
-def _explicitness(codes, factors, blocks, train, test, groups, resamples, seed) -> Score:
+def _explicitness(codes, factors, blocks, train, test, resampling: Resampling) -> Score:
     codes = as_codes(codes)
-    index = as_blocks(blocks, codes.shape[1]).values()
-    points = np.concatenate([whiten(codes[:, columns]) for columns in index], axis=1)
-    fit, held = split_rows(len(codes), train, test, groups, seed)
-    legacy = blocks is None
-    if points.shape[1] == 0 or len(fit) < 10 or len(held) < 10:
-        reason = "all codes are constant" if points.shape[1] == 0 else "too few samples"
-        return Score.null(reason, n=len(codes), page=PAGE, legacy=legacy)
+    n, about = len(codes), dict(page=PAGE, legacy=blocks is None)
+    points = whitened_blocks(codes, blocks)
+    fit, held = fit_and_held_out(n, train, test, resampling)
+    if not points or len(fit) < 10 or len(held) < 10:
+        reason = "too few samples" if points else "all codes are constant"
+        return Score.null(reason, n=n, **about)
+    points = np.concatenate(points, axis=1)
     losses, baselines = [], []
-    for values in as_factors(factors, len(codes)).values():
-        measure = _class_losses if values.dtype.kind == "i" else _square_losses
-        loss, baseline = measure(points, values, fit, held)
+    for values in as_factors(factors, n).values():
+        if values.dtype.kind == "i":
+            loss, baseline = _class_losses(points, values, fit, held)
+        else:
+            loss, baseline = square_losses(points, whiten(values), fit, held)
         if baseline.mean() > 0:
             losses.append(loss)
             baselines.append(baseline)
     if not losses:
-        return Score.null("all factors are constant", n=len(codes), page=PAGE, legacy=legacy)
+        return Score.null("all factors are constant", n=n, **about)
 
-    def score(rows: np.ndarray | slice) -> float:
+    def explained(rows: np.ndarray) -> float:
         pairs = zip(losses, baselines, strict=True)
         shares = [1 - loss[rows].mean() / max(blind[rows].mean(), 1e-12) for loss, blind in pairs]
-        return float(np.mean(np.maximum(shares, 0)))
+        return np.mean(np.maximum(shares, 0))
 
-    return Score(
-        score(slice(None)),
-        n=len(held),
-        floor=0.0,
-        ceiling=1.0,
-        interval=bootstrap(
-            score,
-            len(held),
-            groups=None if groups is None else np.asarray(groups)[held],
-            resamples=resamples,
-            seed=seed,
-        ),
-        page=PAGE,
-        legacy=legacy,
-    )
+    resampling = resampling.of_rows(held)
+    return Score.of_statistic(explained, len(held), resampling, floor=0.0, ceiling=1.0, **about)
 
 
 def _class_losses(points, values, fit, held) -> tuple[np.ndarray, np.ndarray]:
@@ -150,12 +124,3 @@ def _class_losses(points, values, fit, held) -> tuple[np.ndarray, np.ndarray]:
     chosen = probability[np.arange(len(held)), column]
     losses = [np.where(seen, p, 0).clip(1e-12) for p in (chosen, (counts / len(fit))[column])]
     return -np.log(losses[0]), -np.log(losses[1])
-
-
-def _square_losses(points, values, fit, held) -> tuple[np.ndarray, np.ndarray]:
-    """Squared errors on held-out samples of linear regression, and of the mean alone."""
-    values = whiten(values)
-    design = np.concatenate([points, np.ones((len(points), 1))], axis=1)
-    weights, *_ = np.linalg.lstsq(design[fit], values[fit], rcond=None)
-    loss = np.square(values[held] - design[held] @ weights).sum(axis=1)
-    return loss, np.square(values[held] - values[fit].mean(axis=0)).sum(axis=1)

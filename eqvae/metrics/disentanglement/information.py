@@ -1,10 +1,6 @@
-"""Mutual information between codes and factors: by histograms per axis, by neighbours per block.
+"""Mutual information between blocks of a code and factors, by nearest neighbours.
 
-Histograms are what the literature uses on single columns:
-
-    I(z_d; v) = sum_{i,j} p_ij log(p_ij / (p_i p_j)),      z_d in 20 bins of equal width over its range.
-
-Blocks have more than one dimension, so there information is measured by nearest neighbours,
+Blocks have more than one dimension, so that the histograms of the literature do not serve:
 
     I(z_b; v) = < psi(k_i) + log N - psi(n_z,i) - psi(n_v,i) >,
 
@@ -22,99 +18,23 @@ References: Kraskov, Stoegbauer, Grassberger, Estimating mutual information (200
 information between discrete and continuous data sets (2014).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.spatial.distance import cdist
 from scipy.special import digamma
 
+from eqvae.metrics.disentanglement.whitening import whiten
 from eqvae.metrics.inputs import Blocks, Factors, as_blocks, as_codes, as_factors
+from eqvae.metrics.intervals import Resampling
+from eqvae.metrics.score import Score
 
 # In standard deviations: far above what rounding moves a distance by, far below what tells values apart.
 JITTER = 1e-7
-
-
-def whiten(values: np.ndarray) -> np.ndarray:
-    """Coordinates of identity covariance, (N, rank); constant or repeated directions are dropped.
-
-    Two sets of coordinates that differ by an invertible linear map get whitened coordinates that differ
-    by a rotation, so all distances agree.
-    """
-    centred = values.reshape(len(values), -1) - values.reshape(len(values), -1).mean(axis=0)
-    scale = centred.std(axis=0)
-    moving = scale > 1e-7 * np.abs(values.reshape(len(values), -1)).max(axis=0)
-    if not moving.any():
-        return np.empty((len(values), 0))
-    u, s, _ = np.linalg.svd(centred[:, moving] / scale[moving], full_matrices=False)
-    return u[:, s > 1e-6 * s[0]] * np.sqrt(len(values))
-
-
-def histogram_bins(codes: np.ndarray, bins: int = 20, quantile: bool = False) -> np.ndarray:
-    """Index of the bin of every value, column by column, (N, D).
-
-    Args:
-        codes: (N, D).
-        bins: of equal width over the range of the column.
-        quantile: bins of equal mass instead: one outlier can't squeeze the rest into one bin.
-    """
-    columns = []
-    for column in codes.T:
-        if quantile:
-            edges = np.unique(np.quantile(column, np.linspace(0, 1, bins + 1)))
-        else:
-            edges = np.histogram_bin_edges(column, bins)
-        columns.append(np.digitize(column, edges[1:-1]))
-    return np.stack(columns, axis=1)
-
-
-def table_information(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Information between all pairs of columns of whole numbers >= 0, nats.
-
-    Args:
-        first: (N, D), bins.
-        second: (N, F), classes.
-
-    Returns:
-        (D, F).
-    """
-    rows, columns = first.max(axis=0) + 1, second.max(axis=0) + 1
-    result = np.zeros((first.shape[1], second.shape[1]))
-    for d, f in np.ndindex(result.shape):
-        cell = first[:, d] * columns[f] + second[:, f]
-        joint = np.bincount(cell, minlength=rows[d] * columns[f]).reshape(rows[d], columns[f])
-        entropies = [_entropy(joint.sum(axis=1)), _entropy(joint.sum(axis=0)), _entropy(joint)]
-        result[d, f] = entropies[0] + entropies[1] - entropies[2]
-    return np.maximum(result, 0)
-
-
-def class_factors(factors: Factors, n: int, bins: int = 20) -> dict[str, np.ndarray]:
-    """Every factor as classes 0, 1, ..., which the per-axis protocols want.
-
-    Classes stay. A number with more than 64 values is cut into bins of equal width. A vector of unit
-    length (cos, sin) becomes its angle; any other vector is taken component by component.
-
-    Returns:
-        {name: int64 (N,)}; component j of a vector is called "name[j]".
-    """
-    scalars: dict[str, np.ndarray] = {}
-    for name, values in as_factors(factors, n).items():
-        if values.ndim == 1:
-            scalars[name] = values
-        elif values.shape[1] == 2 and np.allclose(np.square(values).sum(axis=1), 1, atol=1e-4):
-            angle = np.arctan2(values[:, 1], values[:, 0]).round(6)
-            scalars[name] = np.where(angle <= -np.pi + 1e-5, np.pi, angle).round(6)
-        else:
-            scalars |= {f"{name}[{j}]": column for j, column in enumerate(values.T)}
-    classes = {}
-    for name, values in scalars.items():
-        distinct, index = np.unique(values, return_inverse=True)
-        if len(distinct) > 64 and values.dtype.kind == "f":
-            index = histogram_bins(values[:, None], bins)[:, 0]
-        classes[name] = index
-    return classes
 
 
 @dataclass(frozen=True)
@@ -150,6 +70,20 @@ class BlockInformation:
             return np.zeros(len(self.blocks), dtype=bool)
         threshold = self.shuffled.mean(axis=(0, 2)) + 4 * self.shuffled.std(axis=(0, 2)) + 0.005
         return self.normalised().max(axis=1) > threshold
+
+    def score(
+        self, of: Callable[[np.ndarray], float], resampling: Resampling, **known: Any
+    ) -> Score:
+        """The score of a statistic of `normalised`; resampling rows leaves neighbourhoods as they are.
+
+        Args:
+            of: information (B, F) -> a number, 1 at best.
+            resampling: of the rows of the data.
+            **known: further fields of the score.
+        """
+        n, resampling = len(self.rows), resampling.of_rows(self.rows)
+        known = {"ceiling": 1.0, **known}
+        return Score.of_statistic(lambda rows: of(self.normalised(rows)), n, resampling, **known)
 
 
 def block_information(
@@ -193,22 +127,33 @@ def block_information(
     varied = {k: v for k, v in values.items() if v.size and (v != v[:1]).any()}
     live = {k: z for k, z in points.items() if z.size}
     dropped = [k for k in points if k not in live] + [k for k in values if k not in varied]
-
     orders = [generator.permutation(len(rows)) for _ in range(permutations)]
-    targets = list(varied.values()) + [v[order] for order in orders for v in varied.values()]
-    f = len(varied)
-    terms = np.empty((len(rows), len(live), f))
-    shuffled = np.empty((permutations, len(live), f))
-    own = np.empty((len(rows), f))
-    for j, v in enumerate(varied.values()):
-        own[:, j] = _terms(v.reshape(len(v), -1), [v], neighbours, seed)[:, 0]
-    for b, z in enumerate(live.values()):
+    orders = np.array(orders, dtype=int).reshape(permutations, len(rows))
+    terms, own, shuffled = _all_terms(
+        list(live.values()), list(varied.values()), orders, neighbours, seed
+    )
+    return BlockInformation(tuple(live), tuple(varied), terms, own, shuffled, rows, tuple(dropped))
+
+
+def _all_terms(
+    points: list[np.ndarray],
+    values: list[np.ndarray],
+    orders: np.ndarray,
+    neighbours: int,
+    seed: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`terms`, `own` and `shuffled` of a `BlockInformation`, the last by orders of the rows (P, N)."""
+    f, (p, n) = len(values), orders.shape
+    targets = values + [v[order] for order in orders for v in values]
+    terms, own = np.empty((n, len(points), f)), np.empty((n, f))
+    shuffled = np.empty((p, len(points), f))
+    for j, v in enumerate(values):
+        own[:, j] = _terms(v.reshape(n, -1), [v], neighbours, seed)[:, 0]
+    for b, z in enumerate(points):
         everything = _terms(z, targets, neighbours, seed)
         terms[:, b] = everything[:, :f]
-        shuffled[:, b] = everything[:, f:].mean(axis=0).reshape(permutations, f)
-    if f:
-        shuffled = _ratio(shuffled, own.mean(axis=0))
-    return BlockInformation(tuple(live), tuple(varied), terms, own, shuffled, rows, tuple(dropped))
+        shuffled[:, b] = everything[:, f:].mean(axis=0).reshape(p, f)
+    return terms, own, _ratio(shuffled, own.mean(axis=0)) if f else shuffled
 
 
 def _terms(
@@ -267,7 +212,3 @@ def _distances(points: np.ndarray, rows: np.ndarray) -> np.ndarray:
 def _ratio(information: np.ndarray, own: np.ndarray) -> np.ndarray:
     return np.clip(information / np.maximum(own, 1e-12), 0, 1)
 
-
-def _entropy(counts: np.ndarray) -> float:
-    p = counts[counts > 0] / counts.sum()
-    return float(-(p * np.log(p)).sum())

@@ -13,13 +13,16 @@ codes before comparing models.
 Reference: Suter, Miladinovic, Scholkopf, Bauer, Robustly disentangled causal mechanisms (ICML 2019), sec. 4.
 """
 
+from typing import Unpack
+
 import numpy as np
 from numpy.typing import ArrayLike
 
-from eqvae.metrics.disentanglement.information import whiten
-from eqvae.metrics.disentanglement.votes import factor_classes
+from eqvae.metrics.disentanglement.histograms import quantile_classes
+from eqvae.metrics.disentanglement.whitening import moving_columns, whiten
 from eqvae.metrics.inputs import Blocks, Factors, as_blocks, as_codes, as_factors
-from eqvae.metrics.score import Score, bootstrap
+from eqvae.metrics.intervals import Draws, Resampling
+from eqvae.metrics.score import Score
 
 MIN_ROWS = 5
 
@@ -31,9 +34,7 @@ def interventional_robustness(
     blocks: Blocks | None = None,
     quantile: float = 0.99,
     bins: int = 10,
-    groups: ArrayLike | None = None,
-    resamples: int = 0,
-    seed: int = 0,
+    **draws: Unpack[Draws],
 ) -> dict[str, Score]:
     """Interventional robustness score (IRS).
 
@@ -43,9 +44,7 @@ def interventional_robustness(
         blocks: columns by block; None is the per-axis score of the literature.
         quantile: 0.99, or 1 as in the paper.
         bins: of continuous factors.
-        groups: source of each row for the interval, (N,).
-        resamples: of the interval, which is left out at 0.
-        seed: of the shuffled control and the interval.
+        **draws: see `Draws`; no resamples and so no interval unless you ask for some.
 
     Returns:
         "irs" and "irs/active", the number of dimensions or blocks that are not constant. Higher is better,
@@ -56,42 +55,39 @@ def interventional_robustness(
     """
     if not 0 < quantile <= 1:
         raise ValueError(f"quantile must be above 0 and at most 1; got {quantile}.")
+    resampling = Resampling.of(draws, resamples=0)
     codes = as_codes(codes)
     known = {"n": len(codes), "page": "irs", "legacy": blocks is None}
     values = as_factors(factors, len(codes))
-    classes = list(factor_classes(values, bins).values())
+    classes = list(quantile_classes(values, bins).values())
+    live = moving_columns(codes)
     index = as_blocks(blocks, codes.shape[1])
-    live = codes.std(axis=0) > 1e-12 * np.abs(codes).max(axis=0)
     parts = [codes[:, columns] for columns in index.values() if live[columns].any()]
     active = Score(len(parts), better="neither", **known)
-    if not parts:
-        return {
-            "irs": Score.null("every code dimension is constant", **known),
-            "irs/active": active,
-        }
-    few = [
-        name for name, c in zip(factors, classes, strict=True) if len(c) < MIN_ROWS * (c.max() + 1)
-    ]
-    if few:
-        reason = f"factor {few[0]!r} has fewer than {MIN_ROWS} rows a value, so nothing can deviate"
+    if reason := _missing(parts, dict(zip(factors, classes, strict=True))):
         return {"irs": Score.null(reason, **known), "irs/active": active}
     if blocks is not None:
         parts = [whiten(part) for part in parts]
-
-    def statistic(rows: np.ndarray) -> float:
-        return _irs([part[rows] for part in parts], [c[rows] for c in classes], quantile)
-
-    order = np.random.default_rng(seed).permutation(len(codes))
-    value = Score(
-        statistic(np.arange(len(codes))),
+    order = resampling.generator().permutation(len(codes))
+    score = Score.of_statistic(
+        lambda rows: _irs([part[rows] for part in parts], [c[rows] for c in classes], quantile),
+        known.pop("n"),
+        resampling,
         floor=_irs(parts, [c[order] for c in classes], quantile),
         ceiling=None if any(v.dtype.kind == "f" for v in values.values()) else 1.0,  # wide bins
-        interval=bootstrap(statistic, len(codes), groups=groups, resamples=resamples, seed=seed)
-        if resamples
-        else None,
         **known,
     )
-    return {"irs": value, "irs/active": active}
+    return {"irs": score, "irs/active": active}
+
+
+def _missing(parts: list[np.ndarray], classes: dict[str, np.ndarray]) -> str:
+    """Why the score can't be measured; empty if it can."""
+    if not parts:
+        return "every code dimension is constant"
+    for name, values in classes.items():
+        if len(values) < MIN_ROWS * (values.max() + 1):
+            return f"factor {name!r} has fewer than {MIN_ROWS} rows a value, so nothing can deviate"
+    return ""
 
 
 def _irs(parts: list[np.ndarray], classes: list[np.ndarray], quantile: float) -> float:

@@ -12,36 +12,28 @@ one complex structure J for all objects. D_LSBD is the fraction of variance that
 
 `residual` is the variance at other frequencies, `anisotropy` what an ellipse lacks of a circle. Neither is
 whitened away, omega = 0 (nothing moves) is not an answer, and the angles need not be a regular grid.
-Translations are R^2, not a circle, so the position block has its own term, the error up to gauge
-
-    D_t = min_{c, alpha, tau} sum_i |t^_i - c - alpha t_i - exp(i theta_i) tau_o(i)|^2 / sum_i |t^_i - mean|^2
-
-in complex notation: a turn and a scale alpha of the plane, and each object's own origin tau.
+Translations are R^2, not a circle, so the position block has a term of its own, see `translations.py`.
 
 References:
     Perez Rey, Tonnaer, Menkovski, Holenderski, Portegies, A metric for linear symmetry-based disentanglement
         (2020), https://arxiv.org/abs/2011.13306.
     Tonnaer et al., Quantifying and learning linear symmetry-based disentanglement (ICML 2022).
     Marchetti et al., Equivariant representation learning in the presence of stabilizers (2023): symmetric
-        objects. There the k centres are free; here they are one orbit, as the law demands.
+        objects. There the k centres are free; here they are one orbit, as the action demands.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from eqvae.metrics.disentanglement.orbits import (
-    CONSTANT,
-    Orbits,
-    at_frequency,
-    circle_errors,
-    object_means,
-)
+from eqvae.metrics.disentanglement.orbits import Orbits, at_frequency, circle_errors
+from eqvae.metrics.disentanglement.translations import PAGE, translation_scores
 from eqvae.metrics.inputs import Blocks, as_array, as_blocks, as_classes, as_codes, check_lengths
-from eqvae.metrics.score import Score, mean_interval
-
-PAGE = "d_lsbd"
+from eqvae.metrics.intervals import Draws, Resampling
+from eqvae.metrics.score import Score
 
 
 def d_lsbd(
@@ -54,8 +46,7 @@ def d_lsbd(
     objects: ArrayLike | None = None,
     stabiliser: int | ArrayLike = 1,
     max_frequency: int = 10,
-    groups: ArrayLike | None = None,
-    seed: int = 0,
+    **draws: Unpack[Draws],
 ) -> dict[str, Score]:
     """Distance from linear symmetry-based disentanglement for SE(2); lower is better, a perfect code has 0.
 
@@ -76,39 +67,40 @@ def d_lsbd(
             sit in any of the k indistinguishable poses, and the columns of a block must be
             (cos, sin) pairs.
         max_frequency: largest frequency searched.
-        groups: source of each sample for the intervals, (N,); the objects if None and there are several.
-        seed: of floors, intervals and restarts.
+        **draws: see `Draws`; the sources of the rows are the objects, if there are several, where not given.
 
     Returns:
         For each turning block "<block>/d_lsbd" at the required frequency, its parts "<block>/residual" and
         "<block>/anisotropy" (for k = 1), "<block>/d_lsbd_any" at the best non-zero frequency and
         "<block>/omega", that frequency; "position/d_lsbd" and "position/scale" (|alpha|); and "d_lsbd",
-        the mean of rotations (mean over blocks) and translations. A block that never moves has 1, with the
-        reason said.
+        the mean of rotations (mean over blocks) and translations. A block that never moves has 1.
 
     Raises:
         ValueError: for mismatched lengths, unknown names, or a frequency or symmetry order below 1.
     """
+    resampling = Resampling.of(draws)
     codes, angles = as_codes(codes), as_array(angles, "angles", 1).astype(float)
     positions = None if positions is None else as_array(positions, "positions", 2).astype(float)
-    check_lengths(codes=codes, angles=angles, positions=positions, objects=objects, groups=groups)
+    given = {"objects": objects, "groups": resampling.groups}
+    check_lengths(codes=codes, angles=angles, positions=positions, **given)
     if positions is not None and positions.shape[1] != 2:
         raise ValueError(f"positions must have two columns, x and y; got {positions.shape[1]}.")
     named = {"codes": range(codes.shape[1])} if blocks is None else blocks
     index = as_blocks(named, codes.shape[1])
     order = _symmetry_order(stabiliser, len(codes))
-    if groups is None and objects is not None:
-        groups = objects if len(np.unique(objects)) > 1 else None
+    if resampling.groups is None and objects is not None and len(np.unique(objects)) > 1:
+        resampling = replace(resampling, groups=objects)
     objects = np.zeros(len(codes), int) if objects is None else as_classes(objects, "objects")
     position = index.pop("position", None)
     required = _required(frequencies or {}, list(index))
-
     scores: dict[str, Score] = {}
     for name, columns in index.items():
         orbit = Orbits.of(codes[:, columns], angles, objects, order, required[name])
-        scores |= _rotation(name, orbit, required[name], max_frequency, groups, seed)
+        scores |= _rotation(name, orbit, required[name], max_frequency, resampling)
     if position is not None:
-        scores |= _translation(codes[:, position], angles, positions, objects, order, groups, seed)
+        scores |= translation_scores(
+            codes[:, position], angles, positions, objects, order, resampling
+        )
     return scores | _overall(scores, list(index), position is not None)
 
 
@@ -138,32 +130,31 @@ def _required(frequencies: Mapping[str, int], names: Sequence[str]) -> dict[str,
     return required
 
 
-def _rotation(name, orbit: Orbits, required, max_frequency, groups, seed) -> dict[str, Score]:
+def _rotation(
+    name: str, orbit: Orbits, required: int, max_frequency: int, resampling: Resampling
+) -> dict[str, Score]:
     about = {"n": len(orbit.z), "better": "lower", "ceiling": 0.0, "page": PAGE}
     keys = [f"{name}/{key}" for key in ("d_lsbd", "residual", "anisotropy", "d_lsbd_any", "omega")]
     if len(orbit.z) == 0:
         needed = max(4, 2 * required + 1)
         reason = f"no object was seen at {needed} different angles or more (frequency {required})"
-        return {key: Score.null(reason, **about) for key in keys}
+        return Score.nulls(keys, reason, **about)
     if orbit.constant:
         return _never_moves(name, keys, orbit, required, about)
-    generator = np.random.default_rng(seed)
+    generator, seed = resampling.generator(), resampling.seed
     searched = range(1, max(min(max_frequency, (orbit.distinct - 1) // 2), required) + 1)
     errors = {omega: circle_errors(orbit, omega, seed) for omega in searched}
     found = min(searched, key=lambda omega: errors[omega].sum())
     total = (orbit.z**2).sum(axis=1)
+    repeats = 3 if (orbit.order == 1).all() else 1
     chance = [
         {omega: circle_errors(shuffle, omega, seed).sum() / total.sum() for omega in searched}
-        for shuffle in (
-            orbit.shuffled(generator) for _ in range(3 if (orbit.order == 1).all() else 1)
-        )
+        for shuffle in (orbit.shuffled(generator) for _ in range(repeats))
     ]
-    clusters = None if groups is None else np.asarray(groups)[orbit.rows]
+    resampling = resampling.of_rows(orbit.rows)
 
-    def score(omega, floor) -> Score:
-        interval = mean_interval(errors[omega], total, groups=clusters, seed=seed)
-        value = errors[omega].sum() / total.sum()
-        return Score(value, floor=floor, interval=interval, **about)
+    def score(omega: int, floor: float) -> Score:
+        return Score.of_ratio(errors[omega], total, resampling, floor=floor, **about)
 
     scores = {
         keys[0]: score(required, np.mean([c[required] for c in chance])),
@@ -187,55 +178,6 @@ def _never_moves(name, keys, orbit: Orbits, required: int, about) -> dict[str, S
     return {keys[0]: lost, keys[3]: lost} | {
         key: Score.null(reason, **about) for key in (keys[1], keys[2], keys[4])
     }
-
-
-def _translation(codes, angles, positions, objects, order, groups, seed) -> dict[str, Score]:
-    about = {"n": len(codes), "better": "lower", "ceiling": 0.0, "page": PAGE}
-    keys = ("position/d_lsbd", "position/scale")
-    if codes.shape[1] != 2:
-        raise ValueError(
-            f"the block 'position' must have 2 columns, x and y; got {codes.shape[1]}."
-        )
-    if positions is None:
-        return {key: Score.null("no true positions were given", **about) for key in keys}
-    seen = np.flatnonzero(np.bincount(objects)[objects] >= 4)
-    if len(seen) < 8:
-        reason = "no object has 4 samples, so that its free origin would fit them"
-        return {key: Score.null(reason, **about) for key in keys}
-    codes, positions, angles, order = codes[seen], positions[seen], angles[seen], order[seen]
-    objects = np.unique(objects[seen], return_inverse=True)[1]
-    groups = None if groups is None else np.asarray(groups)[seen]
-    about["n"] = len(seen)
-    total = ((codes - codes.mean(axis=0)) ** 2).sum(axis=1)
-    spread = ((positions - positions.mean(axis=0)) ** 2).sum()
-    if spread <= CONSTANT * (positions**2).sum():
-        return {key: Score.null("the true positions are all the same", **about) for key in keys}
-    if total.sum() <= CONSTANT * max((codes**2).sum(), 1e-300):
-        reason = "block 'position' is constant: it should move with the object"
-        lost = Score(1.0, floor=1.0, reason=reason, **about)
-        return {keys[0]: lost, keys[1]: Score.null(reason, **about)}
-    frame = (
-        np.exp(1j * angles)[:, None] * (order == 1)[:, None]
-    )  # a symmetric object shows its centre
-    error, scale = _similarity(codes, positions, frame, objects)
-    drawn = np.random.default_rng(seed).permutation(len(codes))
-    chance = _similarity(codes, positions[drawn], frame, objects)[0].sum() / total.sum()
-    interval = mean_interval(error, total, groups=groups, seed=seed)
-    value = error.sum() / total.sum()
-    return {
-        keys[0]: Score(value, floor=chance, interval=interval, **about),
-        keys[1]: Score(scale, n=len(codes), better="neither", page=PAGE),
-    }
-
-
-def _similarity(codes, positions, frame, objects) -> tuple[np.ndarray, float]:
-    """|t^_i - c - alpha t_i - e^(i theta_i) tau_o|^2 for each row, and |alpha|."""
-    plane = np.array([1, 1j])
-    columns = np.stack([codes @ plane, positions @ plane, np.ones(len(codes))], axis=1)
-    power = np.maximum(object_means(np.abs(frame) ** 2, objects), 1e-300)
-    columns = columns - frame * (object_means(frame.conj() * columns, objects) / power)[objects]
-    fitted, *_ = np.linalg.lstsq(columns[:, 1:], columns[:, 0], rcond=None)
-    return np.abs(columns[:, 0] - columns[:, 1:] @ fitted) ** 2, float(np.abs(fitted[0]))
 
 
 def _overall(scores: dict[str, Score], turning: list[str], shifting: bool) -> dict[str, Score]:

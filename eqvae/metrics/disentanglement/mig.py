@@ -12,18 +12,20 @@ set and leaves out the shape; disentanglement_lib takes means, 10,000 samples an
 dSprites, as here.
 """
 
+from typing import Unpack
+
 import numpy as np
 from numpy.typing import ArrayLike
 
-from eqvae.metrics.disentanglement.information import (
-    BlockInformation,
-    block_information,
+from eqvae.metrics.disentanglement.histograms import (
     class_factors,
     histogram_bins,
     table_information,
 )
+from eqvae.metrics.disentanglement.information import BlockInformation, block_information
 from eqvae.metrics.inputs import Blocks, Factors, as_codes
-from eqvae.metrics.score import Score, bootstrap
+from eqvae.metrics.intervals import Draws, Resampling
+from eqvae.metrics.score import Score
 
 PAGE = "mig"
 
@@ -43,9 +45,7 @@ def mig(
     *,
     bins: int = 20,
     quantile: bool = False,
-    groups: ArrayLike | None = None,
-    resamples: int = 100,
-    seed: int = 0,
+    **draws: Unpack[Draws],
 ) -> dict[str, Score]:
     """MIG per column by histograms, the public protocol.
 
@@ -54,21 +54,19 @@ def mig(
         factors: see `class_factors` for how they become classes.
         bins: of every column over its own range.
         quantile: bins of equal mass; one outlier 30 times out lowers a perfect 0.90 to 0.36 otherwise.
-        groups: source of each row, for the interval.
-        resamples: of the interval.
-        seed: of the resamples and the shuffled control.
+        **draws: see `Draws`; 100 resamples.
 
     Returns:
         mig, and mig/<factor> for each factor that varies. The floor shuffles the factors, the ceiling
         scores the factors themselves as codes: 20 bins do not hold 32 positions.
     """
+    resampling = Resampling.of(draws, resamples=100)
     codes = as_codes(codes)
     n = len(codes)
     classes = {k: v for k, v in class_factors(factors, n, bins).items() if v.max() > 0}
     moving = codes[:, codes.std(axis=0) > 0]
     if not classes or moving.shape[1] == 0:
-        what = "codes" if classes else "factors"
-        return {"mig": Score.null(f"all {what} are constant", page=PAGE, legacy=True)}
+        return {"mig": _constant(classes, legacy=True)}
     labels = np.stack(list(classes.values()), axis=1)
     binned = histogram_bins(moving, bins, quantile)
 
@@ -77,30 +75,15 @@ def mig(
         return gaps(table_information(binned, labels) / np.maximum(entropy, 1e-12))
 
     value = each(binned, labels)
-    floor = each(binned, labels[np.random.default_rng(seed).permutation(n)])
+    floor = each(binned, labels[resampling.generator().permutation(n)])
     ceiling = each(histogram_bins(labels.astype(float), bins, quantile), labels)
-    interval = bootstrap(
-        lambda rows: each(binned[rows], labels[rows]).mean(),
-        n,
-        groups=groups,
-        resamples=resamples,
-        seed=seed,
-    )
+    interval = resampling.interval(lambda rows: each(binned[rows], labels[rows]).mean(), n)
     known = dict(n=n, page=PAGE, legacy=True)
-    scores = {
-        "mig": Score(
-            value.mean(),
-            floor=float(floor.mean()),
-            ceiling=float(ceiling.mean()),
-            interval=interval,
-            **known,
-        )
+    mean = Score(value.mean(), floor=floor.mean(), ceiling=ceiling.mean(), **known, interval=interval)
+    return {"mig": mean} | {
+        f"mig/{name}": Score(value[f], floor=floor[f], ceiling=ceiling[f], **known)
+        for f, name in enumerate(classes)
     }
-    for f, name in enumerate(classes):
-        scores[f"mig/{name}"] = Score(
-            value[f], floor=float(floor[f]), ceiling=float(ceiling[f]), **known
-        )
-    return scores
 
 
 def block_mig(
@@ -108,50 +91,36 @@ def block_mig(
     factors: Factors,
     *,
     blocks: Blocks | None = None,
-    groups: ArrayLike | None = None,
-    resamples: int = 200,
-    seed: int = 0,
     information: BlockInformation | None = None,
+    **draws: Unpack[Draws],
 ) -> dict[str, Score]:
     """MIG per block by nearest neighbours; unchanged by any basis change inside blocks.
 
     Args:
-        codes: (N, D).
-        factors: classes, numbers or vectors: (cos, sin) for an angle, (x, y) for a position.
-        blocks: columns by block; None makes every column a block.
-        groups: source of each row, for the interval.
-        resamples: of the interval; neighbourhoods stay as they are.
-        seed: of the subsample, the shuffled control and the resamples.
+        codes, factors, blocks: as for `block_information`.
         information: what `block_information` made of the same codes, to share its cost.
+        **draws: see `Draws`; neighbourhoods stay as they are in resamples.
 
     Returns:
         mig, and mig/<factor> for each factor that varies.
     """
-    known = information or block_information(codes, factors, blocks=blocks, seed=seed)
+    resampling = Resampling.of(draws)
+    known = information or block_information(codes, factors, blocks=blocks, seed=resampling.seed)
     if not known.blocks or not known.factors:
-        what = "codes" if known.factors else "factors"
-        return {"mig": Score.null(f"all {what} are constant", page=PAGE)}
-    value = gaps(known.normalised())
+        return {"mig": _constant(known.factors)}
     floor = np.mean([gaps(null) for null in known.shuffled], axis=0)
-    sources = None if groups is None else np.asarray(groups)[known.rows]
-    n = len(known.rows)
-    scores = {}
-    for name, of in {
-        "mig": slice(None),
-        **{f"mig/{f}": i for i, f in enumerate(known.factors)},
-    }.items():
-        scores[name] = Score(
-            value[of].mean(),
-            n=n,
-            floor=float(floor[of].mean()),
-            ceiling=1.0,
-            interval=bootstrap(
-                lambda rows, of=of: gaps(known.normalised(rows))[of].mean(),
-                n,
-                groups=sources,
-                resamples=resamples,
-                seed=seed,
-            ),
+    wanted = {"mig": slice(None)} | {f"mig/{f}": i for i, f in enumerate(known.factors)}
+    return {
+        name: known.score(
+            lambda normalised, of=of: gaps(normalised)[of].mean(),
+            resampling,
+            floor=floor[of].mean(),
             page=PAGE,
         )
-    return scores
+        for name, of in wanted.items()
+    }
+
+
+def _constant(factors: object, legacy: bool = False) -> Score:
+    what = "codes" if factors else "factors"
+    return Score.null(f"all {what} are constant", page=PAGE, legacy=legacy)

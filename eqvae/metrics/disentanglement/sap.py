@@ -13,17 +13,21 @@ https://arxiv.org/abs/1711.00848.
 """
 
 import warnings
+from typing import Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
 
-from eqvae.metrics.disentanglement.held_out import split_rows
-from eqvae.metrics.disentanglement.information import class_factors, whiten
+from eqvae.metrics.disentanglement.held_out import fit_and_held_out
+from eqvae.metrics.disentanglement.histograms import class_factors
+from eqvae.metrics.disentanglement.linear_losses import balanced_losses, square_losses
 from eqvae.metrics.disentanglement.mig import gaps
-from eqvae.metrics.inputs import Blocks, Factors, as_blocks, as_codes, as_factors
-from eqvae.metrics.score import Score, bootstrap
+from eqvae.metrics.disentanglement.whitening import whiten, whitened_blocks
+from eqvae.metrics.inputs import Blocks, Factors, as_codes, as_factors
+from eqvae.metrics.intervals import Draws, Resampling
+from eqvae.metrics.score import Score
 
 PAGE = "sap"
 
@@ -34,8 +38,7 @@ def sap(
     *,
     train: int = 10_000,
     test: int = 5_000,
-    groups: ArrayLike | None = None,
-    seed: int = 0,
+    **draws: Unpack[Draws],
 ) -> dict[str, Score]:
     """SAP per column, discrete and continuous.
 
@@ -45,57 +48,49 @@ def sap(
             number of the class.
         train: rows to fit the support vector machines on; with too few for both, two thirds of all.
         test: rows to score them on.
-        groups: source of each row, for the interval and the split.
-        seed: of the split, the resamples and the shuffled control.
+        **draws: see `Draws`.
 
     Returns:
         discrete and continuous. The ceiling of the first scores the factors themselves as codes, on 1000
         rows: one line can't be cut into 40 classes by a linear machine, so a perfect code reads 0.21.
     """
+    resampling = Resampling.of(draws)
     codes = as_codes(codes)
     n = len(codes)
     classes = {k: v for k, v in class_factors(factors, n).items() if v.max() > 0}
     codes = codes[:, codes.std(axis=0) > 0]
     known = dict(page=PAGE, legacy=True)
-    fit, held = split_rows(n, train, test, groups, seed)
+    fit, held = fit_and_held_out(n, train, test, resampling)
     if codes.shape[1] == 0 or not classes or min(len(fit), len(held)) < 10:
         too_few = "too few samples" if codes.shape[1] and classes else "all are constant"
         reason = f"{too_few}: {n} samples, {codes.shape[1]} codes and {len(classes)} factors vary"
-        return {name: Score.null(reason, **known) for name in ("discrete", "continuous")}
+        return Score.nulls(("discrete", "continuous"), reason, **known)
     labels = np.stack(list(classes.values()), axis=1)
-    shuffled = labels[np.random.default_rng(seed).permutation(n)]
+    shuffled = labels[resampling.generator().permutation(n)]
+
+    def discrete(right: np.ndarray) -> float:
+        return gaps(right.mean(axis=0)).mean()
 
     def linear(codes: np.ndarray, labels: np.ndarray) -> float:
-        return float(gaps(_squared_correlation(codes, labels)).mean())
+        return gaps(_squared_correlation(codes, labels)).mean()
 
     right = _support_vector_hits(codes, labels, fit, held)
     few = fit[:1000]
-    perfect = _support_vector_hits(labels.astype(float), labels, few, held)
-    chance = _support_vector_hits(codes, shuffled, few, held)
-    sources = None if groups is None else np.asarray(groups)
+    known_discrete = dict(
+        floor=discrete(_support_vector_hits(codes, shuffled, few, held)),
+        ceiling=discrete(_support_vector_hits(labels.astype(float), labels, few, held)),
+        **known,
+    )
+    known_linear = dict(floor=linear(codes, shuffled), ceiling=1.0, **known)
     return {
-        "discrete": Score(
-            gaps(right.mean(axis=0)).mean(),
-            n=len(held),
-            floor=float(gaps(chance.mean(axis=0)).mean()),
-            ceiling=float(gaps(perfect.mean(axis=0)).mean()),
-            interval=bootstrap(
-                lambda rows: gaps(right[rows].mean(axis=0)).mean(),
-                len(held),
-                groups=None if sources is None else sources[held],
-                seed=seed,
-            ),
-            **known,
+        "discrete": Score.of_statistic(
+            lambda rows: discrete(right[rows]),
+            len(held),
+            resampling.of_rows(held),
+            **known_discrete,
         ),
-        "continuous": Score(
-            linear(codes, labels),
-            n=n,
-            floor=linear(codes, shuffled),
-            ceiling=1.0,
-            interval=bootstrap(
-                lambda rows: linear(codes[rows], labels[rows]), n, groups=groups, seed=seed
-            ),
-            **known,
+        "continuous": Score.of_statistic(
+            lambda rows: linear(codes[rows], labels[rows]), n, resampling, **known_linear
         ),
     }
 
@@ -107,28 +102,24 @@ def block_sap(
     blocks: Blocks | None = None,
     train: int = 5_000,
     test: int = 5_000,
-    groups: ArrayLike | None = None,
-    seed: int = 0,
+    **draws: Unpack[Draws],
 ) -> dict[str, Score]:
     """SAP per block on held-out samples; unchanged by any basis change inside blocks.
 
     Args:
-        codes: (N, D).
-        factors: classes, numbers or vectors.
-        blocks: columns by block; None makes every column a block.
+        codes, factors, blocks: as for `block_information`.
         train: rows to fit on; with too few for both, half of all.
         test: rows to score on.
-        groups: source of each row, for the interval and the split.
-        seed: of the split, the resamples and the shuffled control.
+        **draws: see `Draws`.
 
     Returns:
         sap. Both kinds of factor score 0 at chance and 1 when predicted without error.
     """
+    resampling = Resampling.of(draws)
     codes = as_codes(codes)
     n = len(codes)
-    points = [whiten(codes[:, c]) for c in as_blocks(blocks, codes.shape[1]).values()]
-    points = [z for z in points if z.shape[1]]
-    fit, held = split_rows(n, train, test, groups, seed)
+    points = whitened_blocks(codes, blocks)
+    fit, held = fit_and_held_out(n, train, test, resampling)
     arrays = as_factors(factors, n).values()
     values = [v if v.dtype.kind == "i" else whiten(v) for v in arrays]
     values = [v for v in values if v.size and (v[fit] != v[fit[:1]]).any()]
@@ -138,31 +129,28 @@ def block_sap(
 
     def losses(values: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Losses (M, B, F) and those of a blind guess (M, F), whose ratio is 1 - S."""
-        pairs = [[_losses(z, v, fit, held) for v in values] for z in points]
+        pairs = [
+            [(balanced_losses if v.ndim == 1 else square_losses)(z, v, fit, held) for v in values]
+            for z in points
+        ]
         loss = np.array([[pair[0] for pair in row] for row in pairs]).transpose(2, 0, 1)
         return loss, np.stack([pair[1] for pair in pairs[0]], axis=1)
 
-    def score(loss: np.ndarray, blind: np.ndarray) -> float:
+    def value(loss: np.ndarray, blind: np.ndarray) -> float:
         share = 1 - loss.mean(axis=0) / np.maximum(blind.mean(axis=0), 1e-12)
-        return float(gaps(np.maximum(share, 0)).mean())
+        return gaps(np.maximum(share, 0)).mean()
 
     loss, blind = losses(values)
-    order = np.random.default_rng(seed).permutation(n)
-    return {
-        "sap": Score(
-            score(loss, blind),
-            n=len(held),
-            floor=score(*losses([v[order] for v in values])),
-            ceiling=1.0,
-            interval=bootstrap(
-                lambda rows: score(loss[rows], blind[rows]),
-                len(held),
-                groups=None if groups is None else np.asarray(groups)[held],
-                seed=seed,
-            ),
-            page=PAGE,
-        )
-    }
+    order = resampling.generator().permutation(n)
+    score = Score.of_statistic(
+        lambda rows: value(loss[rows], blind[rows]),
+        len(held),
+        resampling.of_rows(held),
+        floor=value(*losses([v[order] for v in values])),
+        ceiling=1.0,
+        page=PAGE,
+    )
+    return {"sap": score}
 
 
 def _squared_correlation(codes: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -186,26 +174,3 @@ def _support_vector_hits(
             machine.fit(codes[fit, d : d + 1], labels[fit, f])
         right[:, d, f] = machine.predict(codes[held, d : d + 1]) == labels[held, f]
     return right
-
-
-def _losses(
-    z: np.ndarray, v: np.ndarray, fit: np.ndarray, held: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Losses of the held-out rows when v is predicted from z, and when it is guessed blindly, (M,) each."""
-    if v.ndim > 1:
-        design = np.concatenate([z, np.ones((len(z), 1))], axis=1)
-        weights, *_ = np.linalg.lstsq(design[fit], v[fit], rcond=None)
-        loss = np.square(v[held] - design[held] @ weights).sum(axis=1)
-        return loss, np.square(v[held] - v[fit].mean(axis=0)).sum(axis=1)
-    kinds, index, counts = np.unique(v[fit], return_inverse=True, return_counts=True)
-    means = np.stack([np.bincount(index, column) for column in z[fit].T], axis=1) / counts[:, None]
-    deviation = z[fit] - means[index]
-    # a noiseless code has no spread within a class; the ridge is 1e-6 of the total variance
-    spread = deviation.T @ deviation / len(fit) + 1e-6 * np.eye(z.shape[1])
-    scaled = np.linalg.solve(np.linalg.cholesky(spread), np.concatenate([z[held], means]).T).T
-    points, centres = np.split(scaled, [len(held)])
-    squared = np.square(points[:, None] - centres).sum(axis=2)
-    truth, present = np.unique(v[held], return_inverse=True)
-    balance = len(held) / len(truth) / np.bincount(present)[present]  # every class weighs the same
-    wrong = kinds[squared.argmin(axis=1)] != v[held]
-    return wrong * balance, np.full(len(held), 1 - 1 / len(kinds)) * balance

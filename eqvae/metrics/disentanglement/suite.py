@@ -15,12 +15,15 @@ from typing import Literal, get_args
 from numpy.typing import ArrayLike
 from sklearn.ensemble import RandomForestClassifier
 
-from eqvae.metrics.disentanglement.dci import block_dci, dci
+from eqvae.metrics.disentanglement.block_dci import block_dci
+from eqvae.metrics.disentanglement.dci import dci
+from eqvae.metrics.disentanglement.explicitness import explicitness
+from eqvae.metrics.disentanglement.histograms import class_factors
 from eqvae.metrics.disentanglement.infomec import infomec
-from eqvae.metrics.disentanglement.information import block_information, class_factors
+from eqvae.metrics.disentanglement.information import block_information
 from eqvae.metrics.disentanglement.irs import interventional_robustness
 from eqvae.metrics.disentanglement.mig import block_mig, mig
-from eqvae.metrics.disentanglement.modularity import block_modularity, explicitness, modularity
+from eqvae.metrics.disentanglement.modularity import block_modularity, modularity
 from eqvae.metrics.disentanglement.sap import block_sap, sap
 from eqvae.metrics.disentanglement.votes import beta_vae_score, factor_vae_score
 from eqvae.metrics.inputs import Blocks, Factors, as_blocks, as_codes, as_factors

@@ -25,7 +25,8 @@ from eqvae.metrics.equivariance import errors as eq
 from eqvae.metrics.equivariance.figures import layer_figure, polar_figure
 from eqvae.metrics.equivariance.layers import LayerAction, LayerRow, layer_table
 from eqvae.metrics.equivariance.lie import GENERATORS, ImageAction, central_difference, lie_scores
-from eqvae.metrics.score import Score, mean_interval
+from eqvae.metrics.intervals import mean_interval
+from eqvae.metrics.score import Score
 from eqvae.symmetry.motions import motion
 
 if TYPE_CHECKING:

@@ -27,7 +27,8 @@ from torch import Tensor
 
 from eqvae.domains.grid import disc_mask, pixel_coordinates
 from eqvae.domains.square import act_on_image
-from eqvae.metrics.score import Score, mean_interval
+from eqvae.metrics.intervals import mean_interval
+from eqvae.metrics.score import Score
 from eqvae.symmetry.motions import apply, inverse, motion
 from eqvae.symmetry.representations import Representation
 

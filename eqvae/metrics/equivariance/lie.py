@@ -27,7 +27,8 @@ from torch import Tensor
 from eqvae.domains.grid import pixel_coordinates
 from eqvae.domains.square import act_on_image
 from eqvae.metrics.equivariance.errors import border_window
-from eqvae.metrics.score import Score, mean_interval
+from eqvae.metrics.intervals import mean_interval
+from eqvae.metrics.score import Score
 
 Flow = Callable[[Tensor, Tensor], Tensor]  # (x, t) -> x moved for the time t, a scalar tensor
 Generator = str | Flow

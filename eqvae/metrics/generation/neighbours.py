@@ -2,51 +2,44 @@
 
     precision  share of samples within the k-th neighbour distance of some real image
     recall     share of real images within the k-th neighbour distance of some sample
+    density    number of real balls around a sample over k, 1 on average for samples of the real distribution
+    coverage   share of real balls with a sample inside
+
+For samples of the real distribution coverage is 1 - (n-1)...(n-k) / ((n+m-1)...(n+m-k)) on average. Density is
+not bounded. Unlike precision and recall neither is fooled by one outlier with a huge ball.
 
 References: Kynkaanniemi et al., Improved precision and recall metric for assessing generative models
 (2019); Naeem et al., Reliable fidelity and diversity metrics for generative models (2020), eq. (5), (6)
 and lemma 2.
 """
 
+from typing import Unpack
+
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from eqvae.metrics.generation.feature_distance import checked_features, random_halves
-from eqvae.metrics.score import Score, bootstrap
+from eqvae.metrics.generation.feature_sets import Features, FeatureSets, random_halves
+from eqvae.metrics.intervals import Resampling
+from eqvae.metrics.score import Score
 
 _ROWS = 1000  # of a distance matrix in memory at a time
 
 
 def precision_recall(
-    real: ArrayLike,
-    samples: ArrayLike,
-    *,
-    k: int = 3,
-    destroyed: ArrayLike | None = None,
-    name: str = "posed",
-    groups: ArrayLike | None = None,
-    resamples: int = 200,
-    seed: int = 0,
+    real: ArrayLike, samples: ArrayLike, *, k: int = 3, **features: Unpack[Features]
 ) -> dict[str, Score]:
     """`precision_`, `recall_`, `density_` and `coverage_<name>`, higher is better.
 
-    Density is the number of real balls around a sample over k, 1 on average for samples of the real law
-    and not bounded; coverage is the share of real balls with a sample inside, for samples of the real
-    law 1 - (n-1)...(n-k) / ((n+m-1)...(n+m-k)) on average. Unlike precision and recall neither is fooled
-    by one outlier with a huge ball. Ceilings of precision and recall are those of two halves of the real
-    images; intervals resample the images scored, with the balls held fixed.
+    Ceilings of precision and recall are those of two halves of the real images; intervals resample the
+    images scored, with the balls held fixed.
 
     Args:
         real: features, (N, F).
         samples: features, (M, F).
         k: the radius of a ball is the distance to the k-th nearest neighbour in the same set.
-        destroyed: features of real images with shuffled pixels: the floor.
-        name: of the feature network.
-        groups: source of each real image, (N,).
-        resamples: of the bootstrap.
-        seed: of halves and bootstrap.
+        **features: see `Features`.
 
     Returns:
         The scores; null unless both sides have more than 2 k images.
@@ -56,40 +49,38 @@ def precision_recall(
     """
     if k < 1:
         raise ValueError(f"k must be at least 1 neighbour; got {k}.")
-    a, b, spoiled = checked_features(real, samples, destroyed, groups)
-    n, m = len(a), len(b)
-    names = ("precision", "recall", "density", "coverage")
+    sets = FeatureSets.of(real, samples, features, resamples=200)
+    a, (n, m), name = sets.real, sets.sizes, sets.name
     known = dict(page="precision-and-recall")
     if min(n, m) <= 2 * k:
         reason = f"needs more than 2 k = {2 * k} images on both sides; got {n} and {m}"
-        return {f"{s}_{name}": Score.null(reason, n=min(n, m), **known) for s in names}
-    measured = _manifold_overlap(a, b, k)
-    floors = {} if spoiled is None else _manifold_overlap(a, spoiled, k)
-    first, second = random_halves(n, groups, seed)
+        names = [f"{s}_{name}" for s in ("precision", "recall", "density", "coverage")]
+        return Score.nulls(names, reason, n=min(n, m), **known)
+    measured = _manifold_overlap(a, sets.samples, k)
+    floors = {} if sets.destroyed is None else _means(_manifold_overlap(a, sets.destroyed, k))
+    first, second = random_halves(n, sets.resampling)
     ceilings = {}
     if min(len(first), len(second)) > k:
-        ceilings = {s: v.mean() for s, v in _manifold_overlap(a[first], a[second], k).items()}
+        ceilings = _means(_manifold_overlap(a[first], a[second], k))
     i = np.arange(1, k + 1)
     ceilings |= {"density": 1.0, "coverage": 1 - np.prod((n - i) / (n + m - i))}
+    of_samples = Resampling(None, sets.resampling.resamples, sets.resampling.seed)
     scores = {}
     for s, values in measured.items():
-        of_real = s in ("recall", "coverage")
-        interval = bootstrap(
-            lambda rows, values=values: float(values[rows].mean()),
+        resampling = sets.resampling if s in ("recall", "coverage") else of_samples
+        scores[f"{s}_{name}"] = Score.of_statistic(
+            lambda rows, values=values: values[rows].mean(),
             len(values),
-            groups=groups if of_real else None,
-            resamples=resamples,
-            seed=seed,
-        )
-        scores[f"{s}_{name}"] = Score(
-            values.mean(),
-            n=len(values),
-            floor=float(floors[s].mean()) if s in floors else None,
-            ceiling=float(ceilings[s]) if s in ceilings else None,
-            interval=interval,
+            resampling,
+            floor=floors.get(s),
+            ceiling=ceilings.get(s),
             **known,
         )
     return scores
+
+
+def _means(measured: dict[str, np.ndarray]) -> dict[str, float]:
+    return {name: values.mean() for name, values in measured.items()}
 
 
 def _manifold_overlap(a: np.ndarray, b: np.ndarray, k: int) -> dict[str, np.ndarray]:

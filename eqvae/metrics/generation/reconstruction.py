@@ -11,6 +11,8 @@ References: Wang, Bovik, Sheikh, Simoncelli, Image quality assessment: from erro
 similarity (2004). SSIM and PSNR are computed by torchmetrics.
 """
 
+from typing import Unpack
+
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
@@ -21,28 +23,29 @@ from torchmetrics.functional.image import (
 )
 
 from eqvae.metrics.inputs import check_lengths
-from eqvae.metrics.score import Score, mean_interval
+from eqvae.metrics.intervals import Draws, Resampling
+from eqvae.metrics.score import Score
 
 _WINDOW = 11  # pixels of SSIM's Gaussian window
 _BATCH = 128
 _FLOOR_IMAGES = 1000  # enough for a floor, and SSIM takes 1 ms an image
+_KINDS = {
+    "mse": dict(better="lower", ceiling=0.0),
+    "psnr": dict(better="higher", unit="dB"),
+    "ssim": dict(better="higher", ceiling=1.0),
+}
 
 
 @torch.no_grad()
 def reconstruction_scores(
-    images: Tensor | ArrayLike,
-    reconstructions: Tensor | ArrayLike,
-    *,
-    groups: ArrayLike | None = None,
-    seed: int = 0,
+    images: Tensor | ArrayLike, reconstructions: Tensor | ArrayLike, **draws: Unpack[Draws]
 ) -> dict[str, Score]:
     """MSE, PSNR and SSIM of reconstructions.
 
     Args:
         images: (N, C, H, W) in [0, 1].
         reconstructions: (N, C, H, W), on the same scale; values may overshoot and are not clipped.
-        groups: source of each image, (N,), for the interval.
-        seed: of the bootstrap.
+        **draws: see `Draws`.
 
     Returns:
         `mse` (lower is better, 0), `psnr` in decibels (higher, without limit) and `ssim` (higher, 1),
@@ -51,6 +54,7 @@ def reconstruction_scores(
     Raises:
         ValueError: if shapes differ, values are not finite, or images leave [0, 1].
     """
+    resampling = Resampling.of(draws)
     x = _as_images(images, "images")
     y = _as_images(reconstructions, "reconstructions")
     if x.shape != y.shape:
@@ -63,19 +67,13 @@ def reconstruction_scores(
             f"images must lie in [0, 1]; got {x.min():.3g} to {x.max():.3g}. Divide by the largest "
             "grey value of the camera."
         )
-    n = check_lengths(images=x, groups=groups)
-    measured = _by_image(x, y)
-    floors = {}
+    n = check_lengths(images=x, groups=resampling.groups)
+    measured, floors = _by_image(x, y), {}
     if n > 1:  # the mean of one image is that image
         some = x[torch.linspace(0, n - 1, min(n, _FLOOR_IMAGES)).long()]
         floors = _by_image(some, x.double().mean(dim=0).to(x)[None].expand_as(some))
-    kinds = {
-        "mse": dict(better="lower", ceiling=0.0),
-        "psnr": dict(better="higher", unit="dB"),
-        "ssim": dict(better="higher", ceiling=1.0),
-    }
     scores = {}
-    for name, kind in kinds.items():
+    for name, kind in _KINDS.items():
         known = dict(kind, n=n, page="reconstruction")
         if name not in measured:
             reason = f"SSIM needs images of at least {_WINDOW} pixels; got {min(x.shape[-2:])}"
@@ -85,13 +83,9 @@ def reconstruction_scores(
             reason = f"{exact} of {n} images are reconstructed exactly: infinite decibels"
             scores[name] = Score.null(reason, **known)
         else:
-            floor = floors[name].mean() if name in floors else None
-            scores[name] = Score(
-                measured[name].mean(),
-                floor=float(floor) if floor is not None and np.isfinite(floor) else None,
-                interval=mean_interval(measured[name], groups=groups, seed=seed),
-                **known,
-            )
+            floor = floors[name].mean() if name in floors else np.nan
+            known["floor"] = floor if np.isfinite(floor) else None
+            scores[name] = Score.of_mean(measured[name], resampling, **known)
     return scores
 
 

@@ -11,25 +11,20 @@ use the pose error.
 """
 
 from collections.abc import Callable
+from typing import Unpack
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from eqvae.metrics.inputs import as_array, check_lengths
-from eqvae.metrics.score import Score, bootstrap
+from eqvae.metrics.intervals import Draws, Resampling
+from eqvae.metrics.score import Score
 
 PAGE = "circular-correlation"
 _SHUFFLES = 20
 
 
-def fisher_lee(
-    a: ArrayLike,
-    b: ArrayLike,
-    *,
-    groups: ArrayLike | None = None,
-    resamples: int = 200,
-    seed: int = 0,
-) -> dict[str, Score]:
+def fisher_lee(a: ArrayLike, b: ArrayLike, **draws: Unpack[Draws]) -> dict[str, Score]:
     """Fisher and Lee's T-linear correlation of angles a and b.
 
         rho = sum_{i<j} sin(a_i - a_j) sin(b_i - b_j)
@@ -40,11 +35,8 @@ def fisher_lee(
     E, F, G, H = sum of cos 2a, sin 2a, cos 2b, sin 2b. Only differences enter, so no mean is needed.
 
     Args:
-        a: angles, radians, (N,).
-        b: angles, radians, (N,).
-        groups: source of each row, (N,), drawn together.
-        resamples: of the bootstrap.
-        seed: of the bootstrap and the shuffles.
+        a, b: angles, radians, (N,).
+        **draws: see `Draws`.
 
     Returns:
         fisher_lee: in [-1, 1]; the floor is the mean size after shuffling. Null if all angles of one
@@ -56,16 +48,11 @@ def fisher_lee(
     References:
         Fisher, Lee, A correlation coefficient for circular data (1983), Biometrika 70, equation (2).
     """
-    return _correlation("fisher_lee", _fisher_lee, a, b, groups, resamples, seed)
+    return _correlation("fisher_lee", _fisher_lee, a, b, draws)
 
 
 def circular_correlation(
-    a: ArrayLike,
-    b: ArrayLike,
-    *,
-    groups: ArrayLike | None = None,
-    resamples: int = 200,
-    seed: int = 0,
+    a: ArrayLike, b: ArrayLike, **draws: Unpack[Draws]
 ) -> dict[str, Score]:
     """Jammalamadaka and SenGupta's correlation with the correction for uniform angles.
 
@@ -76,24 +63,12 @@ def circular_correlation(
     replace the mean directions, which uniform angles do not have; around clear mean directions both
     agree.
 
-    Args:
-        a: angles, radians, (N,).
-        b: angles, radians, (N,).
-        groups: source of each row, (N,), drawn together.
-        resamples: of the bootstrap.
-        seed: of the bootstrap and the shuffles.
-
-    Returns:
-        circular_correlation: in [-1, 1]; the floor is the mean size after shuffling. Null if all angles
-            of one input are equal up to a half turn.
-
-    Raises:
-        ValueError: if lengths differ or an angle is not finite.
+    Arguments, nulls and errors are those of `fisher_lee`.
 
     References:
         Jammalamadaka, SenGupta, Topics in circular statistics (2001), section 8.2.
     """
-    return _correlation("circular_correlation", _corrected, a, b, groups, resamples, seed)
+    return _correlation("circular_correlation", _corrected, a, b, draws)
 
 
 def _correlation(
@@ -101,27 +76,20 @@ def _correlation(
     coefficient: Callable[[np.ndarray, np.ndarray], float],
     a: ArrayLike,
     b: ArrayLike,
-    groups: ArrayLike | None,
-    resamples: int,
-    seed: int,
+    draws: Draws,
 ) -> dict[str, Score]:
+    resampling = Resampling.of(draws)
     a, b = (as_array(v, k, 1).astype(np.float64) for k, v in (("a", a), ("b", b)))
-    n = check_lengths(a=a, b=b, groups=groups)
+    n = check_lengths(a=a, b=b, groups=resampling.groups)
     for which, angles in (("a", a), ("b", b)):
         if n < 3 or np.abs(np.exp(2j * angles).mean()) > 1 - 1e-12:
-            reason = (
-                f"the angles {which} are all equal up to a half turn"
-                if n > 2
-                else "fewer than 3 rows"
-            )
+            equal = f"the angles {which} are all equal up to a half turn"
+            reason = equal if n > 2 else "fewer than 3 rows"
             return {name: Score.null(reason, n=n, page=PAGE)}
-    generator = np.random.default_rng(seed)
+    generator = resampling.generator()
     shuffled = [coefficient(a, generator.permutation(b)) for _ in range(_SHUFFLES)]
-    interval = bootstrap(
-        lambda rows: coefficient(a[rows], b[rows]), n, groups=groups, resamples=resamples, seed=seed
-    )
-    floor = float(np.mean(np.abs(shuffled)))
-    value = float(np.clip(coefficient(a, b), -1, 1))
+    interval = resampling.interval(lambda rows: coefficient(a[rows], b[rows]), n)
+    value, floor = np.clip(coefficient(a, b), -1, 1), np.mean(np.abs(shuffled))
     return {name: Score(value, n, floor=floor, ceiling=1.0, interval=interval, page=PAGE)}
 
 

@@ -5,18 +5,23 @@
 It needs no true pose and no gauge, since g h moves to m g h whatever h is.
 """
 
+from dataclasses import replace
+from typing import Unpack
+
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 
 from eqvae.metrics.inputs import as_array, check_lengths
-from eqvae.metrics.pose.gauge import Orders, as_labels, as_poses, relative_motion, row_orders, wrap
-from eqvae.metrics.pose.scores import ROUND, angle_scores, mean_score, shift_scores
+from eqvae.metrics.intervals import Draws, Resampling
+from eqvae.metrics.pose.orders import Orders, as_labels, row_orders
+from eqvae.metrics.pose.poses import as_poses, product, relative_motion, wrap
+from eqvae.metrics.pose.scores import ROUND, angle_scores, reflection_score, shift_scores
 from eqvae.metrics.score import Score
-from eqvae.symmetry.motions import compose
+from eqvae.symmetry.motions import angle_of, reflection_of, shift_of
 
 PAGE = "pose-consistency"
 _SHUFFLES = 4
+_NAMES = ("angle_median", "angle_mean", "angle_p95", "shift_median", "shift_rmse", "shift_p95")
 
 
 def pose_consistency(
@@ -26,9 +31,7 @@ def pose_consistency(
     *,
     orders: Orders = 1,
     classes: ArrayLike | None = None,
-    groups: ArrayLike | None = None,
-    resamples: int = 200,
-    seed: int = 0,
+    **draws: Unpack[Draws],
 ) -> dict[str, Score]:
     """Whether the pose moves with the image: pose(m x) against m pose(x), no ground truth needed.
 
@@ -36,13 +39,10 @@ def pose_consistency(
         pose: pose of each image, (N, 4) rows [reflection, angle, x, y], radians and pixels.
         moved_pose: pose of each moved image, (M, N, 4).
         motions: m, (M, 4).
-        orders: k of the stabiliser C_k, one for all or {class: k}; 0 leaves the angle out. An element
-            of the stabiliser is free in the angle only: without a gauge, nobody knows where the object's
-            own centre is.
+        orders: k of the stabiliser C_k, see `Orders`; 0 leaves the angle out. An element of the stabiliser
+            is free in the angle only: without a gauge, nobody knows where the object's own centre is.
         classes: class of each image, (N,); needed if orders differ.
-        groups: source of each image, (N,); None means each image is one.
-        resamples: of the bootstrap over images.
-        seed: of the bootstrap and the shuffles.
+        **draws: see `Draws`; 200 resamples.
 
     Returns:
         angle_median, angle_mean, angle_p95: degrees, floors 90 / k, 90 / k, 171 / k.
@@ -53,6 +53,7 @@ def pose_consistency(
     Raises:
         ValueError: if shapes differ, a number is not finite, or an order is unknown.
     """
+    resampling = Resampling.of(draws, resamples=200)
     pose, motions = as_poses(pose, "pose"), as_poses(motions, "motions")
     moved = as_array(moved_pose, "moved_pose", 3)
     m, n = len(motions), len(pose)
@@ -62,36 +63,29 @@ def pose_consistency(
             f"{moved.shape}."
         )
     moved = as_poses(moved.reshape(-1, 4), "moved_pose")
-    check_lengths(pose=n, groups=groups)
+    check_lengths(pose=n, groups=resampling.groups)
     order = row_orders(orders, as_labels(classes, n))
-    groups = np.arange(n) if groups is None else np.unique(groups, return_inverse=True)[1]
-    expected = compose(
-        torch.from_numpy(np.repeat(motions, n, axis=0)), torch.from_numpy(np.tile(pose, (m, 1)))
-    ).numpy()
+    resampling = replace(resampling, groups=resampling.sources(n))
+    expected = product(np.repeat(motions, n, axis=0), np.tile(pose, (m, 1)))
 
     def shift_error(actual: np.ndarray) -> np.ndarray:
-        return np.linalg.norm(expected[:, 2:] - actual[:, 2:], axis=1).reshape(m, n).T
+        return np.linalg.norm(shift_of(expected) - shift_of(actual), axis=1).reshape(m, n).T
 
-    generator = np.random.default_rng(seed)
+    generator = resampling.generator()
     shuffled = [
         shift_error(moved.reshape(m, n, 4)[:, generator.permutation(n)].reshape(-1, 4))
         for _ in range(_SHUFFLES if n > 1 else 0)
     ]
-    options = {"resamples": resamples, "seed": seed}
     turned = order > 0
     period = 2 * np.pi / np.maximum(order, 1)
-    relative = relative_motion(expected, moved)[:, 1].reshape(m, n).T
+    relative = angle_of(relative_motion(expected, moved)).reshape(m, n).T
     angle = np.degrees(np.abs(wrap(relative, period[:, None])))  # (N, M)
-    scores = angle_scores(angle[turned], order[turned], groups[turned], options, PAGE)
-    scores |= shift_scores(shift_error(moved), shuffled, groups, PAGE, options)
-    names = ("angle_median", "angle_mean", "angle_p95", "shift_median", "shift_rmse", "shift_p95")
+    scores = angle_scores(angle[turned], order[turned], resampling.of_rows(turned), PAGE)
+    scores |= shift_scores(shift_error(moved), shuffled, resampling, PAGE)
     null = Score.null(ROUND, unit="degrees", page=PAGE)
-    result = {name: scores.get(name, null) for name in names}
-    right = (expected[:, 0] == moved[:, 0]).reshape(m, n).T
-    any_mirror = expected[:, 0].any() or moved[:, 0].any()
-    result["handedness"] = (
-        mean_score(right, 0.5, 1.0, groups, options, PAGE)
-        if any_mirror
-        else Score.null("no pose has a reflection", page=PAGE)
-    )
-    return result
+    result = {name: scores.get(name, null) for name in _NAMES}
+    mirrors = reflection_of(expected), reflection_of(moved)
+    if any(mirror.any() for mirror in mirrors):
+        right = np.equal(*mirrors).reshape(m, n).T
+        return result | {"handedness": reflection_score(right, resampling, PAGE)}
+    return result | {"handedness": Score.null("no pose has a reflection", page=PAGE)}

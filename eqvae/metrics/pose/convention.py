@@ -7,10 +7,12 @@ t_hat = F t. It is looked for and reported as a failure with the agreement of bo
 from collections.abc import Iterator
 
 import numpy as np
+import torch
 
-from eqvae.metrics.pose.gauge import relative_motion
-from eqvae.metrics.pose.scores import grouped_mean_interval
+from eqvae.metrics.intervals import Resampling
+from eqvae.metrics.pose.poses import product, relative_motion
 from eqvae.metrics.score import Score
+from eqvae.symmetry.motions import angle_of, motion, shift_of
 
 PAGE = "pose-error"
 _LEAST_GAIN = 0.05  # of a squared resultant or correlation
@@ -21,38 +23,28 @@ def angle_convention(
     true_pose: np.ndarray,
     labels: np.ndarray,
     order: np.ndarray,
-    groups: np.ndarray,
-    options: dict,
+    resampling: Resampling,
 ) -> dict[str, Score]:
     """Resultants of the angles as they are and under a mirror on the left."""
     n = len(pose)
-    if not n:
-        return {}
     sizes = np.unique(labels, return_counts=True)[1]
     # E |mean of m unit vectors| = sqrt(pi / 4 m)
-    floor = float(np.minimum(np.sqrt(np.pi * sizes) / 2, sizes).sum() / n)
-    scores, evidence = {}, {}
+    floor = np.minimum(np.sqrt(np.pi * sizes) / 2, sizes).sum() / n
+    scores, power = {}, {}
     for name, sign in (("resultant", 1), ("resultant_mirrored", -1)):
-        along, evidence[name] = np.empty(n), 0.0
-        mirror = true_pose * np.array([1, sign, 1, sign])  # F g F
-        a = relative_motion(mirror, pose)[:, 1] * order
+        along, power[name] = np.empty(n), 0.0
+        truth = true_pose if sign == 1 else _in_a_mirror(true_pose)
+        a = angle_of(relative_motion(truth, pose)) * order
         for rows in rows_of_each(labels):
             mean = np.exp(1j * a[rows]).mean()
             along[rows] = np.cos(a[rows] - np.angle(mean))
-            evidence[name] += len(rows) * abs(mean) ** 2
-        ceiling = 1.0 if sign == 1 else None
-        scores[name] = Score(
-            along.mean(),
-            n,
-            "higher" if sign == 1 else "neither",
-            floor=floor,
-            ceiling=ceiling,
-            interval=grouped_mean_interval(along, groups, options),
-            page=PAGE,
-        )
+            power[name] += len(rows) * abs(mean) ** 2
+        known = {"better": "higher", "ceiling": 1.0} if sign == 1 else {"better": "neither"}
+        scores[name] = Score.of_mean(along, resampling, floor=floor, page=PAGE, **known)
     # n R^2 is exponential with mean 1 for n independent angles: 6.9 is a chance of 1 in 1,000
-    gain = (evidence["resultant_mirrored"] - evidence["resultant"]) / n
-    failed = gain > max(6.9 * np.sqrt(len(sizes)) / len(np.unique(groups)), _LEAST_GAIN)
+    gain = (power["resultant_mirrored"] - power["resultant"]) / n
+    sources = len(np.unique(resampling.sources(n)))
+    failed = gain > max(6.9 * np.sqrt(len(sizes)) / sources, _LEAST_GAIN)
     reason = (
         f"FAILURE: the angles run the wrong way round: resultant "
         f"{scores['resultant'].value:.2f} as they are, {scores['resultant_mirrored'].value:.2f} "
@@ -66,7 +58,7 @@ def angle_convention(
 
 def shift_convention(pose: np.ndarray, true_pose: np.ndarray, groups: np.ndarray) -> Score:
     """Whether a reflection of the plane brings the positions closer than leaving them as they are."""
-    a, b = (p[:, 2:] - p[:, 2:].mean(axis=0) for p in (pose, true_pose))
+    a, b = (shift_of(p) - shift_of(p).mean(axis=0) for p in (pose, true_pose))
     size = np.sqrt((a**2).sum() * (b**2).sum())
     known = {"n": len(a), "better": "lower", "ceiling": 0.0, "page": PAGE}
     if size < 1e-12:
@@ -84,6 +76,13 @@ def shift_convention(pose: np.ndarray, true_pose: np.ndarray, groups: np.ndarray
     return Score(failed, reason=reason if failed else "", **known)
 
 
+def _in_a_mirror(poses: np.ndarray) -> np.ndarray:
+    """F g F, the poses that a reader with the y axis upside down would write."""
+    mirror = motion(reflection=1.0, dtype=torch.float64).numpy()
+    return product(product(mirror, poses), mirror)
+
+
 def rows_of_each(labels: np.ndarray) -> Iterator[np.ndarray]:
+    """Row indices of each class, in the order of the classes."""
     for c in np.unique(labels):
         yield np.flatnonzero(labels == c)

@@ -20,10 +20,10 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from eqvae.metrics.inputs import as_array, as_classes, check_lengths
-from eqvae.symmetry.motions import compose, inverse
-
-Orders = int | Mapping[int, int]
+from eqvae.metrics.inputs import check_lengths
+from eqvae.metrics.pose.orders import Orders, as_labels, row_orders
+from eqvae.metrics.pose.poses import as_poses, product, relative_motion, wrap
+from eqvae.symmetry.motions import angle_of, motion, reflection_of, shift_of
 
 
 @dataclass(frozen=True)
@@ -46,71 +46,10 @@ class Gauge:
     reflection: int = 0
     axis: float | None = None
 
-
-def as_poses(values: ArrayLike, name: str) -> np.ndarray:
-    """Poses as float64 (N, 4) motions [reflection, angle, x, y].
-
-    Raises:
-        ValueError: if they have another shape, are not finite, or a reflection is neither 0 nor 1.
-    """
-    poses = as_array(values, name, 2).astype(np.float64)
-    if poses.shape[1] != 4:
-        raise ValueError(
-            f"{name} must be motions (N, 4), rows [reflection, angle, x, y]; got shape {poses.shape}."
-        )
-    if not np.isin(poses[:, 0], (0, 1)).all():
-        raise ValueError(
-            f"{name} must have 0 or 1 in its first column, the reflection; got "
-            f"{poses[~np.isin(poses[:, 0], (0, 1)), 0][0]:g}. Rows are [reflection, angle, x, y]."
-        )
-    return poses
-
-
-def as_labels(classes: ArrayLike | None, n: int) -> np.ndarray:
-    """Classes (n,) as whole numbers, with their own values; all 0 if there are none."""
-    if classes is None:
-        return np.zeros(n, dtype=np.int64)
-    values = as_array(classes, "classes", 1)
-    check_lengths(poses=n, classes=values)
-    as_classes(values, "classes")
-    return values.astype(np.int64)
-
-
-def row_orders(orders: Orders, labels: np.ndarray) -> np.ndarray:
-    """Symmetry order of each row, (N,).
-
-    Raises:
-        ValueError: if an order is not a whole number >= 0, or a class has none.
-    """
-    table = orders if isinstance(orders, Mapping) else None
-    for order in [orders] if table is None else table.values():
-        whole = isinstance(order, int | np.integer) and not isinstance(order, bool | np.bool_)
-        if not whole or order < 0:
-            raise ValueError(
-                "orders must be whole numbers k >= 1 (the object looks the same after 360 / k "
-                f"degrees) or 0 (after any turn); got {order!r}."
-            )
-    if table is None:
-        return np.full(len(labels), orders, dtype=np.int64)
-    present, index = np.unique(labels, return_inverse=True)
-    missing = [int(c) for c in present if c not in table]
-    if missing:
-        raise ValueError(
-            f"orders must name every class; class(es) {missing} have none. Give 1 to an object "
-            "without symmetry and 0 to a disc."
-        )
-    return np.array([table[int(c)] for c in present], dtype=np.int64)[index]
-
-
-def relative_motion(g: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """g^-1 other for motions (N, 4)."""
-    g, other = torch.from_numpy(np.ascontiguousarray(g)), torch.from_numpy(np.array(other))
-    return compose(inverse(g), other).numpy()
-
-
-def wrap(angle: np.ndarray, period: float | np.ndarray = 2 * np.pi) -> np.ndarray:
-    """Angles brought into [-period / 2, period / 2)."""
-    return (angle + period / 2) % period - period / 2
+    @property
+    def element(self) -> np.ndarray:
+        """h, (1, 4)."""
+        return motion(self.angle, self.shift, self.reflection, dtype=torch.float64).numpy()
 
 
 def fit_gauge(
@@ -126,9 +65,8 @@ def fit_gauge(
         pose: the model's poses g_hat, (N, 4) rows [reflection, angle, x, y], radians and pixels.
         true_pose: g, (N, 4).
         classes: class of each row, (N,) whole numbers >= 0; None means one class, 0.
-        orders: k of the stabiliser C_k, one for all or {class: k}. 0 means that any turn looks the same:
-            the angle is undefined and left at 0, and so is the shift, of which only the length would be
-            defined.
+        orders: k of the stabiliser C_k, see `Orders`. 0 means that any turn looks the same: the angle is
+            undefined and left at 0, and so is the shift, of which only the length would be defined.
         dihedral: the objects also look the same in a mirror (D_k). Poses of the wrong handedness are then
             brought back by the mirror axis, fitted too. Without reflections in the poses the
             stabiliser of such an object is C_k, and this changes nothing.
@@ -160,11 +98,9 @@ def apply_gauge(
     true_pose = as_poses(true_pose, "true_pose")
     labels = as_labels(classes, len(true_pose))
     _check_gauges(gauges, labels)
-    h = np.empty_like(true_pose)
-    for c in np.unique(labels):
-        gauge = gauges[int(c)]
-        h[labels == c] = [gauge.reflection, gauge.angle, *gauge.shift]
-    return compose(torch.from_numpy(true_pose), torch.from_numpy(h)).numpy()
+    present, index = np.unique(labels, return_inverse=True)
+    h = np.concatenate([gauges[int(c)].element for c in present])[index]
+    return product(true_pose, h)
 
 
 def gauge_residuals(
@@ -198,13 +134,14 @@ def gauge_residuals(
 
 
 def _fit_class(relative: np.ndarray, order: int, dihedral: bool) -> Gauge:
-    mirrored = relative[:, 0] == 1
+    mirrored = reflection_of(relative) == 1
     if order == 0:
         return Gauge(0.0, (0.0, 0.0), 0, int(not dihedral and mirrored.mean() > 0.5))
     reflection, axis = 0, None
     if dihedral and mirrored.any():
-        straight = 0.0 if mirrored.all() else _mean_angle(relative[~mirrored, 1], order)
-        axis = _mean_angle(relative[mirrored, 1] + straight, order) / 2
+        turned = angle_of(relative)
+        straight = 0.0 if mirrored.all() else _mean_angle(turned[~mirrored], order)
+        axis = _mean_angle(turned[mirrored] + straight, order) / 2
         relative = _right_handed(relative, axis)
     elif mirrored.mean() > 0.5:
         reflection, relative = 1, relative[mirrored]
@@ -255,16 +192,16 @@ def _stabiliser(order: int) -> np.ndarray:
 
 
 def _angle_and_shift(relative: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    return relative[:, 1], relative[:, 2] + 1j * relative[:, 3]
+    return angle_of(relative), shift_of(relative) @ np.array([1, 1j])
 
 
 def _right_handed(relative: np.ndarray, axis: float | None) -> np.ndarray:
-    """Mirrored rows times the object's own mirror, [1, 2 axis, 0, 0]."""
+    """Mirrored rows times the object's own mirror about its axis."""
     if axis is None:
         return relative
-    mirror = np.tile([1.0, 2 * axis, 0.0, 0.0], (len(relative), 1))
-    back = compose(torch.from_numpy(mirror), torch.from_numpy(relative.copy())).numpy()
-    return np.where(relative[:, :1] == 1, back, relative)
+    mirror = motion(2 * axis, reflection=1.0, dtype=torch.float64).numpy()
+    mirrored = reflection_of(relative)[:, None] == 1
+    return np.where(mirrored, product(mirror, relative), relative)
 
 
 def _check_gauges(gauges: Mapping[int, Gauge], labels: np.ndarray) -> None:

@@ -1,12 +1,9 @@
 import numpy as np
 import pytest
 
-from eqvae.metrics.disentanglement.agreement import (
-    block_cka,
-    seed_agreement,
-    unsupervised_disentanglement_ranking,
-)
+from eqvae.metrics.disentanglement.agreement import block_cka, seed_agreement
 from eqvae.metrics.disentanglement.reference_codes import reference_codes
+from eqvae.metrics.disentanglement.udr import unsupervised_disentanglement_ranking
 
 CODE = reference_codes("se2", 1_500)
 

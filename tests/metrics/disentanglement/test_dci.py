@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from sklearn.ensemble import RandomForestClassifier
 
-from eqvae.metrics.disentanglement.dci import block_dci, dci, disentanglement_completeness
+from eqvae.metrics.disentanglement.block_dci import block_dci
+from eqvae.metrics.disentanglement.dci import dci
+from eqvae.metrics.disentanglement.importance import disentanglement_completeness
 from eqvae.metrics.disentanglement.reference_codes import reference_codes
 
 DIAGONAL = np.diag([5.0, 1, 2, 3, 4])

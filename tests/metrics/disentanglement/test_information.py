@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from sklearn.metrics import mutual_info_score
 
-from eqvae.metrics.disentanglement.information import (
-    block_information,
+from eqvae.metrics.disentanglement.histograms import (
     class_factors,
     histogram_bins,
     table_information,
-    whiten,
 )
+from eqvae.metrics.disentanglement.information import block_information
 from eqvae.metrics.disentanglement.reference_codes import reference_codes
+from eqvae.metrics.disentanglement.whitening import whiten
 
 RNG = np.random.default_rng(0)
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from eqvae.metrics.disentanglement.information import histogram_bins, table_information
+from eqvae.metrics.disentanglement.histograms import histogram_bins, table_information
 from eqvae.metrics.disentanglement.mig import block_mig, gaps, mig
 from eqvae.metrics.disentanglement.reference_codes import reference_codes
 

@@ -4,13 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from eqvae.metrics.disentanglement.modularity import (
-    _areas,
-    block_modularity,
-    explicitness,
-    modularities,
-    modularity,
-)
+from eqvae.metrics.disentanglement.explicitness import _areas, explicitness
+from eqvae.metrics.disentanglement.modularity import block_modularity, modularities, modularity
 from eqvae.metrics.disentanglement.reference_codes import reference_codes
 
 STATED = {"axis": 1.0, "axis_noise": 0.826, "se2": 1.0, "se2_xy45": 0.919, "noise": 0.665}

@@ -9,7 +9,6 @@ import torch.nn.functional as F
 
 from eqvae.data.sources import MNIST5k, Sprites
 from eqvae.domains.square import act_on_image
-from eqvae.metrics.generation.feature_distance import frechet
 from eqvae.metrics.generation.features import (
     WEIGHTS,
     FeatureNetwork,
@@ -17,6 +16,7 @@ from eqvae.metrics.generation.features import (
     image_features,
     load_features,
 )
+from eqvae.metrics.generation.frechet import frechet
 from eqvae.symmetry.motions import motion
 
 KNOWN_SUM = -9.806

@@ -11,15 +11,12 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import poly_mmd
 
 from eqvae.data.sources import Sprites
-from eqvae.metrics.generation.feature_distance import (
-    frechet,
-    frechet_distance,
-    kernel_distance,
-    kernel_mmd,
-)
 from eqvae.metrics.generation.features import image_features, load_features
+from eqvae.metrics.generation.frechet import frechet, frechet_distance
+from eqvae.metrics.generation.kernel_distance import kernel_distance, kernel_mmd
 from eqvae.metrics.generation.neighbours import precision_recall
-from eqvae.metrics.generation.samples import distance_by_orientation, generation_scores
+from eqvae.metrics.generation.orientation import distance_by_orientation
+from eqvae.metrics.generation.samples import generation_scores
 from eqvae.symmetry.motions import motion
 
 

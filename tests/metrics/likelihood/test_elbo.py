@@ -6,13 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from eqvae.metrics.likelihood.elbo import (
-    active_units,
-    bits_per_dim,
-    elbo_terms,
-    kl_by_block,
-    unit_variances,
-)
+from eqvae.metrics.likelihood.active_units import active_units, unit_variances
+from eqvae.metrics.likelihood.elbo import bits_per_dim, elbo_scores, kl_by_block
 from eqvae.symmetry import Representation
 from eqvae.symmetry.motions import motion
 
@@ -20,7 +15,7 @@ from eqvae.symmetry.motions import motion
 def test_elbo_is_the_likelihood_minus_every_block():
     rng = np.random.default_rng(0)
     likelihood, kl = rng.normal(size=40), {"psi0": rng.gamma(2, size=40), "psi1": np.ones((40, 2))}
-    scores = elbo_terms(likelihood, kl)
+    scores = elbo_scores(likelihood, kl)
     assert scores["elbo"].value == pytest.approx(likelihood.mean() - kl["psi0"].mean() - 2)
     assert scores["kl/psi1"].value == 2  # summed over coordinates, averaged over images
     assert scores["kl"].value == pytest.approx(scores["kl/psi0"].value + 2)
@@ -33,7 +28,7 @@ def test_kl_of_the_wrong_sign_is_refused():
     with pytest.raises(ValueError, match="'psi0' must not be negative; its mean is -.* sign"):
         kl_by_block({"psi0": -kl})
     with pytest.raises(ValueError, match="must not be negative"):
-        elbo_terms(kl, {"psi0": kl, "psi1": -kl})
+        elbo_scores(kl, {"psi0": kl, "psi1": -kl})
 
 
 def test_kl_estimated_from_draws_may_be_negative_for_single_images():
