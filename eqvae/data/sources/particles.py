@@ -19,7 +19,7 @@ from torch import Tensor
 
 from eqvae.data.images import ImageSet
 from eqvae.data.optics import ctf, delocalisation
-from eqvae.data.sources.scenes import as_tuples, drawn_still, scene_noise
+from eqvae.data.sources.scenes import Scenes, as_tuples
 from eqvae.domains.grid import pixel_coordinates
 from eqvae.symmetry.motions import apply, motion
 
@@ -29,7 +29,7 @@ _REFERENCES = 16  # for each label: defoci, angles and shifts that stand for all
 
 
 @dataclass(frozen=True)
-class Particles:
+class Particles(Scenes):
     """Noisy projections of a molecule in several conformations, seen through a microscope.
 
     An image is x = 1/2 + gain (h * rho - mean + noise), clipped to [0, 1], with h the optics. `mean`
@@ -133,8 +133,7 @@ class Particles:
     def load(self) -> ImageSet:
         """Draw all particles at the identity pose."""
         labels, defoci = self._factors()
-        return ImageSet(
-            **drawn_still(self.render, self.num_images, self.size),
+        return self.still(
             labels=labels,
             symmetry_orders=(1,) * (self.conformations * len(self.views)),
             pixel_size=torch.full((self.num_images,), float(self.pixel_size)),
@@ -142,22 +141,12 @@ class Particles:
         )
 
     def render(self, rows: Tensor, g: Tensor, size: int) -> Tensor:
-        """Draw scenes with their particle moved by g, exactly.
-
-        Args:
-            rows: numbers of the scenes, (B,) int64 in [0, num_images).
-            g: motions, (B, 4).
-            size: side of the images in pixels.
-
-        Returns:
-            Images (B, 1, size, size) in [0, 1].
-        """
         labels, defoci = (factor[rows] for factor in self._factors())
         images = self._signal(labels, defoci, g, size)
         mean, noise, gain = self._greys
         images = images - mean
         if noise:
-            images = images + noise * scene_noise(rows, size, self.seed).to(g)
+            images = images + noise * self.white_noise(rows, size).to(g)
         return (0.5 + gain * images).clamp(0, 1)[:, None]
 
     def _signal(self, labels: Tensor, defoci: Tensor, g: Tensor, size: int) -> Tensor:

@@ -4,33 +4,57 @@ A scene is one image's factors, such as shape, size and noise, which the source'
 the scene fix. The source draws it at any pose, on a grid of any size.
 """
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from eqvae.data.images import ImageSet
 from eqvae.symmetry.motions import identity
 
 
-def drawn_still(
-    render: Callable[[Tensor, Tensor, int], Tensor], num_images: int, size: int
-) -> dict[str, Any]:
-    """`images`, `poses` and `render` of an `ImageSet`: all scenes, drawn at the identity pose."""
-    rows = torch.arange(num_images)
-    poses = identity(num_images, dtype=torch.float32)
-    images = torch.cat([render(part, poses[part], size) for part in rows.split(512)])
-    return {"images": images, "poses": poses, "render": render}
+class Scenes(ABC):
+    """A source whose scenes can be drawn.
 
+    Attributes:
+        num_images: how many scenes there are.
+        size: side in pixels of the images that `load` draws.
+        seed: of the scenes' factors and noise.
+    """
 
-def scene_noise(rows: Tensor, size: int, seed: int) -> Tensor:
-    """Standard normal noise (B, size, size), each scene's own whatever else is drawn with it."""
-    generator = torch.Generator()
-    noise = torch.empty(len(rows), size, size)
-    for image, row in zip(noise, rows.tolist(), strict=True):
-        generator.manual_seed((seed + 1) * 1_000_003 + row)
-        torch.randn(size, size, generator=generator, out=image)
-    return noise
+    num_images: int
+    size: int
+    seed: int
+
+    @abstractmethod
+    def render(self, rows: Tensor, g: Tensor, size: int) -> Tensor:
+        """Draw scenes with their object moved by g, exactly.
+
+        Args:
+            rows: numbers of the scenes, (B,) int64 in [0, num_images).
+            g: motions, (B, 4).
+            size: side of the images in pixels.
+
+        Returns:
+            Images (B, 1, size, size) in [0, 1].
+        """
+
+    def still(self, **known: Any) -> ImageSet:
+        """All scenes at the identity pose, with what else is known about them."""
+        rows = torch.arange(self.num_images)
+        poses = identity(self.num_images, dtype=torch.float32)
+        drawn = [self.render(part, poses[part], self.size) for part in rows.split(512)]
+        return ImageSet(torch.cat(drawn), poses=poses, render=self.render, **known)
+
+    def white_noise(self, rows: Tensor, size: int) -> Tensor:
+        """Standard normal noise (B, size, size), each scene's own whatever else is drawn with it."""
+        generator = torch.Generator()
+        noise = torch.empty(len(rows), size, size)
+        for image, row in zip(noise, rows.tolist(), strict=True):
+            generator.manual_seed((self.seed + 1) * 1_000_003 + row)
+            torch.randn(size, size, generator=generator, out=image)
+        return noise
 
 
 def as_tuples(values: Any) -> Any:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from eqvae.data.images import ImageSet
-from eqvae.data.sources.scenes import as_tuples, drawn_still, scene_noise
+from eqvae.data.sources.scenes import Scenes, as_tuples
 from eqvae.domains.grid import pixel_coordinates
 from eqvae.symmetry.motions import apply, inverse
 
@@ -75,7 +75,7 @@ SHAPES = {
 
 
 @dataclass(frozen=True)
-class Sprites:
+class Sprites(Scenes):
     """Generated images of shapes, label = place of the shape in `shapes`.
 
     Background and noise belong to the camera: they do not move with the object.
@@ -133,23 +133,12 @@ class Sprites:
 
     def load(self) -> ImageSet:
         """Draw all sprites at the identity pose."""
-        return ImageSet(
-            **drawn_still(self.render, self.num_images, self.size),
+        return self.still(
             labels=self._factors()[0],
             symmetry_orders=self.symmetry_orders,
         )
 
     def render(self, rows: Tensor, g: Tensor, size: int) -> Tensor:
-        """Draw scenes with their object moved by g, exactly.
-
-        Args:
-            rows: numbers of the scenes, (B,) int64 in [0, num_images).
-            g: motions, (B, 4).
-            size: side of the images in pixels.
-
-        Returns:
-            Images (B, 1, size, size) in [0, 1].
-        """
         labels, radii, directions = (factor[rows] for factor in self._factors())
         grid = pixel_coordinates(size, size, dtype=g.dtype).reshape(1, -1, 2)
         points = apply(inverse(g), grid.expand(len(g), -1, -1)) / radii[:, None, None].to(g)
@@ -161,7 +150,7 @@ class Sprites:
             cover[members] = shape.coverage(points[members], blur[members])
         images = cover + (1 - cover) * _BACKGROUNDS[self.background](grid, directions.to(g), size)
         if self.noise:
-            images = images + self.noise * scene_noise(rows, size, self.seed).flatten(1).to(g)
+            images = images + self.noise * self.white_noise(rows, size).flatten(1).to(g)
             images = (images + 3 * self.noise) / (1 + 6 * self.noise)
         return images.clamp(0, 1).reshape(-1, 1, size, size)
 
