@@ -50,7 +50,7 @@ SETTINGS = ["trainer.max_epochs=1000", "logger=none"]
 
 RUNS = Path(os.environ.get("EQVAE_RUNS", "../runs"))
 if os.environ.get("EQVAE_FAST"):  # for the tests: seconds, and nothing to be proud of
-    SETTINGS = ["experiment=smoke", "logger=none"]
+    SETTINGS = ["experiment=smoke", "logger=none", "callbacks.pictures=null"]
 
 # %%
 own = RUNS / "notebooks" / "traversal"
@@ -100,7 +100,7 @@ explorer.widget()
 
 # %%
 for angle in (15, 45, 90, 180):
-    seen = explorer.compare(angle=angle)
+    seen = explorer.both_ways(angle=angle)
     for name, percent in seen.difference_percent.items():
         wrong = seen.error_percent[name]
         print(f"{angle:4d} degrees  {name:5}  differ by {percent:6.2f} %, wrong by {wrong:4.0f} %")

@@ -1,32 +1,28 @@
-"""Sliders for a latent: turn, shift and change an object, and watch several models at once.
+"""Turn, shift and change an object through several models at once, and compare the two ways to do it.
 
-For the motion g and the change c that the sliders say, each model shows two images,
+For a motion g and a change c of the content each model shows two images,
 
     D(c . E(g x))   encode the moved image          D(g . c . E(x))   move the latent,
 
 and by how much they differ: by nothing but the pixel grid under a hard symmetry.
 """
 
-import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from PIL import Image
 from torch import Tensor
 
-from eqvae.domains.square import act_on_image
+from eqvae.data.batch import Batch
 from eqvae.explore.traversal import changed, content_directions
-from eqvae.models.vae import VAE
-from eqvae.symmetry.motions import motion
-
-_TILE = 168  # screen pixels, about
+from eqvae.models.model import Model
+from eqvae.symmetry.motions import identity, motion
 
 
 @dataclass(frozen=True)
-class Comparison:
+class BothWays:
     """What the models make of one moved image.
 
     Attributes:
@@ -65,43 +61,44 @@ class TraversalExplorer:
     """Several models before the same images.
 
     Args:
-        vaes: models by name, with one latent representation.
-        images: to choose from, (B, C, H, H).
+        models: by name, with one latent representation.
+        images: to choose from.
 
     Raises:
         ValueError: if there is no model, or the models differ in their latents.
 
     Example:
         explorer = TraversalExplorer({"hard": hard, "plain": plain}, images)
-        explorer.compare(angle=30.0).difference_percent
+        explorer.both_ways(angle=30.0).difference_percent
         explorer.widget()  # in a notebook
     """
 
-    vaes: Mapping[str, VAE]
-    images: Tensor
+    models: Mapping[str, Model]
+    images: Batch
     directions: list[tuple[str, int]] = field(init=False)
 
     def __post_init__(self) -> None:
-        latents = {name: vae.representation for name, vae in self.vaes.items()}
+        latents = {name: model.representation for name, model in self.models.items()}
         if not latents:
-            raise ValueError("vaes must hold at least one model; got none.")
+            raise ValueError("models must hold at least one model; got none.")
         first = next(iter(latents.values()))
         for name, latent in latents.items():
             if latent != first:
                 raise ValueError(
-                    f"vaes must share one latent to be compared; {name!r} has {latent}, "
+                    f"models must share one latent to be compared; {name!r} has {latent}, "
                     f"the first has {first}. Train it with the same latent."
                 )
         object.__setattr__(self, "directions", content_directions(first))
 
-    def compare(
+    @torch.no_grad()
+    def both_ways(
         self,
         index: int = 0,
         angle: float = 0.0,
         x: float = 0.0,
         y: float = 0.0,
         content: Mapping[tuple[str, int], float] | None = None,
-    ) -> Comparison:
+    ) -> BothWays:
         """The two ways to the moved and changed image, for each model.
 
         Args:
@@ -111,104 +108,21 @@ class TraversalExplorer:
             y: shift up, pixels.
             content: amounts by (block, copy), as `changed` takes them.
         """
-        image = self.images[index : index + 1]
-        g = motion(angle=math.radians(angle), shift=(x, y)).to(image)
+        g = motion(angle=math.radians(angle), shift=(x, y))
+        pair = self.images[[index, index]]
+        domain = next(iter(self.models.values())).domain
+        pair = pair.act(torch.cat([g, identity()]).to(pair.image), domain)
         encoded, acted = {}, {}
-        with torch.no_grad():
-            moved = act_on_image(g, image)
-            for name, vae in self.vaes.items():
-                latents = vae.encode(torch.cat([moved, image])).mode
-                for (block, copy), amount in (content or {}).items():
-                    latents = changed(vae.representation, latents, block, copy, amount)
-                there = torch.cat([latents[:1], vae.representation.act(g, latents[1:])])
-                encoded[name], acted[name] = vae.decode(there)
-        return Comparison(moved[0], encoded, acted)
+        for name, model in self.models.items():
+            z = model.encode(pair).mode
+            for (block, copy), amount in (content or {}).items():
+                z = changed(model.representation, z, block, copy, amount)
+            there = torch.cat([z[:1], model.representation.act(g.to(z), z[1:])])
+            encoded[name], acted[name] = model.decode(there)
+        return BothWays(pair.image[0], encoded, acted)
 
     def widget(self) -> Any:
         """Sliders for pose and content above the images, an `ipywidgets.VBox`."""
-        import ipywidgets as widgets
+        from eqvae.explore.widget import ExplorerWidget
 
-        def slider(name: str, low: float, high: float, step: float) -> widgets.FloatSlider:
-            return widgets.FloatSlider(
-                value=0.0, min=low, max=high, step=step, description=name, readout_format=".3g"
-            )
-
-        reach = self.images.shape[-1] // 4
-        choice = widgets.IntSlider(value=0, min=0, max=len(self.images) - 1, description="image")
-        pose = {
-            "angle": slider("angle, deg", -180, 180, 1),
-            "x": slider("x, pixels", -reach, reach, 0.1),
-            "y": slider("y, pixels", -reach, reach, 0.1),
-        }
-        content = {}
-        for block, copy in self.directions:
-            turns = block.startswith("psi") and block != "psi0"
-            limits = (-180, 180, 1) if turns else (-3, 3, 0.1)
-            content[block, copy] = slider(f"{block}[{copy}]{', deg' * turns}", *limits)
-        reset = widgets.Button(description="reset")
-
-        screen = {name: widgets.Image(format="png") for name in ("image", "moved")}
-        screen |= {(name, way): widgets.Image(format="png") for name in self.vaes for way in (0, 1)}
-        captions = {name: widgets.Label() for name in self.vaes}
-
-        def amount(key: tuple[str, int]) -> float:
-            return content[key].value * (1 if key[0] in ("psi0", "sign") else math.pi / 180)
-
-        def show(_: Any = None) -> None:
-            asked = {key: amount(key) for key in content if content[key].value}
-            seen = self.compare(
-                choice.value, **{k: s.value for k, s in pose.items()}, content=asked
-            )
-            screen["image"].value = _png(self.images[choice.value])
-            screen["moved"].value = _png(seen.moved)
-            for name, percent in seen.difference_percent.items():
-                screen[name, 0].value = _png(seen.encoded[name])
-                screen[name, 1].value = _png(seen.acted[name])
-                wrong = seen.error_percent[name]
-                captions[name].value = f"differ by {percent:.2g} %, wrong by {wrong:.2g} %"
-
-        def back(_: Any = None) -> None:
-            for control in (*pose.values(), *content.values()):
-                control.value = 0.0
-
-        for control in (choice, *pose.values(), *content.values()):
-            control.observe(show, names="value")
-        reset.on_click(back)
-        show()
-
-        blocks = list(dict.fromkeys(block for block, _ in self.directions))
-        pages = [widgets.VBox([choice, *pose.values(), reset])]
-        pages += [widgets.VBox([content[k] for k in content if k[0] == block]) for block in blocks]
-        label = widgets.Label
-        columns = [
-            [label("image"), screen["image"], label("moved image"), screen["moved"], label("")]
-        ]
-        columns += [
-            [
-                label(f"{name}: encode the moved image"),
-                screen[name, 0],
-                label("move the latent"),
-                screen[name, 1],
-                captions[name],
-            ]
-            for name in self.vaes
-        ]
-        return widgets.VBox(
-            [
-                widgets.Tab(children=pages, titles=["pose", *blocks]),
-                widgets.HBox([widgets.VBox(column) for column in columns]),
-            ]
-        )
-
-
-def _png(image: Tensor) -> bytes:
-    """(C, H, H) in [0, 1] -> PNG, every pixel a square of several."""
-    image = image if len(image) in (1, 3) else image.mean(dim=0, keepdim=True)
-    levels = (image.detach().float().cpu().clamp(0, 1) * 255).round().byte()
-    array = levels.permute(1, 2, 0).squeeze(2).numpy()
-    picture = Image.fromarray(array).resize(
-        [max(1, round(_TILE / side)) * side for side in array.shape[:2]], Image.Resampling.NEAREST
-    )
-    file = io.BytesIO()
-    picture.save(file, format="png")
-    return file.getvalue()
+        return ExplorerWidget(self).box

@@ -16,17 +16,17 @@ from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
-from eqvae.models.vae import VAE
+from eqvae.data.batch import Batch
+from eqvae.models.model import Model
 from eqvae.symmetry.motions import cos_sin, motion
-from eqvae.symmetry.representations import Representation
+from eqvae.symmetry.representations import Block, Representation
 
 
 def content_directions(representation: Representation) -> list[tuple[str, int]]:
     """All (block, copy) that `changed` can walk along: every irrep copy but the position."""
     return [
-        (block.name, copy)
-        for block in representation.blocks
-        if block.name != "position"
+        (name, copy)
+        for name, block in _content_blocks(representation).items()
         for copy in range(block.copies)
     ]
 
@@ -39,7 +39,7 @@ def changed(
     Args:
         representation: of the latents.
         z: latents, (B, D).
-        block: "psi0", "sign", "psi1", ...
+        block: name of one of the representation's blocks, such as "psi0".
         copy: which copy in the block, from 0.
         amount: added to the coordinate (the prior's standard deviation is 1); for psi_l, l >= 1,
             the angle in radians by which the pair is turned.
@@ -50,7 +50,7 @@ def changed(
     Raises:
         ValueError: if the latent has no such block or copy.
     """
-    known = {b.name: b for b in representation.blocks if b.name != "position"}
+    known = _content_blocks(representation)
     if block not in known:
         raise ValueError(f"block must be one of {sorted(known)}; got {block!r}.")
     if not 0 <= copy < known[block].copies:
@@ -66,48 +66,54 @@ def changed(
     return z
 
 
-def by_spread(vae: VAE, x: Tensor, block: str) -> list[int]:
+def _content_blocks(representation: Representation) -> dict[str, Block]:
+    """All blocks by name, but the position."""
+    where = representation.slices.position
+    return {block.name: block for block in representation.blocks if block.slice != where}
+
+
+def by_spread(model: Model, batch: Batch, block: str) -> list[int]:
     """The copies of a block, first the ones that tell images apart the most.
 
     A copy that the model leaves unused stays at the prior's mean for every image.
 
     Args:
-        vae: the model.
-        x: images, (B, C, H, H).
-        block: "psi0", "sign", "psi1", ...
+        model: whose latents they are.
+        batch: images.
+        block: name of one of the representation's blocks, such as "psi0".
     """
-    (part,) = [b for b in vae.representation.blocks if b.name == block]
+    (part,) = [b for b in model.representation.blocks if b.name == block]
     with torch.no_grad():
-        means = vae.encode(x).mode[:, part.slice].unflatten(1, (part.copies, part.dim))
+        means = model.encode(batch).mode[:, part.slice].unflatten(1, (part.copies, part.dim))
     return means.var(dim=0).sum(dim=1).argsort(descending=True).tolist()
 
 
 def latent_traversal(
-    vae: VAE, z: Tensor, block: str, copy: int, values: Sequence[float] | Tensor
+    model: Model, z: Tensor, block: str, copy: int, values: Sequence[float] | Tensor
 ) -> Tensor:
     """Images along one irrep copy.
 
     Args:
-        vae: the model.
+        model: whose latent it is.
         z: one latent, (1, D).
-        block: "psi0", "sign", "psi1", ...
+        block: name of one of the representation's blocks, such as "psi0".
         copy: which copy in the block, from 0.
         values: amounts, see `changed`, (V,).
 
     Returns:
         Images, (V, C, H, H).
     """
-    walk = [changed(vae.representation, z, block, copy, float(value)) for value in values]
+    walk = [changed(model.representation, z, block, copy, float(value)) for value in values]
     with torch.no_grad():
-        return vae.decode(torch.cat(walk))
+        return model.decode(torch.cat(walk))
 
 
-def orbit_grid(vae: VAE, x: Tensor, angles: Tensor, shifts: Tensor) -> Tensor:
+def orbit_grid(model: Model, batch: Batch, angles: Tensor, shifts: Tensor) -> Tensor:
     """Images D(g . E(x)) for every shift (rows) and every angle (columns).
 
     Args:
-        vae: the model.
-        x: one image, (1, C, H, H).
+        model: whose latents move.
+        batch: one image.
         angles: radians, (A,).
         shifts: pixels, (S, 2).
 
@@ -116,8 +122,8 @@ def orbit_grid(vae: VAE, x: Tensor, angles: Tensor, shifts: Tensor) -> Tensor:
     """
     g = motion(angle=angles.repeat(len(shifts)), shift=shifts.repeat_interleave(len(angles), dim=0))
     with torch.no_grad():
-        z = vae.encode(x).mode.expand(len(g), -1)
-        images = vae.decode(vae.representation.act(g.to(z), z))
+        z = model.encode(batch).mode.expand(len(g), -1)
+        images = model.decode(model.representation.act(g.to(z), z))
     return images.unflatten(0, (len(shifts), len(angles)))
 
 

@@ -39,7 +39,7 @@ def test_help_answers_without_torch():
     assert "python scripts/evaluate.py ckpt=" in done.stdout
 
 
-QUICK = "suites=likelihood,clustering"
+QUICK = "suites=likelihood"
 
 
 def test_results_are_written_beside_the_run(tiny_run, capsys):
@@ -150,7 +150,10 @@ def test_numbers_go_to_the_runs_own_weights_and_biases_run(tiny_run, monkeypatch
             ["ckpt={run}", "data.pose.size=41"],
             "data must be images .* 33 px; got 1 of 41 px. Set data",
         ),
-        (["ckpt={run}", "data=sprites"], r"data must be images .* 33 px; got 1 of 50 px"),
+        (
+            ["ckpt={run}", "data.source.num_images=60", "data=sprites"],
+            r"data must be images .* 33 px; got 1 of 50 px",
+        ),
         (
             ["ckpt={run}", "data.source.num_image=41"],
             "data.source.num_image is not in the run's data; it has",

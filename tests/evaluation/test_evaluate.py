@@ -33,10 +33,10 @@ SIZE = 33
 
 @pytest.fixture(scope="module")
 def datamodule() -> ImageDataModule:
-    overrides = ["experiment=smoke", "data.source.num_images=400", "data.split=[0.3,0.2,0.5]"]
+    overrides = ["experiment=smoke", "data.source.num_images=240", "data.split=[0.3,0.2,0.5]"]
     data = build(compose(overrides)["data"], path="data")
     data.setup()
-    assert data.image_shape == (1, SIZE, SIZE) and len(data.test) == 200
+    assert data.image_shape == (1, SIZE, SIZE) and len(data.test) == 120
     return data
 
 
@@ -82,7 +82,7 @@ def test_an_exact_model_shows_no_error_beyond_rounding_and_resampling(exact):
 
 
 def test_a_biased_model_shows_it(datamodule, exact):
-    suites = {name: SUITES[name] for name in ("equivariance", "pose", "disentanglement")}
+    suites = {name: SUITES[name] for name in ("equivariance", "pose")}
     biased = evaluate(HeldOut.of(toy_vae(SIZE, bias=1.0), datamodule), suites=suites).values
     for name in ("equivariance/scenes/encoder/rotation", "equivariance/decoder/rotation"):
         assert biased[name] > 0.02 and biased[name] > 10 * exact.values[name]
@@ -172,9 +172,9 @@ def test_codes_that_are_not_finite_are_reported_and_lose_nothing(datamodule):
 
 def test_the_seed_decides(datamodule):
     suites = {"likelihood": SUITES["likelihood"]}
-    vae = toy_vae(SIZE)
+    model, batch = toy_vae(SIZE).eval(), datamodule.test[:16]
     first, again, other = (
-        evaluate(HeldOut.of(vae, datamodule, seed=seed), suites=suites).values for seed in (0, 0, 1)
+        evaluate(HeldOut(model, batch, seed=seed), suites=suites).values for seed in (0, 0, 1)
     )
     assert first == again and first["likelihood/elbo"] != other["likelihood/elbo"]
     assert first["likelihood/kl"] == other["likelihood/kl"]
@@ -197,7 +197,7 @@ def test_files_hold_every_number(exact, tmp_path):
     count = sum(len(found.figures) for found in exact.suites.values())
     assert len(list((tmp_path / "pictures").glob("*.png"))) == count
     other = Evaluation("other", suites=exact.suites)
-    write_scores([exact, other], tmp_path / "both")
+    write_scores([exact, other], tmp_path / "both", pictures=False)
     assert (tmp_path / "both" / "other" / "metrics.json").is_file()
 
 
@@ -218,4 +218,4 @@ def test_a_new_suite_is_one_file(datamodule, tmp_path, monkeypatch):
     assert list(found)[2:5] == ["equivariance", "speed", "pose"]
     held_out = HeldOut.of(toy_vae(SIZE), datamodule)
     scores = evaluate(held_out, suites={"speed": found["speed"]}).scores
-    assert scores["speed/images"].value == 200
+    assert scores["speed/images"].value == 120

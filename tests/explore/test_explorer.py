@@ -12,14 +12,17 @@ from eqvae.training.checkpoint import load_vae
 from eqvae.training.runs import held_out_images, load_or_train, newest_run
 
 
+QUIET = ["logger=none", "callbacks.pictures=null"]
+
+
 def untrained(*overrides):
     return build(compose(["experiment=smoke", *overrides], image_shape=(1, 33, 33))["model"]).eval()
 
 
-@pytest.fixture
-def explorer(tiny_run):
-    models = {"hard": load_vae(tiny_run), "plain": untrained("model=plain")}
-    return TraversalExplorer(models, held_out_images(tiny_run, 3))
+@pytest.fixture(scope="module")
+def explorer(_trained_run):
+    models = {"hard": load_vae(_trained_run), "plain": untrained("model=plain")}
+    return TraversalExplorer(models, held_out_images(_trained_run, 3))
 
 
 def collapsed_copy(vae):
@@ -52,23 +55,23 @@ def columns(widget):
 
 
 def test_only_the_hard_model_agrees_with_itself(explorer):
-    percent = explorer.compare(index=1, angle=90.0, content={("psi0", 0): 0.5}).difference_percent
+    percent = explorer.both_ways(index=1, angle=90.0, content={("psi0", 0): 0.5}).difference_percent
     assert percent["hard"] < 1  # the position's soft-argmax sees the grid
     assert percent["plain"] > 10
 
 
 def test_a_constant_model_agrees_with_itself_and_is_wrong(explorer):
     """Agreement alone proves nothing: the collapsed model is the control."""
-    collapsed = collapsed_copy(explorer.vaes["plain"])
-    seen = TraversalExplorer({"collapsed": collapsed}, explorer.images).compare(angle=90.0)
+    collapsed = collapsed_copy(explorer.models["plain"])
+    seen = TraversalExplorer({"collapsed": collapsed}, explorer.images).both_ways(angle=90.0)
     assert seen.difference_percent["collapsed"] == 0
     assert seen.error_percent["collapsed"] > 50
 
 
 def test_doing_nothing_changes_nothing(explorer):
-    seen = explorer.compare(index=2)
-    assert torch.equal(seen.moved, explorer.images[2])
-    for name in explorer.vaes:
+    seen = explorer.both_ways(index=2)
+    assert torch.equal(seen.moved, explorer.images.image[2])
+    for name in explorer.models:
         torch.testing.assert_close(seen.encoded[name], seen.acted[name])
 
 
@@ -106,7 +109,7 @@ def test_image_slider_takes_another_image(explorer):
 def test_models_with_other_latents_are_refused(explorer):
     other = untrained("latent.multiplicities=[2,1]")
     with pytest.raises(ValueError, match="must share one latent.*'other'"):
-        TraversalExplorer({**explorer.vaes, "other": other}, explorer.images)
+        TraversalExplorer({**explorer.models, "other": other}, explorer.images)
     with pytest.raises(ValueError, match="at least one model"):
         TraversalExplorer({}, explorer.images)
 
@@ -117,7 +120,7 @@ def test_runs_are_found_or_made(tiny_run, tmp_path):
     stamp = (tiny_run / "metrics.json").stat().st_mtime_ns
     load_or_train(tiny_run)
     assert (tiny_run / "metrics.json").stat().st_mtime_ns == stamp
-    vae = load_or_train(tmp_path / "new" / "one", ["experiment=smoke", "logger=none"])
+    vae = load_or_train(tmp_path / "new" / "one", ["experiment=smoke", *QUIET])
     assert not vae.training
     assert newest_run(tmp_path) == tmp_path / "new" / "one"
     assert newest_run(tmp_path, "smoke") is None

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from eqvae.data.batch import Batch
 from eqvae.explore.traversal import (
     by_spread,
     changed,
@@ -61,7 +62,7 @@ def test_a_wrong_direction_says_which_are_right():
 
 def test_grids_of_a_model(tiny_run):
     vae = load_vae(tiny_run)
-    x = torch.rand(1, 1, 33, 33)
+    x = Batch(torch.rand(1, 1, 33, 33))
     angles = torch.arange(4) * (math.pi / 2)
     shifts = torch.tensor([[0.0, 0.0], [2.0, 0.0], [0.0, -3.0]])
     grid = orbit_grid(vae, x, angles, shifts)
@@ -76,7 +77,7 @@ def test_grids_of_a_model(tiny_run):
 
 
 def test_copies_are_ranked_by_how_much_they_vary(tiny_run):
-    vae, x = load_vae(tiny_run), torch.rand(16, 1, 33, 33)
+    vae, x = load_vae(tiny_run), Batch(torch.rand(16, 1, 33, 33))
     block = next(b for b in vae.representation.blocks if b.name == "psi1")
     with torch.no_grad():
         pairs = vae.encode(x).mode[:, block.slice].unflatten(1, (block.copies, 2))
