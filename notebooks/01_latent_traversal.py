@@ -33,6 +33,7 @@ warnings.filterwarnings("ignore", "`py3nj` package not found")  # escnn's, at im
 from eqvae.drawing import orbit_picture
 from eqvae.explore.explorer import TraversalExplorer
 from eqvae.explore.traversal import by_spread, grid_picture, latent_traversal, orbit_grid
+from eqvae.explore.widget import sliders
 from eqvae.training.runs import held_out_images, load_or_train, newest_run, results_of
 
 # %% [markdown]
@@ -90,7 +91,7 @@ hard.representation
 
 # %%
 explorer = TraversalExplorer(models, images[:8])
-explorer.widget()
+sliders(explorer)
 
 # %% [markdown]
 # How far apart the two ways are, and how far the moved latent's picture is from the moved image,

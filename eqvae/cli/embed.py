@@ -79,7 +79,7 @@ def _embed(subject: "Subject", batches: "InOrder", options: dict[str, Any], out:
 
     from rich.console import Console
 
-    from eqvae.embedding import class_averages, write_embedding
+    from eqvae.embedding import class_averages, write_averages, write_embedding
     from eqvae.embedding.files import PARQUET
 
     console, begin = Console(highlight=False, soft_wrap=True), time.monotonic()
@@ -90,7 +90,7 @@ def _embed(subject: "Subject", batches: "InOrder", options: dict[str, Any], out:
         write_embedding(model, batches, out, names=batches.names, clusters=clusters, **how)
         seconds = time.monotonic() - begin
         if averaged:
-            class_averages(model, batches, out, **how).write(out)
+            write_averages(class_averages(model, batches, out, **how), out)
     except KeyboardInterrupt:
         kept = _changed(out / PARQUET) != before
         complain(f"stopped; {f'the rows done are in {out}' if kept else 'nothing was written'}")

@@ -2,6 +2,14 @@
 
 from eqvae.embedding.averages import ClassAverages, class_averages
 from eqvae.embedding.make import embed, write_embedding
+from eqvae.embedding.sheet import write_averages
 from eqvae.embedding.table import Embedding
 
-__all__ = ["ClassAverages", "Embedding", "class_averages", "embed", "write_embedding"]
+__all__ = [
+    "ClassAverages",
+    "Embedding",
+    "class_averages",
+    "embed",
+    "write_averages",
+    "write_embedding",
+]

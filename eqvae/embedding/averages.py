@@ -21,7 +21,6 @@ from eqvae.distributions.posed import to_latent
 from eqvae.domains import Domain
 from eqvae.embedding.images import Images, image_batches
 from eqvae.embedding.resolution import mean_frc, resolution
-from eqvae.embedding.sheet import averages_sheet, frc_figure
 from eqvae.embedding.sums import ContentMoments, Highest, ImageSums, Members
 from eqvae.embedding.table import Embedding, RowStream, content_of, pose_of, row_batches
 from eqvae.embedding.upright import upright
@@ -67,16 +66,6 @@ class ClassAverages:
             for n, frc in named.items()
         }
         return means | finest
-
-    def write(self, folder: str | Path) -> None:
-        """averages.npz with the arrays, averages.png, the sheet, and frc.png, the curves."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        arrays = {n: getattr(self, n) for n in ("cluster", "count", "raw", "aligned", "template")}
-        arrays |= {n: getattr(self, n) for n in ("frequency", "raw_frc", "aligned_frc")}
-        np.savez_compressed(folder / "averages.npz", **arrays)
-        averages_sheet(self).save(folder / "averages.png", optimize=True)
-        frc_figure(self).savefig(folder / "frc.png", dpi=150)
 
 
 def class_averages(

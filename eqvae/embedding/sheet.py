@@ -1,7 +1,7 @@
 """Class averages drawn: a sheet with a row for each cluster, and the curves of how sharp they are."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -11,10 +11,8 @@ from torch import Tensor
 
 from eqvae.drawing.axes import new_axes
 from eqvae.drawing.tiles import INK, PAPER, tile
+from eqvae.embedding.averages import ClassAverages
 from eqvae.embedding.resolution import LOW, THRESHOLD
-
-if TYPE_CHECKING:
-    from eqvae.embedding.averages import ClassAverages
 
 _SHOWN = 30  # clusters in the sheet
 _TILE, _GAP, _MARGIN, _LEFT, _TOP, _CAPTION = 96, 3, 16, 150, 92, 15  # pixels
@@ -24,7 +22,28 @@ _HEADS = ("as they are", "aligned", "template")
 _GROUPS = ("closest to the cluster's mean", "least likely under the model")
 
 
-def averages_sheet(averages: "ClassAverages") -> Image.Image:
+def write_averages(averages: ClassAverages, folder: str | Path) -> None:
+    """Write averages.npz with the arrays, averages.png, the sheet, and frc.png, the curves."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    names = (
+        "cluster",
+        "count",
+        "raw",
+        "aligned",
+        "template",
+        "frequency",
+        "raw_frc",
+        "aligned_frc",
+    )
+    np.savez_compressed(
+        folder / "averages.npz", **{name: getattr(averages, name) for name in names}
+    )
+    averages_sheet(averages).save(folder / "averages.png", optimize=True)
+    frc_figure(averages).savefig(folder / "frc.png", dpi=150)
+
+
+def averages_sheet(averages: ClassAverages) -> Image.Image:
     """A row for each cluster: averages, template, typical and unusual images, and how sharp it is."""
     return _Sheet(averages).draw()
 
@@ -32,7 +51,7 @@ def averages_sheet(averages: "ClassAverages") -> Image.Image:
 class _Sheet:
     """The layout of the sheet, and the picture that is drawn on."""
 
-    def __init__(self, averages: "ClassAverages"):
+    def __init__(self, averages: ClassAverages):
         self.averages, self.scores = averages, averages.scores
         self.scale = max(1, round(_TILE / averages.raw.shape[-1]))
         self.tile = averages.raw.shape[-1] * self.scale
@@ -121,7 +140,7 @@ class _Sheet:
         self.pen.text((x, y), words, ink, self.small, anchor=anchor)
 
 
-def frc_figure(averages: "ClassAverages") -> Figure:
+def frc_figure(averages: ClassAverages) -> Figure:
     """FRC of aligned averages beside that of raw ones: each cluster thin, their weighted mean thick."""
     figure, axes = new_axes()
     f = averages.frequency

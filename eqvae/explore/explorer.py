@@ -10,7 +10,6 @@ and by how much they differ: by nothing but the pixel grid under a hard symmetry
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -70,7 +69,7 @@ class TraversalExplorer:
     Example:
         explorer = TraversalExplorer({"hard": hard, "plain": plain}, images)
         explorer.both_ways(angle=30.0).difference_percent
-        explorer.widget()  # in a notebook
+        sliders(explorer)  # in a notebook, from eqvae.explore.widget
     """
 
     models: Mapping[str, Model]
@@ -120,9 +119,3 @@ class TraversalExplorer:
             there = torch.cat([z[:1], model.representation.act(g.to(z), z[1:])])
             encoded[name], acted[name] = model.decode(there)
         return BothWays(pair.image[0], encoded, acted)
-
-    def widget(self) -> Any:
-        """Sliders for pose and content above the images, an `ipywidgets.VBox`."""
-        from eqvae.explore.widget import ExplorerWidget
-
-        return ExplorerWidget(self).box

@@ -13,12 +13,13 @@ from eqvae.explore.explorer import TraversalExplorer
 _TILE = 168  # screen pixels, about
 
 
-class ExplorerWidget:
-    """The sliders of an explorer, and the images that follow them.
+def sliders(explorer: TraversalExplorer) -> widgets.VBox:
+    """Sliders for pose and content above the images of an explorer."""
+    return _Sliders(explorer).box
 
-    Attributes:
-        box: what a notebook shows.
-    """
+
+class _Sliders:
+    """The sliders of an explorer, and the images that follow them."""
 
     def __init__(self, explorer: TraversalExplorer):
         self.explorer = explorer

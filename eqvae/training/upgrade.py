@@ -16,7 +16,11 @@ _MOVED = {
     "eqvae.symmetry.LatentRepresentation": "eqvae.symmetry.Representation",
 }
 _MOVED_MODULES = {"eqvae.priors.": "eqvae.distributions.priors."}
-_BASIS = ("channels", "degree", "radius")  # what networks on disk harmonics were told beside the size
+_BASIS = (
+    "channels",
+    "degree",
+    "radius",
+)  # what networks on disk harmonics were told beside the size
 
 
 def upgraded(model: Any) -> Any:

@@ -9,7 +9,7 @@ import torch
 
 from eqvae.data import Sprites
 from eqvae.domains import SquareGrid
-from eqvae.embedding import Embedding, class_averages
+from eqvae.embedding import Embedding, class_averages, write_averages
 from eqvae.embedding.resolution import fourier_ring_correlation, mean_frc, resolution
 from eqvae.embedding.sheet import averages_sheet, frc_figure
 from eqvae.embedding.table import RowStream
@@ -115,11 +115,11 @@ def test_one_image_alone_has_an_average_but_no_frc(posed, tmp_path):
     x, g = posed
     found = class_averages(toy_vae(SIZE).eval(), x[:1], embedding(g[:1]))
     assert np.isnan(found.aligned_frc).all() and found.aligned.isfinite().all()
-    found.write(tmp_path)
+    write_averages(found, tmp_path)
 
 
 def test_the_sheet_and_the_arrays_are_written(averages, tmp_path):
-    averages.write(tmp_path)
+    write_averages(averages, tmp_path)
     assert {f.name for f in tmp_path.iterdir()} == {"averages.png", "averages.npz", "frc.png"}
     arrays = np.load(tmp_path / "averages.npz")
     np.testing.assert_array_equal(arrays["aligned"], averages.aligned)

@@ -8,9 +8,9 @@ import torch
 
 from eqvae.config import build, compose
 from eqvae.explore.explorer import TraversalExplorer
+from eqvae.explore.widget import sliders
 from eqvae.training.checkpoint import load_vae
 from eqvae.training.runs import held_out_images, load_or_train, newest_run
-
 
 QUIET = ["logger=none", "callbacks.pictures=null"]
 
@@ -32,8 +32,8 @@ def collapsed_copy(vae):
     return copy
 
 
-def sliders(explorer):
-    widget = explorer.widget()
+def controls_of(explorer):
+    widget = sliders(explorer)
     found = {}
 
     def walk(part):
@@ -77,7 +77,7 @@ def test_doing_nothing_changes_nothing(explorer):
 
 @pytest.mark.parametrize("name", ["angle, deg", "x, pixels", "y, pixels"])
 def test_pose_sliders_move_everything(explorer, name):
-    widget, controls = sliders(explorer)
+    widget, controls = controls_of(explorer)
     before = columns(widget)
     controls[name].value = 3.0
     after = columns(widget)
@@ -89,7 +89,7 @@ def test_pose_sliders_move_everything(explorer, name):
 
 
 def test_every_direction_has_a_slider_that_changes_the_model_only(explorer):
-    widget, controls = sliders(explorer)
+    widget, controls = controls_of(explorer)
     before = columns(widget)
     for block, copy in explorer.directions:
         name = next(key for key in controls if key.startswith(f"{block}[{copy}]"))
@@ -100,7 +100,7 @@ def test_every_direction_has_a_slider_that_changes_the_model_only(explorer):
 
 
 def test_image_slider_takes_another_image(explorer):
-    widget, controls = sliders(explorer)
+    widget, controls = controls_of(explorer)
     before = columns(widget)
     controls["image"].value = 2
     assert all(a != b for a, b in zip(columns(widget)[0], before[0], strict=True))

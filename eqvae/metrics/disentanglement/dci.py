@@ -129,6 +129,8 @@ def _refit_intervals(
 
     resampling = replace(resampling.of_rows(fit), resamples=refits)
     return [
-        resampling.interval(lambda rows, i=i: refitted(rows.astype(np.int64).tobytes())[i], len(fit))
+        resampling.interval(
+            lambda rows, i=i: refitted(rows.astype(np.int64).tobytes())[i], len(fit)
+        )
         for i in range(2)
     ]

@@ -211,4 +211,3 @@ def _distances(points: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 def _ratio(information: np.ndarray, own: np.ndarray) -> np.ndarray:
     return np.clip(information / np.maximum(own, 1e-12), 0, 1)
-

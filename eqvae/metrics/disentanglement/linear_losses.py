@@ -2,7 +2,9 @@
 
 import numpy as np
 
-Losses = tuple[np.ndarray, np.ndarray]  # of each held-out row: with the codes, and of the blind guess, (M,)
+Losses = tuple[
+    np.ndarray, np.ndarray
+]  # of each held-out row: with the codes, and of the blind guess, (M,)
 
 
 def square_losses(z: np.ndarray, v: np.ndarray, fit: np.ndarray, held: np.ndarray) -> Losses:

@@ -79,7 +79,9 @@ def mig(
     ceiling = each(histogram_bins(labels.astype(float), bins, quantile), labels)
     interval = resampling.interval(lambda rows: each(binned[rows], labels[rows]).mean(), n)
     known = dict(n=n, page=PAGE, legacy=True)
-    mean = Score(value.mean(), floor=floor.mean(), ceiling=ceiling.mean(), **known, interval=interval)
+    mean = Score(
+        value.mean(), floor=floor.mean(), ceiling=ceiling.mean(), **known, interval=interval
+    )
     return {"mig": mean} | {
         f"mig/{name}": Score(value[f], floor=floor[f], ceiling=ceiling[f], **known)
         for f, name in enumerate(classes)

@@ -82,7 +82,10 @@ def factor_vae_score(
     protocol = _Protocol.of("factorvae-score", codes, factors, blocks, min_std, votes)
     counted = Score(len(protocol.active), better="neither", **protocol.known)
     if protocol.reason:
-        return {"factor_vae": Score.null(protocol.reason, **protocol.known), "factor_vae/active": counted}
+        return {
+            "factor_vae": Score.null(protocol.reason, **protocol.known),
+            "factor_vae/active": counted,
+        }
     white = [whiten(part) for part in protocol.parts]
 
     def played(count: int) -> tuple[np.ndarray, np.ndarray]:

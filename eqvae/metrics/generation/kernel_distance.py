@@ -62,8 +62,6 @@ def _interval_of_parts(value: float, sets: FeatureSets, parts: int = 10) -> Inte
     order = np.argsort(generator.permutation(source.max() + 1)[source], kind="stable")
     real = np.array_split(order, parts)
     samples = np.array_split(generator.permutation(m), parts)
-    draws = [
-        kernel_mmd(sets.real[i], sets.samples[j]) for i, j in zip(real, samples, strict=True)
-    ]
+    draws = [kernel_mmd(sets.real[i], sets.samples[j]) for i, j in zip(real, samples, strict=True)]
     half = student.ppf(0.975, parts - 1) * np.std(draws, ddof=1) / math.sqrt(parts)
     return value - half, value + half

@@ -51,9 +51,7 @@ def fisher_lee(a: ArrayLike, b: ArrayLike, **draws: Unpack[Draws]) -> dict[str, 
     return _correlation("fisher_lee", _fisher_lee, a, b, draws)
 
 
-def circular_correlation(
-    a: ArrayLike, b: ArrayLike, **draws: Unpack[Draws]
-) -> dict[str, Score]:
+def circular_correlation(a: ArrayLike, b: ArrayLike, **draws: Unpack[Draws]) -> dict[str, Score]:
     """Jammalamadaka and SenGupta's correlation with the correction for uniform angles.
 
         rho = sum sin(a - mu) sin(b - nu) / sqrt( sum sin^2(a - mu) sum sin^2(b - nu) ),

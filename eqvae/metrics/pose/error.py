@@ -90,7 +90,9 @@ def pose_errors(
     shuffled = [residuals(pose[shuffle_within(labels, generator)]) for _ in range(_SHUFFLES)]
     pairs = pose, true_pose, labels, order
     rows = np.flatnonzero(scored)
-    scores = _angles(angle, [a for a, _ in shuffled], *(p[rows] for p in pairs), resampling.of_rows(rows))
+    scores = _angles(
+        angle, [a for a, _ in shuffled], *(p[rows] for p in pairs), resampling.of_rows(rows)
+    )
     scores["handedness"] = _handedness(pose, true_pose, labels, scored, dihedral, resampling)
     scores["shift_mirrored"] = shift_convention(pose[rows], true_pose[rows], sources[rows])
     scores |= shift_scores(shift, [s for _, s in shuffled], resampling.of_rows(rows), PAGE)
@@ -148,9 +150,7 @@ def _angles(
     scores |= angle_convention(pose[turned], true_pose[turned], labels[turned], order, resampling)
     guess = np.degrees(np.mean([np.nanmean(np.abs(a)) for a in shuffled]))
     known = {"better": "neither", "unit": "degrees", "page": PAGE}
-    scores["angle_mean_shuffled"] = Score(
-        guess, len(turned), floor=np.mean(90 / order), **known
-    )
+    scores["angle_mean_shuffled"] = Score(guess, len(turned), floor=np.mean(90 / order), **known)
     return scores
 
 

@@ -50,7 +50,9 @@ def symmetry_order_accuracy(
     right = symmetry_order(log_density, max_order) == truth
     orders, counts = np.unique(truth, return_counts=True)
     known = {"ceiling": 1.0, "page": PAGE}
-    scores = {"accuracy": Score.of_mean(right, resampling, floor=counts.max() / len(truth), **known)}
+    scores = {
+        "accuracy": Score.of_mean(right, resampling, floor=counts.max() / len(truth), **known)
+    }
     for k in orders:
         rows = truth == k
         score = Score.of_mean(right[rows], resampling.of_rows(rows), **known)

@@ -169,7 +169,9 @@ def test_pose_latent_reaches_the_evidence_by_quadrature():
 def test_control_inconsistent_measures_are_wrong_by_log_two_pi():
     _, theta, likelihood, loc, concentration, evidence = von_mises_model(50)
     log_q = log_von_mises(theta, loc, concentration)
-    wrong = likelihood - (log_q - math.log(2 * math.pi))  # q per radian, the prior by the Haar measure
+    wrong = likelihood - (
+        log_q - math.log(2 * math.pi)
+    )  # q per radian, the prior by the Haar measure
     gap = importance_weighted_bound(wrong)["iw_bound"].value - evidence.mean().item()
     assert gap == pytest.approx(math.log(2 * math.pi), abs=1e-10)  # above the evidence
     assert importance_weighted_bound(likelihood - log_q)["iw_bound"].value == pytest.approx(
