@@ -42,9 +42,6 @@ class PlainCamera(Camera):
         return images
 
 
-PLAIN = PlainCamera()
-
-
 @dataclass(frozen=True)
 class Stretch(Camera):
     """Stretched along the camera's x: (A x)(p) = x(A^-1 p).

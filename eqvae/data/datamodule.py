@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from eqvae.data.batch import Batch
-from eqvae.data.camera import PLAIN, Camera
+from eqvae.data.camera import Camera, PlainCamera
 from eqvae.data.images import ImageSet, ImageSource
 from eqvae.data.posing import Posing, pose_images
 from eqvae.data.splitting import check_fractions, split_rows
@@ -31,7 +31,9 @@ class PosedImages(Dataset):
         transfer: radial transfer functions of the optics (N, Q), None where unknown.
     """
 
-    def __init__(self, source: ImageSet, rows: Tensor, posing: Posing, camera: Camera = PLAIN):
+    def __init__(
+        self, source: ImageSet, rows: Tensor, posing: Posing, camera: Camera = PlainCamera()
+    ):
         self.batch = pose_images(source, rows, posing, camera)
         self.images, self.poses = self.batch.image, self.batch.pose
         self.labels, self.indices = self.batch.label, self.batch.index
@@ -73,7 +75,7 @@ class ImageDataModule(pl.LightningDataModule):
         self,
         source: ImageSource,
         pose: Posing,
-        camera: Camera = PLAIN,
+        camera: Camera = PlainCamera(),
         batch_size: int = 128,
         split: Sequence[float] = (0.8, 0.1, 0.1),
         seed: int = 0,

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from eqvae.data.angles import Angles, AnyAngle
 from eqvae.data.batch import Batch
-from eqvae.data.camera import PLAIN, Camera
+from eqvae.data.camera import Camera, PlainCamera
 from eqvae.data.images import ImageSet
 from eqvae.domains.square import SquareGrid
 from eqvae.symmetry.motions import compose, identity, motion
@@ -137,7 +137,9 @@ def pad_to(images: Tensor, size: int) -> Tensor:
     return F.pad(images, (before, after, before, after))
 
 
-def pose_images(source: ImageSet, rows: Tensor, posing: Posing, camera: Camera = PLAIN) -> Batch:
+def pose_images(
+    source: ImageSet, rows: Tensor, posing: Posing, camera: Camera = PlainCamera()
+) -> Batch:
     """Pose some images of a source, each by the motion that the posing gives its row.
 
     Args:
