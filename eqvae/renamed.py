@@ -87,7 +87,8 @@ def check_stored(config: Any, place: str) -> None:
             continue
         raise ValueError(
             f"{place} was written by an older eqvae: {what}. "
-            "Use the eqvae that wrote it, or train again."
+            "Train again with this one, or go on with that one; to evaluate or embed, say which "
+            "data with data=CHOICE."
         )
 
 
