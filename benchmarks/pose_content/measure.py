@@ -18,7 +18,8 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from eqvae.config import build, compose
-from eqvae.evaluation.held_out import Evidence
+from eqvae.data.batch import Batch
+from eqvae.evaluation.held_out import HeldOut
 from eqvae.metrics.clustering.partitions import contingency, matched_accuracy
 from eqvae.metrics.content.invariance import cluster_change
 from eqvae.metrics.content.leak import pose_leak
@@ -49,40 +50,32 @@ def trained(overrides: list[str], folder: Path) -> tuple[Any, Any, float]:
 
 
 @torch.no_grad()
-def content_of(vae: Any, part: Any, batch: int = 500) -> np.ndarray:
+def content_of(model: Any, part: Any, size: int = 500) -> np.ndarray:
     """Mean content of the images of a split, (N, m)."""
-    rows = []
-    for first in range(0, len(part), batch):
-        some = part[slice(first, first + batch)]
-        rows.append(vae.content_of(some["image"], some.get("transfer"))[1].loc)
-    return torch.cat(rows).numpy()
+    starts = range(0, len(part), size)
+    return torch.cat([model.content_of(part[i : i + size])[1].loc for i in starts]).numpy()
 
 
-def elbo_of(vae: Any, part: Any, seed: int = 0) -> np.ndarray:
+def elbo_of(model: Any, part: Any, seed: int = 0) -> np.ndarray:
     """One-sample ELBO of each image, nats."""
-
-    def value(some: dict[str, Tensor]) -> Tensor:
-        optics = {"transfer": some["transfer"]} if "transfer" in some else {}
-        return vae(some["image"], **optics).elbo
-
-    return _each(part, value, seed)
+    return _each(part, lambda batch: model.score(batch).elbo, seed)
 
 
-def rendered_elbo(vae: Any, part: Any, seed: int = 0) -> np.ndarray:
+def rendered_elbo(model: Any, part: Any, seed: int = 0) -> np.ndarray:
     """log p(x|z) + log p(z) - log q(z|x) with z ~ q, the images rendered: as every other VAE is scored."""
 
-    def value(some: dict[str, Tensor]) -> Tensor:
-        q = vae.encode(some["image"])
+    def value(batch: Batch) -> Tensor:
+        q = model.encode(batch)
         z = q.rsample()
-        return vae.log_prob(some["image"], z) + vae.prior.log_prob(z) - q.log_prob(z)
+        return model.log_prob(batch, z) + model.prior.log_prob(z) - q.log_prob(z)
 
     return _each(part, value, seed)
 
 
 @torch.no_grad()
-def _each(part: Any, value: Any, seed: int, batch: int = 250) -> np.ndarray:
+def _each(part: Any, value: Any, seed: int, size: int = 250) -> np.ndarray:
     torch.manual_seed(seed)
-    return torch.cat([value(part[slice(i, i + batch)]) for i in range(0, len(part), batch)]).numpy()
+    return torch.cat([value(part[i : i + size]) for i in range(0, len(part), size)]).numpy()
 
 
 def shape_r2(content: np.ndarray, shape: np.ndarray, sources: np.ndarray) -> float:
@@ -157,15 +150,15 @@ def leak(content: np.ndarray, poses: Tensor, classes: np.ndarray | None, seed: i
     return float(found.value - found.floor)
 
 
-def consistency(evidence: Evidence, orders: dict[int, int] | int) -> dict[str, float]:
+def consistency(held_out: HeldOut, orders: dict[int, int] | int) -> dict[str, float]:
     """Does the pose move with the image? Degrees and pixels."""
-    moved = evidence.moved
+    moved = held_out.moved
     scores = pose_consistency(
-        evidence.pose[: moved.n],
-        torch.stack([evidence.pose_of(z) for z in moved.z]),
+        held_out.pose[: moved.n],
+        torch.stack([held_out.pose_of(z) for z in moved.z]),
         moved.motions,
         orders=orders,
-        classes=evidence.labels[: moved.n],
+        classes=held_out.labels[: moved.n],
     )
     return {
         "median_degrees": scores["angle_median"].value,
@@ -175,18 +168,18 @@ def consistency(evidence: Evidence, orders: dict[int, int] | int) -> dict[str, f
     }
 
 
-def changes(evidence: Evidence, count: int, seed: int = 0) -> dict[str, float]:
+def changes(held_out: HeldOut, count: int, seed: int = 0) -> dict[str, float]:
     """Percent of images that change cluster when they move."""
     mixture = GaussianMixture(count, n_init=3, reg_covar=1e-3, random_state=seed)
-    still = evidence.content
+    still = held_out.content
     live = still.std(axis=0) > 1e-6  # the frame vector is the same for all
     scale = np.sqrt(still[:, live].var(axis=0).mean())
     with threadpool_limits(1):
         mixture.fit(still[:, live] / scale)
         found = [
             mixture.predict(c[:, live] / scale)
-            for c in (still[: evidence.moved.n], *evidence.moved_content)
+            for c in (still[: held_out.moved.n], *held_out.moved_content)
         ]
-    scores = cluster_change(found[0], np.stack(found[1:]), motions=evidence.moved.kinds)
+    scores = cluster_change(found[0], np.stack(found[1:]), motions=held_out.moved.kinds)
     names = {"cluster_change": "any", "cluster_change/quarter_turn": "quarter_turn"}
     return {short: 100 * scores[name].value for name, short in names.items()}

@@ -14,10 +14,13 @@ import numpy as np
 import torch
 
 from eqvae.config import build, compose
-from eqvae.evaluation.held_out import Evidence
+from eqvae.data.batch import Batch
+from eqvae.evaluation.held_out import HeldOut
 from eqvae.metrics.pose.calibration import angle_calibration
-from eqvae.metrics.pose.error import gauge_split, pose_errors
+from eqvae.metrics.pose.error import pose_errors
 from eqvae.metrics.pose.gauge import apply_gauge, fit_gauge
+from eqvae.metrics.pose.split import gauge_split
+from eqvae.symmetry.motions import angle_of, shift_of
 
 ASYMMETRIC_DIGITS = (2, 3, 4, 5, 6, 7, 9)  # 0, 1 and 8 look nearly the same after half a turn
 
@@ -42,9 +45,9 @@ def mnist_u(seed: int, folder: Path, options: Any) -> dict[str, Any]:
     found["elbo"] = float(measure.elbo_of(vae, data.test).mean())
     found["val_elbo"] = float(measure.elbo_of(vae, data.val).mean())
     turning = torch.isin(data.test.labels, torch.tensor(ASYMMETRIC_DIGITS))
-    some = Evidence(vae, data.test.images[turning][:500], data.test.labels[turning][:500])
+    some = HeldOut(vae, data.test[turning][:500])
     found |= {f"consistency/{k}": v for k, v in measure.consistency(some, 1).items()}
-    every = Evidence(vae, data.test.images[:2000], data.test.labels[:2000])
+    every = HeldOut(vae, data.test[:2000])
     found |= {f"cluster_change_percent/{k}": v for k, v in measure.changes(every, 10).items()}
     return found
 
@@ -88,7 +91,7 @@ def mnist_quick(seed: int, folder: Path, options: Any) -> dict[str, float]:
     data = build(compose(overrides)["data"], path="data")
     data.setup()
     config = compose(overrides, image_shape=data.image_shape)
-    images, labels = data.train.images, data.val.labels.numpy()[:3000]
+    images, labels = Batch(data.train.images), data.val.labels.numpy()[:3000]
     begin = time.perf_counter()
     vae = build(config["model"], path="model")
     optimizer = torch.optim.AdamW(vae.parameters(), lr=4e-3)
@@ -97,14 +100,14 @@ def mnist_quick(seed: int, folder: Path, options: Any) -> dict[str, float]:
         for rows in torch.randperm(len(images)).split(256):
             vae.train()
             optimizer.zero_grad()
-            (-vae(images[rows]).elbo.mean()).backward()
+            (-vae.score(images[rows]).elbo.mean()).backward()
             torch.nn.utils.clip_grad_norm_(vae.parameters(), 1000.0)
             optimizer.step()
             step += 1
             if step % 25 == 0:
                 vae.eval()
                 with torch.no_grad():
-                    code = vae.content_of(data.val.images[:3000])[1].loc.numpy()
+                    code = vae.content_of(data.val[:3000])[1].loc.numpy()
                 clusters = KMeans(10, n_init=3, random_state=seed).fit_predict(code)
                 best = measure.accuracy(clusters, labels)
                 if best >= 0.65:  # a little above, so that the test digits reach it too
@@ -124,7 +127,7 @@ def throughput(seed: int, folder: Path, options: Any) -> dict[str, float]:
     found: dict[str, float] = {}
     for threads in (1, 2):
         torch.set_num_threads(threads)
-        images = torch.rand(256, 1, 50, 50)
+        images = Batch(torch.rand(256, 1, 50, 50))
         steps = {}
         for name, overrides, batch in (
             ("pose", ["model=pose"], 256),
@@ -190,15 +193,15 @@ def sprites(seed: int, folder: Path, options: Any) -> dict[str, Any]:
         f"data.pose.seed={seed}",
     ]
     vae, data, seconds = measure.trained([*SPRITES, *seeds], folder / "run")
-    evidence = Evidence.of(vae, data, seed=seed)
-    orders, labels = evidence.orders, evidence.labels.numpy()
-    errors = pose_errors(evidence.pose, evidence.poses, classes=labels, orders=orders)
-    density = evidence.encoding.posterior.angle_log_density()
+    held_out = HeldOut.of(vae, data, seed=seed)
+    orders, labels = held_out.orders, held_out.labels.numpy()
+    errors = pose_errors(held_out.pose, held_out.poses, classes=labels, orders=orders)
+    density = held_out.encoding.posterior.angle_log_density()
     fit, rest = gauge_split(labels, np.arange(len(labels)), seed=seed)
-    gauges = fit_gauge(evidence.pose[fit], evidence.poses[fit], labels[fit], orders)
-    truth = apply_gauge(evidence.poses[rest], gauges, labels[rest])
-    covered = angle_calibration(density[rest], truth[:, 1], orders=orders, classes=labels[rest])
-    found_order = evidence.encoding.posterior.pose.symmetry_order().numpy()
+    gauges = fit_gauge(held_out.pose[fit], held_out.poses[fit], labels[fit], orders)
+    truth = apply_gauge(held_out.poses[rest], gauges, labels[rest])
+    covered = angle_calibration(density[rest], angle_of(truth), orders=orders, classes=labels[rest])
+    found_order = held_out.encoding.posterior.pose.symmetry_order().numpy()
     true_order = np.array([orders[int(k)] for k in labels])
     clusters = measure.clusters_of(measure.content_of(vae, data.test), 6, seed)
     return {
@@ -253,11 +256,11 @@ def particles(seed: int, folder: Path, options: Any) -> dict[str, Any]:
             [*PARTICLES, *seeds, f"data.source.snr={snr}", f"trainer.max_epochs={epochs}"],
             folder / f"run-{tag}",
         )
-        evidence = Evidence.of(vae, data, seed=seed)
-        labels = evidence.labels.numpy()
-        content = evidence.encoding.posterior.content.loc.numpy()
+        held_out = HeldOut.of(vae, data, seed=seed)
+        labels = held_out.labels.numpy()
+        content = held_out.encoding.posterior.content.loc.numpy()
         clusters = measure.clusters_of(content, 4, seed)["gmm"]
-        errors = pose_errors(evidence.pose, evidence.poses, classes=labels)
+        errors = pose_errors(held_out.pose, held_out.poses, classes=labels)
         found |= {
             f"{tag}/class_accuracy": measure.accuracy(clusters, labels),
             f"{tag}/median_degrees": errors["angle_median"].value,
@@ -327,11 +330,11 @@ def nuclei(seed: int, folder: Path, options: Any) -> dict[str, Any]:
     sources = archive["source"][rows]
     content = measure.content_of(vae, data.test)
     motions = data.pose.draw(len(data.images))[data.test.indices]
-    evidence = Evidence(vae, data.test.images, groups=torch.from_numpy(sources).long())
+    held_out = HeldOut(vae, data.test[:], groups=torch.from_numpy(sources).long())
     long = np.flatnonzero(archive["elongation"][rows] > 0.3)
-    axis = -archive["axis_angle_rad"][rows] + motions[:, 1].numpy()
-    truth = np.column_stack([np.zeros(len(axis)), axis, motions[:, 2:].numpy()])
-    wrong = pose_errors(evidence.pose[long], truth[long], orders=2, groups=sources[long])
+    axis = -archive["axis_angle_rad"][rows] + angle_of(motions).numpy()
+    truth = np.column_stack([np.zeros(len(axis)), axis, shift_of(motions).numpy()])
+    wrong = pose_errors(held_out.pose[long], truth[long], orders=2, groups=sources[long])
     found = {
         "training_seconds": seconds,
         "elbo": float(measure.rendered_elbo(vae, data.test).mean()),
@@ -382,12 +385,12 @@ def growth(seed: int, folder: Path, options: Any) -> dict[str, float]:
     for size in (32, 64, 128, 256):
         config = compose(["model=pose"], image_shape=(1, size, size))
         vae = build(config["model"], path="model")
-        x = torch.rand(64, 1, size, size)
+        x = Batch(torch.rand(64, 1, size, size))
         optimizer = torch.optim.AdamW(vae.parameters(), lr=1e-3)
         begin, count = None, 0
         while begin is None or time.perf_counter() - begin < 4:
             optimizer.zero_grad()
-            (-vae(x).elbo.mean()).backward()
+            (-vae.score(x).elbo.mean()).backward()
             optimizer.step()
             if begin is None:
                 begin = time.perf_counter()  # the first step makes tables
@@ -402,7 +405,7 @@ def growth_images(seed: int, folder: Path, options: Any) -> dict[str, float]:
     """One pass of `embed` over n generated images, streamed: seconds and peak memory of the process."""
     import tempfile
 
-    from eqvae.embedding.table import write_embedding
+    from eqvae.embedding import write_embedding
 
     torch.set_num_threads(1)
     config = compose(
