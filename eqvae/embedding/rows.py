@@ -13,6 +13,7 @@ from eqvae.distributions.posed import PosedPosterior
 from eqvae.distributions.posterior import Posterior
 from eqvae.embedding.columns import CONTENT, record
 from eqvae.embedding.trust import angle_trust
+from eqvae.evaluation.encoding import encode_and_score
 from eqvae.models.model import Model
 from eqvae.symmetry.motions import angle_of, reflection_of, shift_of
 
@@ -38,14 +39,14 @@ def described(
     like, copy, first = next(model.parameters()), None, 0
     for batch in batches:
         batch, n = batch.to(like), len(batch)
-        posterior = model.encode(batch)
+        posterior, score = encode_and_score(model, batch, sample=False)
         if copy is None and posterior.representation.has_frame:
             copy = clearest_frame(posterior)
         columns: dict[str, Any] = {"index": batch.index, "label": _labels(batch)}
         if names is not None:
             columns["name"] = _named(names, first, n)
         columns |= _read(posterior, copy)
-        columns["log_likelihood"] = model.score(batch, sample=False).elbo
+        columns["log_likelihood"] = score.elbo
         first += n
         yield record(columns, n)
 

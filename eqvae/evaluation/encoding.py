@@ -10,7 +10,8 @@ from eqvae.data.batch import Batch
 from eqvae.distributions import concatenated, to_device
 from eqvae.distributions.posterior import Posterior
 from eqvae.evaluation.watch import Watch
-from eqvae.models.model import Model
+from eqvae.models.model import ELBO, Model
+from eqvae.models.vae import LatentELBO
 from eqvae.symmetry.motions import motion
 
 KEPT = 2000  # reconstructions kept for PSNR, SSIM and pictures
@@ -55,6 +56,12 @@ class Moved:
     z: Tensor
 
 
+def encode_and_score(model: Model, batch: Batch, *, sample: bool = True) -> tuple[Posterior, ELBO]:
+    """q(z|x) and the ELBO; a score that has its posterior with it is not encoded again."""
+    score = model.score(batch, sample=sample)
+    return score.posterior if isinstance(score, LatentELBO) else model.encode(batch), score
+
+
 @torch.no_grad()
 def encode(model: Model, batch: Batch, watch: Watch) -> Encoding:
     """One pass over all images; draws follow torch's own random numbers."""
@@ -62,7 +69,7 @@ def encode(model: Model, batch: Batch, watch: Watch) -> Encoding:
     posteriors, scores, kept = [], [], []
     for first in watch(range(0, len(batch), BATCH), "encoding"):
         part = batch[first : first + BATCH].to(device)
-        posterior, score = model.encode(part), model.score(part)
+        posterior, score = encode_and_score(model, part)
         posteriors.append(to_device(posterior, "cpu"))
         scores.append(score)
         if first < KEPT:

@@ -143,7 +143,7 @@ class HeldOut:
 
     @cached_property
     def moved_content(self) -> np.ndarray:
-        """Content of the moved images, (M, n, D'). A mirror is known to flip handedness: it is undone."""
+        """Content of the moved images, (M, n, D'). A mirror is known to flip chirality: it is undone."""
         flip = motion(reflection=1.0).expand(self.moved.n, -1)
         undone = [
             self.representation.act(flip, z) if mirrored else z

@@ -44,7 +44,7 @@ def pose(held_out: HeldOut) -> Findings:
 
 
 def _consistency(held_out: HeldOut) -> dict[str, Score]:
-    """Does the pose move with the image? A frame vector has no handedness to tell mirrors by."""
+    """Does the pose move with the image? A frame vector has no chirality to tell mirrors by."""
     moved = held_out.moved
     first, proper = slice(moved.n), reflection_of(moved.motions) == 0
     scores = pose_consistency(
