@@ -11,7 +11,7 @@ from sklearn import metrics as sk
 from torchmetrics import clustering as tm
 
 from eqvae.metrics.clustering.partitions import HungarianAccuracy, clustering_scores, contingency
-from eqvae.metrics.content.probes import effective_rank
+from eqvae.metrics.content.rank import effective_rank
 
 
 def partitions() -> dict[str, tuple[np.ndarray, np.ndarray]]:

@@ -8,8 +8,9 @@ wide tolerances.
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 
-from eqvae.metrics.disentanglement.dci import dci, disentanglement_completeness, tree_importance
-from eqvae.metrics.disentanglement.information import histogram_bins, table_information
+from eqvae.metrics.disentanglement.dci import dci, tree_importance
+from eqvae.metrics.disentanglement.histograms import histogram_bins, table_information
+from eqvae.metrics.disentanglement.importance import disentanglement_completeness
 from eqvae.metrics.disentanglement.mig import mig
 from eqvae.metrics.disentanglement.modularity import modularity
 from eqvae.metrics.disentanglement.reference_codes import reference_codes

@@ -167,7 +167,8 @@ def disent_differences(python: str) -> dict:
     from sklearn.ensemble import GradientBoostingClassifier
 
     from eqvae.metrics import mig, reference_codes, sap
-    from eqvae.metrics.disentanglement.dci import disentanglement_completeness, tree_importance
+    from eqvae.metrics.disentanglement.dci import tree_importance
+    from eqvae.metrics.disentanglement.importance import disentanglement_completeness
 
     worst = {"disent_mig": 0.0, "disent_sap": 0.0, "disent_dci": 0.0}
 

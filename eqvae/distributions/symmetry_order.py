@@ -59,8 +59,8 @@ def symmetry_order(
         max_order: largest k tried; an object of a larger order gets its largest divisor up to this.
         share: of the energy that must lie in multiples of k. 0.9 takes two narrow modes of weights 0.65
             and 0.35 for one symmetric object, 0.7 and 0.3 for an asymmetric one.
-        uniform_below: chi^2 distance to the uniform distribution, about twice KL in nats, below which there is no
-            preferred angle.
+        uniform_below: chi^2 distance to the uniform distribution, about twice KL in nats, below which
+            there is no preferred angle.
 
     Returns:
         Orders (N,), whole numbers; 0 if any turn looks the same.

@@ -10,7 +10,7 @@ from eqvae.distributions import rows_of
 from eqvae.distributions.pose import PosePosterior, credible_degrees
 from eqvae.distributions.posed import PosedPosterior
 from eqvae.distributions.posterior import Posterior
-from eqvae.metrics.pose.symmetry_order import symmetry_order
+from eqvae.distributions.symmetry_order import symmetry_order
 
 _POINTS = 720  # of the grid of angles
 _LEVEL, _UNKNOWN = 0.9, 270.0  # degrees

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from eqvae.metrics.intervals import bootstrap, mean_interval
+from eqvae.metrics.likelihood import kl_by_block
 from eqvae.metrics.score import Score
 
 
@@ -82,3 +83,16 @@ def test_the_same_seed_gives_the_same_interval():
     values = np.random.default_rng(4).normal(size=30)
     assert mean_interval(values, seed=1) == mean_interval(values, seed=1)
     assert mean_interval(values, seed=1) != mean_interval(values, seed=2)
+
+
+def test_an_unknown_keyword_is_named():
+    with pytest.raises(TypeError, match="unknown keyword sed; .* groups, resamples, seed"):
+        kl_by_block({"a": [1.0, 2.0]}, sed=1)
+
+
+def test_every_score_takes_the_same_draws():
+    """One way in: sources, resamples and seed mean the same to each."""
+    values, sources = np.arange(12.0), np.repeat(np.arange(4), 3)
+    score = kl_by_block({"a": values}, groups=sources, resamples=150, seed=3)["kl"]
+    assert score.interval == mean_interval(values, groups=sources, resamples=150, seed=3)
+    assert score.interval != mean_interval(values, resamples=150, seed=3)

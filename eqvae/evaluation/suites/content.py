@@ -8,7 +8,8 @@ from eqvae.evaluation.held_out import HeldOut
 from eqvae.metrics.clustering.clusterers import fit_mixture, varying
 from eqvae.metrics.content.invariance import cluster_change, content_invariance
 from eqvae.metrics.content.leak import pose_leak
-from eqvae.metrics.content.probes import effective_rank, probe_accuracy
+from eqvae.metrics.content.probes import probe_accuracy
+from eqvae.metrics.content.rank import effective_rank
 from eqvae.metrics.score import Score
 
 PLACE = 50

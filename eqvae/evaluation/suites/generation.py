@@ -8,8 +8,9 @@ from eqvae.evaluation.encoding import BATCH
 from eqvae.evaluation.findings import Findings, picked
 from eqvae.evaluation.held_out import HeldOut
 from eqvae.metrics.generation.features import SMALLEST
+from eqvae.metrics.generation.orientation import distance_by_orientation
 from eqvae.metrics.generation.reconstruction import reconstruction_scores
-from eqvae.metrics.generation.samples import distance_by_orientation, generation_scores
+from eqvae.metrics.generation.samples import generation_scores
 from eqvae.metrics.score import Score
 from eqvae.symmetry.motions import motion
 

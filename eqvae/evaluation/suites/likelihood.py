@@ -7,12 +7,10 @@ from eqvae.distributions import rows_of
 from eqvae.drawing.scores import kl_figure
 from eqvae.evaluation.findings import Findings, picked
 from eqvae.evaluation.held_out import HeldOut
-from eqvae.metrics.likelihood.elbo import active_units, bits_per_dim, elbo_terms
-from eqvae.metrics.likelihood.importance import (
-    BoundEstimate,
-    estimate_bound,
-    importance_weighted_bound,
-)
+from eqvae.metrics.likelihood.active_units import active_units
+from eqvae.metrics.likelihood.elbo import bits_per_dim, elbo_scores
+from eqvae.metrics.likelihood.importance import importance_weighted_bound
+from eqvae.metrics.likelihood.streaming import BoundEstimate, estimate_bound
 
 PLACE = 10
 
@@ -21,7 +19,7 @@ PLACE = 10
 def likelihood(held_out: HeldOut) -> Findings:
     """ELBO and KL by block, an importance-weighted bound, bits per dimension, active units."""
     code, groups, seed = held_out.encoding, held_out.groups, held_out.seed
-    scores = elbo_terms(code.log_likelihood, code.kl, groups=groups, seed=seed)
+    scores = elbo_scores(code.log_likelihood, code.kl, groups=groups, seed=seed)
     latent = held_out.representation
     units = (
         code.posterior.mode / held_out.model.prior.scale.cpu()

@@ -11,8 +11,9 @@ from eqvae.evaluation.findings import Findings, picked
 from eqvae.evaluation.held_out import HeldOut
 from eqvae.metrics.pose.calibration import angle_calibration, position_calibration
 from eqvae.metrics.pose.consistency import pose_consistency
-from eqvae.metrics.pose.error import gauge_split, pose_errors, pose_errors_by_class
+from eqvae.metrics.pose.error import pose_errors, pose_errors_by_class
 from eqvae.metrics.pose.gauge import apply_gauge, fit_gauge, gauge_residuals
+from eqvae.metrics.pose.split import gauge_split
 from eqvae.metrics.pose.symmetry_order import symmetry_order_accuracy
 from eqvae.metrics.score import Score
 from eqvae.symmetry.motions import angle_of, reflection_of, shift_of

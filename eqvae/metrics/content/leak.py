@@ -6,9 +6,9 @@ would read. A content that is the same for every image leaks nothing either, so 
 
     R^2 = 1 - sum |y - y_hat|^2 / sum |y - y_bar|^2,      y_bar the mean of the training rows
 
-y is (cos l theta, sin l theta) for each frequency l, or the position (x, y). A content that changes with theta
-but not under 180 degrees leaks nothing at l = 1, and what the pixel grid leaves in a network that is exact for
-quarter turns shows at l = 4. A third of the rows (of the sources, with groups) is held out.
+y is (cos l theta, sin l theta) for each frequency l, or the position (x, y). A content that changes with
+theta but not under 180 degrees leaks nothing at l = 1, and what the pixel grid leaves in a network that is
+exact for quarter turns shows at l = 4. A third of the rows (of the sources, with groups) is held out.
 
 Probes, on standardised content: ridge regression with its penalty chosen on the training rows ("linear"),
 10 nearest neighbours ("knn"), and gradient-boosted trees, 50 of 8 leaves ("gbt").

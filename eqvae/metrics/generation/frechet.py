@@ -2,8 +2,8 @@
 
     |m_r - m_s|^2 + tr C_r + tr C_s - 2 tr (C_r^(1/2) C_s C_r^(1/2))^(1/2)
 
-Of two finite sets of the same distribution it is not 0 but about proportional to 1/n + 1/m; its ceiling here is
-that of two halves of the real images, brought to the sizes n and m by this rule.
+Of two finite sets of the same distribution it is not 0 but about proportional to 1/n + 1/m; its ceiling here
+is that of two halves of the real images, brought to the sizes n and m by this rule.
 
 References: Heusel et al., GANs trained by a two time-scale update rule (2017), section 4; Dowson, Landau,
 The Frechet distance between multivariate normal distributions (1982).

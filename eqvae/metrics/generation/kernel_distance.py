@@ -1,4 +1,4 @@
-"""The squared kernel distance (MMD) of two sets of feature vectors, expected 0 for one distribution at any size.
+"""The squared kernel distance of two sets of features, 0 on average for one distribution at any size.
 
     E k(r, r') + E k(s, s') - 2 E k(r, s),     k(a, b) = (a . b / F + 1)^3,   unbiased
 

@@ -5,8 +5,8 @@
     density    number of real balls around a sample over k, 1 on average for samples of the real distribution
     coverage   share of real balls with a sample inside
 
-For samples of the real distribution coverage is 1 - (n-1)...(n-k) / ((n+m-1)...(n+m-k)) on average. Density is
-not bounded. Unlike precision and recall neither is fooled by one outlier with a huge ball.
+For samples of the real distribution coverage is 1 - (n-1)...(n-k) / ((n+m-1)...(n+m-k)) on average. Density
+is not bounded. Unlike precision and recall neither is fooled by one outlier with a huge ball.
 
 References: Kynkaanniemi et al., Improved precision and recall metric for assessing generative models
 (2019); Naeem et al., Reliable fidelity and diversity metrics for generative models (2020), eq. (5), (6)

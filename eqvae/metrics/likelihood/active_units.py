@@ -2,8 +2,8 @@
 
     active  <=>  Var_x E[z_d|x] > threshold,    or the trace of the covariance for an irrep copy
 
-Reference: Burda, Grosse, Salakhutdinov, Importance weighted autoencoders (2016), section 5.2. Irrep copies are
-ours.
+Reference: Burda, Grosse, Salakhutdinov, Importance weighted autoencoders (2016), section 5.2. Irrep copies
+are ours.
 """
 
 from dataclasses import replace

@@ -4,10 +4,10 @@
 
 Angles are compared modulo the object's symmetry, 2 pi / k, so that guessing costs 90 / k degrees.
 
-The rows that fit the gauge are never scored: on n fitted rows, a predictor that knows nothing reads 75 (n = 20),
-84 (100), 88 (1,000) instead of 90 degrees. A mirrored convention (theta_hat = phi - theta, or a y axis that
-points down) is never fitted: its errors are those of a guess, and `mirrored` or `shift_mirrored` is 1 and
-says why.
+The rows that fit the gauge are never scored: on n fitted rows, a predictor that knows nothing reads 75
+(n = 20), 84 (100), 88 (1,000) instead of 90 degrees. A mirrored convention (theta_hat = phi - theta, or a y
+axis that points down) is never fitted: its errors are those of a guess, and `mirrored` or `shift_mirrored` is
+1 and says why.
 """
 
 from dataclasses import replace
