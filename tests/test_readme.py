@@ -1,32 +1,54 @@
-"""README.md says what is true: its commands are the Makefile's, its keys exist, its Python runs."""
+"""README.md and docs/ say what is true: their commands work, their keys exist, their Python runs, their links lead
+somewhere."""
 
+import importlib
 import os
 import re
 import shlex
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
+from eqvae.cli.main import COMMANDS
 from eqvae.config import build, compose
 
 ROOT = Path(__file__).resolve().parents[1]
-README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"```(\w*)\n(.*?)```", README, flags=re.DOTALL)
-COMMANDS = [
-    shlex.split(line, comments=True)
-    for language, block in BLOCKS
-    if language == "bash"
-    for line in block.splitlines()
-    if line.strip()
-]
-TRAIN = [command[2:] for command in COMMANDS if command[:2] == ["python", "scripts/train.py"]]
+README = ROOT / "README.md"
+PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
+TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in PAGES}
+LONGEST_README = 150
 TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
+OPTIONS = ("ckpt", "preset", "suites", "out", "split", "wandb", "part", "entity", "seed")  # not of training
+
+
+def blocks(text: str, language: str) -> list[str]:
+    found = re.findall(r"```(\w*)\n(.*?)```", text, flags=re.DOTALL)
+    return [block for kind, block in found if kind == language]
+
+
+def commands(page: str) -> Iterator[list[str]]:
+    for block in blocks(TEXTS[page], "bash"):
+        for line in block.replace("\\\n", " ").splitlines():
+            if line.strip():
+                yield shlex.split(line, comments=True)
+
+
+def scripted(script: str) -> list[list[str]]:
+    """The arguments of every `python scripts/<script>.py` on any page, each once."""
+    start = ["python", f"scripts/{script}.py"]
+    found = [c[2:] for page in TEXTS for c in commands(page) if c[:2] == start]
+    return [list(arguments) for arguments in dict.fromkeys(map(tuple, found))]
+
+
+def test_the_readme_is_short():
+    assert len(README.read_text().splitlines()) <= LONGEST_README
 
 
 def test_the_two_commands_come_first():
-    assert [command for command in COMMANDS if command][:2] == [["make", "train"], ["make", "test"]]
+    assert list(commands("README.md"))[:2] == [["make", "train"], ["make", "test"]]
 
 
 def test_continuous_integration_runs_the_test_command():
@@ -38,8 +60,8 @@ def test_continuous_integration_runs_the_test_command():
 
 
 def test_every_make_target_named_exists():
-    named = {command[1] for command in COMMANDS if command[0] == "make"}
-    named |= set(re.findall(r"`make (\w+)`", README))
+    named = {command[1] for page in TEXTS for command in commands(page) if command[0] == "make"}
+    named |= {target for text in TEXTS.values() for target in re.findall(r"`make (\w+)`", text)}
     assert named and named <= TARGETS
 
 
@@ -57,34 +79,57 @@ def test_make_runs_what_the_readme_says(target):
     assert last == f".venv/bin/{expected}"
 
 
-@pytest.mark.parametrize("overrides", TRAIN, ids=" ".join)
+@pytest.mark.parametrize("overrides", scripted("train"), ids=" ".join)
 def test_every_training_command_composes(overrides):
     settings = [s for s in overrides if not s.startswith(("resume=", "--"))]
-    settings = [s.replace("<run>", "run") for s in settings]
     config = compose(settings, image_shape=(1, 50, 50))
     for part in ("model", "objective"):
         build(config[part], path=part)
 
 
-def test_every_choice_and_key_in_the_text_exists():
-    named = set(re.findall(r"`((?:[a-z]+[/.])*[a-z_]+=[\w.|,/]+)", README))
-    assert named
+@pytest.mark.parametrize("overrides", scripted("compare"), ids=" ".join)
+def test_every_comparison_composes(overrides):
+    compose(overrides, name="compare")
+
+
+@pytest.mark.parametrize("script", ["evaluate", "embed", "advise"])
+def test_the_options_of_every_other_command_are_known(script):
+    found = scripted(script)
+    assert found
+    parse = importlib.import_module(f"eqvae.cli.{script}").parse
+    for arguments in found:
+        parse(arguments)
+
+
+def test_every_script_and_command_named_exists():
+    for page, text in TEXTS.items():
+        for script in re.findall(r"scripts/(\w+)\.py", text):
+            assert (ROOT / "scripts" / f"{script}.py").is_file(), (page, script)
+        for command in re.findall(r"`eqvae (\w+)", text):
+            assert command in COMMANDS, (page, command)
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_every_choice_and_key_in_the_text_exists(page):
+    named = set(re.findall(r"`((?:[a-z]+[/.])*[a-z_]+=[\w.|,/]+)", TEXTS[page]))
+    named -= {setting for setting in named if setting.startswith(OPTIONS)}
     for setting in named:
         key, choices = setting.split("=", 1)
-        if key in ("ckpt", "preset", "suites", "out"):  # of scripts/evaluate.py
-            assert f"{key}=" in (ROOT / "scripts" / "evaluate.py").read_text()
-        elif key == "wandb":  # of scripts/compare.py
-            compose([setting], name="compare")
-        else:
-            for choice in choices.split("|"):
-                compose([f"{key}={choice}"])
+        for choice in choices.split("|"):
+            compose([*FIRST.get(key, FIRST.get(key.rsplit(".", 1)[0], [])), f"{key}={choice}"])
 
 
-def test_python_examples_run(tiny_run, tmp_path, monkeypatch):
+# what a key belongs to, where that is not the default
+FIRST = {
+    "data.source.mask": ["data=npz"],
+    "data.source.skip_unreadable": ["data=npz"],
+}
+
+
+@pytest.mark.parametrize("page", [page for page in TEXTS if blocks(TEXTS[page], "python")])
+def test_python_examples_run(page, tiny_run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    examples = [block for language, block in BLOCKS if language == "python"]
-    assert examples
-    for example in examples:
+    for example in blocks(TEXTS[page], "python"):
         example = re.sub(r"runs/<[^\"]*", tiny_run.relative_to(tmp_path).as_posix(), example)
         names = {}
         exec(example.replace("50, 50", "33, 33"), names)
@@ -94,25 +139,19 @@ def test_python_examples_run(tiny_run, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    "file",
-    [
-        "README.md",
-        "CONVENTIONS.md",
-        "CONTRIBUTING.md",
-        "CHANGELOG.md",
-        "LICENSE",
-        "docs/metrics.md",
-        "docs/pose.md",
-    ],
+    "file", [*TEXTS, "CONVENTIONS.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE"]
 )
 def test_links_lead_somewhere(file):
-    text = (ROOT / file).read_text()
+    text = (ROOT / file).read_text(encoding="utf-8")
     for link in re.findall(r"\]\(([^)]+)\)", text):
-        if link.startswith("#"):
-            headings = re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
-            assert link[1:] in {h.strip().lower().replace(" ", "-") for h in headings}, link
-        elif not link.startswith("http"):
-            assert (ROOT / link).exists(), f"{file} links to {link}"
+        if link.startswith("http"):
+            continue
+        name, _, heading = link.partition("#")
+        target = (ROOT / file).parent / name if name else ROOT / file
+        assert target.exists(), f"{file} links to {link}"
+        if heading:
+            headings = re.findall(r"^#+ (.+)$", target.read_text(), flags=re.MULTILINE)
+            assert heading in {h.strip().lower().replace(" ", "-") for h in headings}, link
 
 
 def test_versions_agree():
@@ -135,3 +174,10 @@ def test_versions_agree():
     assert len(requirements) > 15
     for requirement in requirements:
         assert exact[canonicalize_name(requirement.name)] in requirement.specifier
+
+
+def test_the_changelog_has_this_version():
+    version = re.search(r"^version = (.+)$", (ROOT / "setup.cfg").read_text(), flags=re.MULTILINE)
+    changelog = (ROOT / "CHANGELOG.md").read_text()
+    dated = re.search(r"^## \[(.+)\] - (\d{4}-\d\d-\d\d)$", changelog, flags=re.MULTILINE)
+    assert dated and dated[1] == version[1]
