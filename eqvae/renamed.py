@@ -31,6 +31,9 @@ RENAMED = {
     "data.pose.classes": "data.pose.angles.classes",
     "data.pose.stretch": "data.camera.stretch",
     "data.pose.strength": "data.camera.strength",
+    "model.encoder.degree": "harmonics.degree",
+    "model.encoder.radius": "image.radius",
+    "model.encoder.encoder.radius": "image.radius",
     "data/pose=stretched": "data/camera=stretch",
     "data/pose=lit": "data/camera=light",
 }

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from eqvae.domains import SquareGrid
+from eqvae.nn import DiskHarmonics
 from eqvae.symmetry import PlaneMotions, Representation
 
 SYMMETRIES = [
@@ -27,6 +29,13 @@ def draw(symmetry: PlaneMotions, n: int, seed: int = 0, shift: float = 4.0) -> T
     """Random motions in float64, (n, 4)."""
     generator = torch.Generator().manual_seed(seed)
     return symmetry.sample(n, shift=shift, generator=generator).double()
+
+
+def basis(
+    size: int, channels: int = 1, degree: int = 22, radius: float | None = None
+) -> DiskHarmonics:
+    """Disk harmonics for images of `size` pixels a side."""
+    return DiskHarmonics(SquareGrid(size), channels, degree, radius)
 
 
 def latent_id(representation: Representation) -> str:

@@ -12,17 +12,17 @@ from eqvae.testing import GaussianScenes
 
 ARMS = sorted(file.stem for file in (CONFIG_DIR / "arm").glob("*.yaml"))
 SIZE = 40
-PLAIN = ["+model.encoder.width=8", "+model.decoder.width=8"]
-FIBRE = ["+model.encoder.encoder.hidden=8", "+model.decoder.decoder.hidden=8"]
+PLAIN = ["model.encoder.width=8", "model.decoder.width=8"]
+FIBRE = ["model.encoder.encoder.hidden=8", "model.decoder.decoder.hidden=8"]
 TINY = {
-    "canonicalised": ["+model.encoder.encoder.width=8", "+model.decoder.decoder.width=8"],
-    "hard": ["+model.encoder.hidden=8", "+model.decoder.hidden=8"],
+    "canonicalised": ["model.encoder.encoder.width=8", "model.decoder.decoder.width=8"],
+    "hard": ["model.encoder.hidden=8", "model.decoder.hidden=8"],
     "projected": FIBRE,
-    "relaxed": FIBRE + ["+model.encoder.free.width=8", "+model.decoder.free.width=8"],
+    "relaxed": FIBRE + ["model.encoder.free.width=8", "model.decoder.free.width=8"],
     "relaxed_bias": FIBRE,
     "relaxed_layers": FIBRE,
 }
-STEERABLE = [f"+model.{p}.{n}=4" for p in ("encoder", "decoder") for n in ("maps", "hidden")]
+STEERABLE = [f"++model.{p}.{n}=4" for p in ("encoder", "decoder") for n in ("maps", "hidden")]
 
 
 def made(arm: str) -> tuple[VAE, Objective]:

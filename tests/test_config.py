@@ -128,11 +128,12 @@ def test_compose_is_plain_and_waits_for_the_image_size() -> None:
     assert type(config) is dict
     assert type(config["model"]) is dict
     assert config["image"] == {"size": "???", "channels": "???", "count": "???", "radius": None}
-    assert config["model"]["encoder"]["image_size"] == "${image.size}"
+    assert config["model"]["encoder"]["harmonics"] == config["harmonics"]
+    assert config["harmonics"]["domain"]["size"] == "${image.size}"
     assert config["model"]["encoder"]["representation"] == config["latent"]
     filled = fill_data(config, (3, 41, 41))
-    assert filled["model"]["encoder"]["image_size"] == 41
-    assert filled["model"]["decoder"]["channels"] == 3
+    assert filled["model"]["encoder"]["harmonics"]["domain"] == filled["domain"]
+    assert filled["domain"]["size"] == 41 and filled["harmonics"]["channels"] == 3
     assert filled["image"] == {"size": 41, "channels": 3, "count": 1, "radius": None}
     assert compose(["data=sprites"], image_shape=(3, 41, 41)) == filled
     assert fill_data(config, (3, 41, 41), 80)["image"]["count"] == 80
@@ -174,7 +175,8 @@ def test_defaults_are_written_out_so_that_they_can_change():
         {"prior": {"_target_": "eqvae.distributions.GaussianPrior", "representation": "x"}, "n": 1}
     )
     assert full["prior"]["position_scale"] == 5.0 and full["n"] == 1
-    localiser = with_defaults({"_target_": "eqvae.nn.Localiser", "image_size": 20})
+    domain = {"_target_": "eqvae.domains.SquareGrid", "size": 20}
+    localiser = with_defaults({"_target_": "eqvae.nn.Localiser", "domain": domain})
     assert localiser["scales"] == [1.5, 3.0, 6.0]  # plain: a checkpoint holds no tuples
     again = build(localiser)
     assert again.weigh[0].in_features == 2

@@ -13,6 +13,7 @@ for the mixture; Tomczak, Welling: VAE with a VampPrior (2018), https://arxiv.or
 
 import math
 from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +22,6 @@ from eqvae.distributions.content import ContentPosterior
 from eqvae.distributions.normal import normal_log_prob
 from eqvae.distributions.pose_prior import PosePrior
 from eqvae.distributions.posed import PosedPosterior, check_pose_latent, from_latent, to_latent
-from eqvae.nn.harmonics import fitted_harmonics
 from eqvae.symmetry.motions import motion
 from eqvae.symmetry.representations import Representation
 
@@ -147,22 +147,18 @@ class VampContent(ContentPrior):
 
     Args:
         dim: number of content coordinates.
-        image_size, channels, degree, radius: of the images and the basis, as for the encoder.
+        harmonics: the `DiskHarmonics` of the pseudo-images, those of the encoder.
         components: number of pseudo-images.
     """
 
     def __init__(
         self,
         dim: int,
-        image_size: int,
-        channels: int = 1,
-        degree: int = 22,
-        radius: float | None = None,
+        harmonics: Any,
         components: int = 50,
     ):
         super().__init__()
-        width = fitted_harmonics(image_size, degree, radius).dim
-        self.pseudo = nn.Parameter(torch.zeros(components, channels, width))
+        self.pseudo = nn.Parameter(torch.zeros(components, harmonics.channels, harmonics.dim))
         self.register_buffer("started", torch.zeros(()))
         self.dim = dim
 

@@ -21,7 +21,7 @@ from eqvae.distributions.content import ContentPosterior
 from eqvae.distributions.posed import PosedPosterior, from_latent
 from eqvae.distributions.priors import PosedPrior
 from eqvae.models.model import ELBO, Model
-from eqvae.pose.inference import PoseInference
+from eqvae.pose.inference import PoseInference, PoseQuery
 from eqvae.pose.likelihood import TemplateLikelihood
 from eqvae.pose.space import TemplateSpace, View
 from eqvae.pose.symmetrise import symmetrised
@@ -77,12 +77,10 @@ class PoseVAE(Model):
         deform: nn.Module | None = None,
     ):
         super().__init__(encoder, decoder, prior, likelihood)
-        ours, theirs = encoder.harmonics, decoder.harmonics
-        if (ours.degree, ours.width) != (theirs.degree, theirs.width):
+        if encoder.harmonics != decoder.harmonics:
             raise ValueError(
-                f"encoder and decoder must share one basis; got degree and width {ours.degree}, "
-                f"{ours.width:.3g} and {theirs.degree}, {theirs.width:.3g}. Give both the same degree "
-                "and radius."
+                f"encoder and decoder must share one basis; got {encoder.harmonics} and "
+                f"{decoder.harmonics}. Give both the same harmonics."
             )
         if passes < 1 or refinements < 1:
             raise ValueError(
@@ -101,7 +99,7 @@ class PoseVAE(Model):
         self.refinements = refinements
         self.symmetry_tolerance = symmetry_tolerance
         self.deform = deform
-        self.space = TemplateSpace(encoder.harmonics, decoder.channels)
+        self.space = TemplateSpace(encoder.harmonics)
         prior.content.bind(encoder)
 
     def encode(self, batch: Batch) -> PosedPosterior:
@@ -134,7 +132,7 @@ class PoseVAE(Model):
         self, view: View, coefficients: Tensor, q: ContentPosterior, c: Tensor
     ) -> ContentELBO:
         x = view.image
-        score = self.inference.score(view, self.template(c), self.likelihood, self.prior.pose)
+        score = self.inference.score(self._query(view, self.template(c)))
         size, variance = x[0].numel(), self.likelihood.variance
         error = 2 * variance * (self.likelihood.constant(x) - score.log_likelihood)
         kl = dict(zip(self.prior.blocks, (self.prior.content.kl(q, c), score.kl), strict=True))
@@ -190,11 +188,12 @@ class PoseVAE(Model):
         content = self.encoder(self.coefficients(view))
         template = self.template(content.loc)
         if not fine:
-            pose = self.inference.infer(
-                view, template, self.likelihood, self.prior.pose, fine=False
-            )
+            pose = self.inference.infer(self._query(view, template), fine=False)
             return PosedPosterior(self.representation, content, pose)
         exact = symmetrised(self.space, template, self.symmetry_tolerance)
-        pose = self.inference.infer(view, exact.coordinates, self.likelihood, self.prior.pose)
+        pose = self.inference.infer(self._query(view, exact.coordinates))
         pose = pose.recentred(-exact.centre)
         return PosedPosterior(self.representation, content, pose)
+
+    def _query(self, view: View, template: Tensor) -> PoseQuery:
+        return PoseQuery(view, template, self.likelihood, self.prior.pose)

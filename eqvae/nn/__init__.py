@@ -5,6 +5,7 @@ GeometricTensor never leaves this folder.
 
 from eqvae.nn.canonical import CanonicalDecoder, CanonicalEncoder, Canonicaliser
 from eqvae.nn.harmonic import HarmonicDecoder, HarmonicEncoder
+from eqvae.nn.harmonics import DiskHarmonics
 from eqvae.nn.localise import CentreOfMass, ImageCentre, Localiser
 from eqvae.nn.paths import RelaxedDecoder, RelaxedEncoder
 from eqvae.nn.plain import PlainDecoder, PlainEncoder
@@ -24,6 +25,7 @@ __all__ = [
     "Canonicaliser",
     "CentreOfMass",
     "DenseFibreLinear",
+    "DiskHarmonics",
     "HarmonicDecoder",
     "HarmonicEncoder",
     "ImageCentre",

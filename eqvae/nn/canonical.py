@@ -13,13 +13,12 @@ https://arxiv.org/abs/2211.06489.
 import torch
 from torch import Tensor, nn
 
-from eqvae.distributions import GaussianPosterior
-from eqvae.domains.square import act_on_image
+from eqvae.distributions import GaussianPosterior, read_pose
+from eqvae.domains import SquareGrid
 from eqvae.nn.fibre import FibreMLP
-from eqvae.nn.harmonic import channel_order, image_type
-from eqvae.nn.harmonics import fitted_harmonics
+from eqvae.nn.harmonics import DiskHarmonics
 from eqvae.nn.localise import Localiser
-from eqvae.nn.wrapper import Wrapper
+from eqvae.nn.network import Wrapper
 from eqvae.symmetry.motions import inverse, motion
 from eqvae.symmetry.plane import PlaneMotions
 from eqvae.symmetry.representations import Representation
@@ -31,30 +30,26 @@ class Canonicaliser(nn.Module):
     A localiser gives the position, a fibre network on disk harmonics about it one vector: the direction.
 
     Args:
-        image_size: side of the image, pixels.
-        channels: of the image.
+        harmonics: the basis that images are read in.
         localiser: images -> positions (B, 2), default a learned `Localiser`.
-        degree: of the `DiskHarmonics`, lowered on images too small for it.
-        radius: of the disc around the object that they cover, pixels; None for 5/8 of half the image.
+        degree: what a direction needs of the basis, at most its own.
         hidden, frequency, depth: of the `FibreMLP`.
     """
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
+        harmonics: DiskHarmonics,
         localiser: nn.Module | None = None,
         degree: int = 12,
-        radius: float | None = None,
         hidden: int = 16,
         frequency: int = 3,
         depth: int = 2,
     ):
         super().__init__()
-        self.localiser = localiser or Localiser(image_size, channels)
-        self.harmonics = fitted_harmonics(image_size, degree, radius)
+        self.localiser = localiser or Localiser(harmonics.domain, harmonics.channels)
+        self.harmonics = harmonics.coarser(degree)
         self.mlp = FibreMLP(
-            image_type(self.harmonics, channels),
+            self.harmonics.representation,
             Representation((0, 1), position=False),
             PlaneMotions.so2(),
             hidden,
@@ -62,12 +57,11 @@ class Canonicaliser(nn.Module):
             depth,
             out_frequency=1,
         )
-        self.register_buffer("order", channel_order(self.harmonics, channels), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Motions (B, 4) of images (B, C, H, H), without mirrors."""
         t = self.localiser(x)
-        direction = self.mlp(self.harmonics.analyse(x, t).flatten(1)[:, self.order])
+        direction = self.mlp(self.harmonics.by_irrep(self.harmonics.analyse(x, t)))
         return pointing(t, direction)
 
 
@@ -97,7 +91,7 @@ class CanonicalEncoder(Wrapper):
     def forward(self, x: Tensor) -> GaussianPosterior:
         """The posterior of images (B, C, H, H)."""
         g = self.canonicaliser(x)
-        return self.encoder(act_on_image(inverse(g), x, self.interpolation)).act(g)
+        return self.encoder(SquareGrid.of(x).act(inverse(g), x, self.interpolation)).act(g)
 
 
 class CanonicalDecoder(Wrapper):
@@ -116,21 +110,20 @@ class CanonicalDecoder(Wrapper):
     def __init__(self, decoder: nn.Module, interpolation: str = "bicubic"):
         super().__init__()
         check_canonical(decoder)
-        blocks = {block.name: block for block in decoder.representation.blocks}
-        if not {"position", "psi1"} <= set(blocks):
+        latent = decoder.representation
+        if not (latent.position and latent.has_frame):
             raise ValueError(
                 "representation must carry a position and a psi_1 for a canonical decoder, which reads "
-                f"the pose there; got {sorted(blocks)}. Set latent.position=true and use latent=default."
+                f"the pose there; got {latent}. Set latent.position=true and use latent=default."
             )
         self.decoder = decoder
         self.interpolation = interpolation
-        self.direction = slice(blocks["psi1"].start, blocks["psi1"].start + 2)
 
     def forward(self, z: Tensor) -> Tensor:
         """Images (B, C, H, H) of latents (B, D)."""
-        g = pointing(z[:, :2], z[:, self.direction])
+        g = read_pose(self.representation, z).motion
         images = self.decoder(self.representation.act(inverse(g), z))
-        return act_on_image(g, images, self.interpolation)
+        return SquareGrid.of(images).act(g, images, self.interpolation)
 
 
 def pointing(t: Tensor, direction: Tensor) -> Tensor:

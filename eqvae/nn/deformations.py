@@ -27,7 +27,7 @@ GENERATORS = ("shift_x", "shift_y", "scale", "stretch", "shear", "heat")
 
 
 def generator_matrix(harmonics: DiskHarmonics, name: str) -> Tensor:
-    """The matrix G with d/du a = G a for coefficients a, (dim, dim).
+    """The matrix G with d/du a = G a for coefficients a, (dim, dim), float64.
 
     Args:
         harmonics: the basis.
@@ -54,9 +54,8 @@ def generator_matrix(harmonics: DiskHarmonics, name: str) -> Tensor:
         "heat": lambda: (np.kron(one, d @ d) + np.kron(d @ d, one)) / (2 * harmonics.width**2),
     }
     kept = (np.arange(count)[:, None] * size + np.arange(count)).ravel()
-    change = harmonics.basis_change.double().cpu().numpy()
-    matrix = change.T @ products[name]()[np.ix_(kept, kept)] @ change
-    return torch.from_numpy(matrix).to(harmonics.basis_change.dtype)
+    change = harmonics.basis_change(like=torch.empty(0, dtype=torch.float64)).numpy()
+    return torch.from_numpy(change.T @ products[name]()[np.ix_(kept, kept)] @ change)
 
 
 def radial_quadrature(harmonics: DiskHarmonics, points: int) -> tuple[Tensor, Tensor]:
@@ -72,14 +71,13 @@ def radial_quadrature(harmonics: DiskHarmonics, points: int) -> tuple[Tensor, Te
         points: number of frequencies.
 
     Returns:
-        Frequencies k, rad/pixel, (points,), and V, (dim, points); the cosine and the sine of one (n, l)
-        have the same row.
+        Frequencies k, rad/pixel, (points,), and V, (dim, points), float64; the cosine and the sine of one
+        (n, l) have the same row.
     """
     from scipy.special import eval_genlaguerre, gammaln
 
-    top = (
-        math.sqrt(2 * harmonics.degree + 2) + 3.0
-    )  # beyond the turning point the tails are nothing
+    # beyond the turning point the tails are nothing
+    top = math.sqrt(2 * harmonics.degree + 2) + 3.0
     node, weight = np.polynomial.legendre.leggauss(points)
     q, w = (node + 1) * top / 2, weight * top / 2
     rows = []
@@ -88,5 +86,4 @@ def radial_quadrature(harmonics: DiskHarmonics, points: int) -> tuple[Tensor, Te
             log_norm = 0.5 * (gammaln(n + 1) - gammaln(n + ell + 1) + math.log(2))
             radial = np.exp(log_norm - q**2 / 2 + ell * np.log(q)) * eval_genlaguerre(n, ell, q**2)
             rows += [(-1) ** n * radial * np.sqrt(q * w)] * (1 if ell == 0 else 2)
-    dtype = harmonics.basis_change.dtype
-    return torch.from_numpy(q / harmonics.width).to(dtype), torch.tensor(np.array(rows)).to(dtype)
+    return torch.from_numpy(q / harmonics.width), torch.tensor(np.array(rows))

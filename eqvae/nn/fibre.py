@@ -24,7 +24,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from eqvae.symmetry.motions import cos_sin
+from eqvae.symmetry.motions import angle_of, cos_sin, reflection_of
 from eqvae.symmetry.plane import PlaneMotions
 from eqvae.symmetry.representations import Representation
 
@@ -38,8 +38,8 @@ class FibreAction:
     def __call__(self, g: Tensor, h: Tensor) -> Tensor:
         """g h for motions (B, 4) and coefficients (2L + 1, C, B)."""
         order = torch.arange(1, (len(h) - 1) // 2 + 1, dtype=h.dtype, device=h.device)
-        cos, sin = cos_sin(order[:, None] * g[:, 1].to(h))  # (L, B)
-        re, im = h[1::2], (1 - 2 * g[:, 0].to(h)) * h[2::2]
+        cos, sin = cos_sin(order[:, None] * angle_of(g).to(h))  # (L, B)
+        re, im = h[1::2], (1 - 2 * reflection_of(g).to(h)) * h[2::2]
         turned = torch.stack(
             [cos[:, None] * re - sin[:, None] * im, sin[:, None] * re + cos[:, None] * im], 1
         )

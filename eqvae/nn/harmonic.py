@@ -13,25 +13,24 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from eqvae.distributions import START_LOG_SCALE, GaussianPosterior, bounded
+from eqvae.distributions import START_LOG_SCALE, GaussianPosterior, bounded, to_latent
 from eqvae.nn.fibre import FibreAction, FibreLinear, FibreMLP, FibreNorm, FourierSiLU, quieten
-from eqvae.nn.harmonics import DiskHarmonics, fitted_harmonics
+from eqvae.nn.harmonics import DiskHarmonics
 from eqvae.nn.localise import Localiser
+from eqvae.nn.network import LatentNetwork
+from eqvae.symmetry.motions import identity
 from eqvae.symmetry.plane import PlaneMotions
 from eqvae.symmetry.representations import Representation
 
 
-class HarmonicEncoder(nn.Module):
+class HarmonicEncoder(LatentNetwork):
     """q(z|x) from disk harmonics about a localised position: q(z|g x) = g q(z|x).
 
     Args:
-        image_size: side of the image, pixels.
-        channels: of the image.
+        harmonics: the basis that images are read in.
         representation: of the latent; needs a position.
         symmetry: SO(2) or O(2).
         localiser: images -> positions (B, 2), default a learned `Localiser`.
-        degree: of the `DiskHarmonics`, lowered on images too small for it.
-        radius: of the disc around the object that they cover, pixels; None for 5/8 of half the image.
         hidden: functions on the group in each hidden layer.
         frequency: their band limit.
         depth: number of hidden layers.
@@ -39,34 +38,29 @@ class HarmonicEncoder(nn.Module):
         linear: the linear layers of the network, see `FibreMLP`.
 
     Raises:
-        ValueError: if the symmetry is finite, the latent has no position or frequencies above the band
-            limit, or the basis does not fit.
+        ValueError: if the symmetry is finite, or the latent has no position or frequencies above the band
+            limit.
     """
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
+        harmonics: DiskHarmonics,
         representation: Representation,
         symmetry: PlaneMotions = PlaneMotions.so2(),
         localiser: nn.Module | None = None,
-        degree: int = 22,
-        radius: float | None = None,
         hidden: int = 64,
         frequency: int = 5,
         depth: int = 3,
         oversampling: int = 8,
         linear: Callable[..., nn.Module] = FibreLinear,
     ):
-        super().__init__()
         check_harmonic(representation, symmetry, frequency)
-        self.representation = representation
-        self.symmetry = symmetry
-        self.localiser = localiser or Localiser(image_size, channels)
-        self.harmonics = fitted_harmonics(image_size, degree, radius)
+        super().__init__(harmonics.domain, harmonics.channels, representation, symmetry)
+        self.harmonics = harmonics
+        self.localiser = localiser or Localiser(harmonics.domain, harmonics.channels)
         out = posterior_type(representation)
         self.mlp = FibreMLP(
-            image_type(self.harmonics, channels),
+            harmonics.representation,
             out,
             symmetry,
             hidden,
@@ -76,7 +70,6 @@ class HarmonicEncoder(nn.Module):
             linear=linear,
         )
         self.split = LatentSplit(out, representation)
-        self.register_buffer("order", channel_order(self.harmonics, channels), persistent=False)
 
     @property
     def layer_actions(self) -> dict[str, FibreAction]:
@@ -90,8 +83,8 @@ class HarmonicEncoder(nn.Module):
         return self.posterior(self.coefficients(x, t), t)
 
     def coefficients(self, x: Tensor, t: Tensor) -> Tensor:
-        """What the network reads: the object about t (B, 2) in the types of the harmonics, (B, C dim)."""
-        return self.harmonics.analyse(x, t).flatten(1)[:, self.order]
+        """What the network reads: the object about t (B, 2), irrep by irrep, (B, C dim)."""
+        return self.harmonics.by_irrep(self.harmonics.analyse(x, t))
 
     def posterior(self, coefficients: Tensor, t: Tensor) -> GaussianPosterior:
         """The posterior of an object with these coefficients about t."""
@@ -100,23 +93,20 @@ class HarmonicEncoder(nn.Module):
         return GaussianPosterior(self.representation, loc, log_scale)
 
 
-class HarmonicDecoder(nn.Module):
+class HarmonicDecoder(LatentNetwork):
     """Images from z = (t, v) as disk harmonics about t: D(g z) = g D(z).
 
     Args:
-        image_size, channels, representation, symmetry, degree, radius, hidden, frequency, depth,
-            oversampling, linear: as for `HarmonicEncoder`.
+        harmonics, representation, symmetry, hidden, frequency, depth, oversampling, linear: as for
+            `HarmonicEncoder`.
         out_frequency: highest angular frequency of the images.
     """
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
+        harmonics: DiskHarmonics,
         representation: Representation,
         symmetry: PlaneMotions = PlaneMotions.so2(),
-        degree: int = 22,
-        radius: float | None = None,
         hidden: int = 64,
         frequency: int = 5,
         depth: int = 3,
@@ -124,15 +114,12 @@ class HarmonicDecoder(nn.Module):
         oversampling: int = 10,
         linear: Callable[..., nn.Module] = FibreLinear,
     ):
-        super().__init__()
         check_harmonic(representation, symmetry, frequency)
-        self.representation = representation
-        self.symmetry = symmetry
-        self.channels = channels
-        self.harmonics = fitted_harmonics(image_size, degree, radius)
+        super().__init__(harmonics.domain, harmonics.channels, representation, symmetry)
+        self.harmonics = harmonics
         self.mlp = FibreMLP(
-            without_position(representation),
-            image_type(self.harmonics, channels),
+            representation.vector,
+            harmonics.representation,
             symmetry,
             hidden,
             frequency,
@@ -142,25 +129,25 @@ class HarmonicDecoder(nn.Module):
             linear=linear,
         )
         quieten(self.mlp.head)
-        inverse = channel_order(self.harmonics, channels).argsort()
-        self.register_buffer("order", inverse, persistent=False)
 
     def coefficients(self, z: Tensor) -> Tensor:
         """Disk-harmonic coefficients (B, C, dim) of the images that z describes."""
-        return self.mlp(z[:, 2:])[:, self.order].unflatten(1, (self.channels, -1))
+        return self.harmonics.by_channel(self.mlp(z[:, self.representation.slices.vector]))
 
     def forward(self, z: Tensor) -> Tensor:
         """Images (B, C, H, H) of latents (B, D)."""
-        return self.harmonics.synthesise(self.coefficients(z), z[:, :2])
+        position = z[:, self.representation.slices.position]
+        return self.harmonics.synthesise(self.coefficients(z), position)
 
     def template(self, content: Tensor) -> Tensor:
         """Coefficients (B, C, dim) of an object in its own frame, for latents of content and one frame."""
-        frame = content.new_tensor([1.0, 0.0]).expand(len(content), 2)
-        return self.coefficients(torch.cat([torch.zeros_like(frame), content, frame], dim=1))
+        still = identity(len(content)).to(content)
+        return self.coefficients(to_latent(self.representation, content, still))
 
     def render(self, z: Tensor, points: Tensor) -> Tensor:
         """The same images at any points of the plane, (B, P, 2) pixels: (B, C, P)."""
-        return self.harmonics.evaluate(self.coefficients(z), z[:, :2], points)
+        position = z[:, self.representation.slices.position]
+        return self.harmonics.evaluate(self.coefficients(z), position, points)
 
 
 class LatentSplit(nn.Module):
@@ -168,8 +155,7 @@ class LatentSplit(nn.Module):
 
     def __init__(self, out: Representation, representation: Representation):
         super().__init__()
-        blocks = {block.name: block.slice for block in out.blocks}
-        invariants, vectors = blocks["psi0"], blocks["psi1"]
+        invariants, vectors = out.slices.content, out.slices.frame
         scales = slice(invariants.stop - representation.num_copies, invariants.stop)
         correction = slice(vectors.stop - 2, vectors.stop)
         taken = set(range(out.dim)[scales]) | set(range(out.dim)[correction])
@@ -218,22 +204,3 @@ def posterior_type(representation: Representation) -> Representation:
         multiplicities=(first + representation.num_copies, vectors + 1, *rest),
         position=False,
     )
-
-
-def without_position(representation: Representation) -> Representation:
-    """v alone."""
-    return Representation(representation.multiplicities, position=False)
-
-
-def image_type(harmonics: DiskHarmonics, channels: int) -> Representation:
-    """The representation of the coefficients of an image with several channels."""
-    return Representation(
-        tuple(channels * copies for copies in harmonics.multiplicities), position=False
-    )
-
-
-def channel_order(harmonics: DiskHarmonics, channels: int) -> Tensor:
-    """Where each coordinate of `image_type` lies in coefficients (C, dim) flattened."""
-    single = Representation(harmonics.multiplicities, position=False)
-    index = torch.arange(channels * harmonics.dim).reshape(channels, harmonics.dim)
-    return torch.cat([index[:, block.slice].reshape(-1) for block in single.blocks])

@@ -16,17 +16,23 @@ computed by quadrature here.
 """
 
 import math
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 import torch
 from scipy.special import eval_genlaguerre, gammaln
-from torch import Tensor, nn
+from torch import Tensor
 
-from eqvae.domains.grid import pixel_coordinates
+from eqvae.domains import SquareGrid
+from eqvae.nn.tables import table
+from eqvae.symmetry.representations import Representation
+
+_BAND = 3.0  # rad/pixel that a basis may reach, a little below the pixel grid's pi
 
 
-class DiskHarmonics(nn.Module):
+@dataclass(frozen=True)
+class DiskHarmonics:
     """Analysis and synthesis of images in Gauss-Laguerre functions about a position t.
 
         a_k = sum_p phi_k(p - t) x(p),        x(p) = sum_k a_k phi_k(p - t).
@@ -35,50 +41,92 @@ class DiskHarmonics(nn.Module):
     layout of `Representation` without position, with floor((N - l) / 2) + 1 copies of psi_l. A
     rotation of the image about t acts on them by rho, a mirror negates the sines.
 
+    A small value, as a symmetry is: build it once and hand it to every part that speaks of it. The degree
+    is lowered where the basis would pass 3 rad/pixel.
+
     Args:
-        image_size: side of the square image, pixels.
+        domain: of the images.
+        channels: of the images.
         degree: N; the basis has (N + 1)(N + 2) / 2 functions.
-        width: s, pixels. The basis covers radii up to s sqrt(2N + 2).
+        radius: of the disc around the object that they cover, s sqrt(2N + 2), pixels; None for 5/8 of half
+            the image, which leaves room for shifts.
+
+    Attributes:
+        asked_degree: the degree before it was lowered.
 
     Raises:
-        ValueError: if the basis reaches beyond the image or beyond the pixel grid's band limit.
+        ValueError: if the radius is not positive, or the basis reaches beyond the image or beyond the pixel
+            grid's band limit.
+
+    Example:
+        >>> harmonics = DiskHarmonics(SquareGrid(50), channels=3, degree=30)
+        >>> (
+        ...     harmonics.degree,
+        ...     harmonics.dim,
+        ...     str(DiskHarmonics(SquareGrid(50), degree=3).representation),
+        ... )
+        (22, 276, '2x0 + 2x1 + 1x2 + 1x3')
     """
 
-    def __init__(self, image_size: int, degree: int = 22, width: float = 2.3):
-        super().__init__()
-        self.image_size = image_size
-        self.degree = degree
-        self.width = width
-        band = math.sqrt(2 * degree + 2) / width
-        if self.reach > image_size / 2 or band > math.pi:
-            raise ValueError(
-                f"degree={degree} and width={width} reach {self.reach:.1f} px and {band:.2f} rad/px; an "
-                f"image of {image_size} px holds {image_size / 2:g} px and {math.pi:.2f} rad/px. Lower "
-                f"degree, or bring width closer to {math.sqrt(image_size / (2 * math.pi)):.2f}."
-            )
-        self.register_buffer("basis_change", self._hermite_to_laguerre(), persistent=False)
-        axis = pixel_coordinates(image_size, image_size)
-        self.register_buffer("axes", torch.stack([axis[0, :, 0], axis[:, 0, 1]]), persistent=False)
+    domain: SquareGrid
+    channels: int = 1
+    degree: int = 22
+    radius: float | None = None
+    asked_degree: int = field(init=False, repr=False, compare=False)
 
-    @cached_property
-    def multiplicities(self) -> tuple[int, ...]:
-        """Copies of psi_l for l = 0 .. N."""
-        return tuple((self.degree - ell) // 2 + 1 for ell in range(self.degree + 1))
+    def __post_init__(self) -> None:
+        size, radius = self.domain.size, self.radius
+        if radius is not None and not radius > 0:
+            raise ValueError(
+                f"radius must be positive, the objects' size in pixels, or null for 5/8 of half the image; "
+                f"got {radius}."
+            )
+        radius = 5 / 8 * size / 2 if radius is None else radius
+        object.__setattr__(self, "radius", radius)
+        object.__setattr__(self, "asked_degree", self.degree)
+        object.__setattr__(self, "degree", max(1, min(self.degree, int(_BAND * radius / 2 - 1))))
+        band = (2 * self.degree + 2) / radius
+        if radius > size / 2 or band > math.pi:
+            raise ValueError(
+                f"radius={radius:g} and degree={self.degree} reach {radius:.1f} px and {band:.2f} rad/px; "
+                f"an image of {size} px holds {size / 2:g} px and {math.pi:.2f} rad/px. Choose a radius "
+                f"from {4 / math.pi:.1f} to {size / 2:g}."
+            )
 
     @property
-    def reach(self) -> float:
-        """Radius that the basis covers, s sqrt(2N + 2), pixels."""
-        return self.width * math.sqrt(2 * self.degree + 2)
+    def width(self) -> float:
+        """s, pixels."""
+        return self.radius / math.sqrt(2 * self.degree + 2)
 
     @property
     def dim(self) -> int:
+        """Number of functions, for one channel."""
         return (self.degree + 1) * (self.degree + 2) // 2
+
+    @cached_property
+    def multiplicities(self) -> tuple[int, ...]:
+        """Copies of psi_l for l = 0 .. N, for one channel."""
+        return tuple((self.degree - ell) // 2 + 1 for ell in range(self.degree + 1))
+
+    @cached_property
+    def representation(self) -> Representation:
+        """Of the coefficients of all channels together, see `by_irrep`."""
+        copies = tuple(self.channels * n for n in self.multiplicities)
+        return Representation(copies, position=False)
+
+    def coarser(self, degree: int) -> "DiskHarmonics":
+        """The same disc in functions of a degree that is at most this one."""
+        return replace(self, degree=min(degree, self.degree))
+
+    def of_channels(self, channels: int) -> "DiskHarmonics":
+        """The same functions for images of another number of channels."""
+        return replace(self, channels=channels)
 
     def analyse(self, x: Tensor, t: Tensor) -> Tensor:
         """Coefficients of images (B, C, H, H) about positions t (B, 2): (B, C, dim)."""
         across, up = self._hermite_at(t)
         products = up @ (x @ across.mT)  # (B, C, j, i)
-        return products.flatten(2) @ self.basis_change
+        return products.flatten(2) @ self.basis_change(like=x)
 
     def synthesise(self, coefficients: Tensor, t: Tensor) -> Tensor:
         """Images (B, C, H, H) from coefficients (B, C, dim) centred at t (B, 2)."""
@@ -91,14 +139,32 @@ class DiskHarmonics(nn.Module):
         rows = self._products(coefficients).mT @ h[:, None, 1]  # (B, C, i, P)
         return (rows * h[:, None, 0]).sum(dim=2)
 
+    def by_irrep(self, coefficients: Tensor) -> Tensor:
+        """Coefficients (B, C, dim) in the layout of `representation`, (B, C dim)."""
+        return coefficients.flatten(1)[:, self.order(like=coefficients)[0]]
+
+    def by_channel(self, h: Tensor) -> Tensor:
+        """Coefficients (B, C, dim) from the layout of `representation`, (B, C dim)."""
+        return h[:, self.order(like=h)[1]].unflatten(1, (self.channels, -1))
+
+    def basis_change(self, like: Tensor) -> Tensor:
+        """<h_i h_j, phi_k>, from products of Hermite functions, ((N + 1)^2, dim), rows (j, i)."""
+        return table(_hermite_to_laguerre, self.degree, like=like)[0]
+
+    def order(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Where each coordinate of `representation` lies in coefficients (C, dim) flattened, and back."""
+        return table(_channel_order, self, like=like)
+
     def _products(self, coefficients: Tensor) -> Tensor:
         """Coefficients of h_j(y) h_i(x), (B, C, j, i)."""
         count = self.degree + 1
-        return (coefficients @ self.basis_change.T).unflatten(2, (count, count))
+        change = self.basis_change(like=coefficients)
+        return (coefficients @ change.T).unflatten(2, (count, count))
 
     def _hermite_at(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """Hermite functions of the columns and the rows about t, each (B, 1, N + 1, H)."""
-        h = self._hermite(self.axes - t[:, :, None])
+        (axes,) = table(_axes, self.domain, like=t)
+        h = self._hermite(axes - t[:, :, None])
         return h[:, None, 0], h[:, None, 1]
 
     def _hermite(self, distance: Tensor) -> Tensor:
@@ -106,50 +172,45 @@ class DiskHarmonics(nn.Module):
         h = hermite_functions(distance / self.width, self.degree + 1)
         return h / math.sqrt(self.width)
 
-    def _hermite_to_laguerre(self) -> Tensor:
-        """Matrix <h_i h_j, phi_k> by Gauss-Hermite quadrature (exact), ((N + 1)^2, dim), rows (j, i)."""
-        nodes, weights = np.polynomial.hermite.hermgauss(self.degree + 1)
-        undo = np.exp(nodes**2) * weights  # the functions carry their own Gaussian
-        h = hermite_functions(torch.from_numpy(nodes), self.degree + 1).numpy()
-        x, y = np.meshgrid(nodes, nodes)  # rows are y
-        phi = self._laguerre(np.hypot(x, y), np.arctan2(y, x))
-        matrix = np.einsum("jy,ix,y,x,yxk->jik", h, h, undo, undo, phi, optimize=True)
-        return torch.from_numpy(matrix).flatten(0, 1).to(torch.get_default_dtype())
 
-    def _laguerre(self, r: np.ndarray, angle: np.ndarray) -> np.ndarray:
-        """All phi_k at polar positions in units of s, r.shape + (dim,)."""
-        columns = []
-        for ell, copies in enumerate(self.multiplicities):
-            for n in range(copies):
-                log_norm = 0.5 * (gammaln(n + 1) - gammaln(n + ell + 1) - math.log(math.pi))
-                radial = np.exp(log_norm - r**2 / 2) * r**ell * eval_genlaguerre(n, ell, r**2)
-                if ell == 0:
-                    columns.append(radial)
-                else:
-                    columns.append(math.sqrt(2) * radial * np.cos(ell * angle))
-                    columns.append(math.sqrt(2) * radial * np.sin(ell * angle))
-        return np.stack(columns, axis=-1)
+def _axes(domain: SquareGrid) -> tuple[Tensor]:
+    """x of the columns and y of the rows, (2, H)."""
+    points = domain.points(dtype=torch.float64)
+    return (torch.stack([points[0, :, 0], points[:, 0, 1]]),)
 
 
-def fitted_harmonics(image_size: int, degree: int, radius: float | None = None) -> DiskHarmonics:
-    """Disk harmonics that cover a disc, with a degree that the pixel grid can hold.
+def _channel_order(harmonics: DiskHarmonics) -> tuple[Tensor, Tensor]:
+    """See `DiskHarmonics.order`."""
+    single = harmonics.of_channels(1).representation
+    index = torch.arange(harmonics.channels * harmonics.dim).unflatten(0, (-1, harmonics.dim))
+    order = torch.cat([index[:, block.slice].reshape(-1) for block in single.blocks])
+    return order, order.argsort()
 
-    Args:
-        image_size: side of the image, pixels.
-        degree: N, lowered where the band would pass 3 rad/pixel.
-        radius: of the disc, pixels; None for 5/8 of half the image, which leaves room for shifts.
 
-    Raises:
-        ValueError: if the radius is not positive.
-    """
-    if radius is not None and not radius > 0:
-        raise ValueError(
-            f"radius must be positive, the objects' size in pixels, or null for 5/8 of half the image; "
-            f"got {radius}."
-        )
-    radius = 5 / 8 * image_size / 2 if radius is None else radius
-    degree = max(1, min(degree, int(3.0 * radius / 2 - 1)))
-    return DiskHarmonics(image_size, degree, width=radius / math.sqrt(2 * degree + 2))
+def _hermite_to_laguerre(degree: int) -> tuple[Tensor]:
+    """See `DiskHarmonics.basis_change`: by Gauss-Hermite quadrature, which is exact."""
+    nodes, weights = np.polynomial.hermite.hermgauss(degree + 1)
+    undo = np.exp(nodes**2) * weights  # the functions carry their own Gaussian
+    h = hermite_functions(torch.from_numpy(nodes), degree + 1).numpy()
+    x, y = np.meshgrid(nodes, nodes)  # rows are y
+    phi = _laguerre(degree, np.hypot(x, y), np.arctan2(y, x))
+    matrix = np.einsum("jy,ix,y,x,yxk->jik", h, h, undo, undo, phi, optimize=True)
+    return (torch.from_numpy(matrix).flatten(0, 1),)
+
+
+def _laguerre(degree: int, r: np.ndarray, angle: np.ndarray) -> np.ndarray:
+    """All phi_k at polar positions in units of s, r.shape + (dim,)."""
+    columns = []
+    for ell in range(degree + 1):
+        for n in range((degree - ell) // 2 + 1):
+            log_norm = 0.5 * (gammaln(n + 1) - gammaln(n + ell + 1) - math.log(math.pi))
+            radial = np.exp(log_norm - r**2 / 2) * r**ell * eval_genlaguerre(n, ell, r**2)
+            if ell == 0:
+                columns.append(radial)
+            else:
+                columns.append(math.sqrt(2) * radial * np.cos(ell * angle))
+                columns.append(math.sqrt(2) * radial * np.sin(ell * angle))
+    return np.stack(columns, axis=-1)
 
 
 def hermite_functions(u: Tensor, count: int) -> Tensor:

@@ -4,20 +4,21 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from eqvae.domains.grid import disc_mask, pixel_coordinates
+from eqvae.domains import SquareGrid
+from eqvae.nn.sizes import coarser
 
 
 class CentreOfMass(nn.Module):
     """t = sum_p p x(p) / sum_p x(p): right wherever the background is black.
 
     Args:
-        image_size: side of the image, pixels.
-        channels: of the image; their mean is taken.
+        domain: of the images.
+        channels: of the images; their mean is taken.
     """
 
-    def __init__(self, image_size: int, channels: int = 1):
+    def __init__(self, domain: SquareGrid, channels: int = 1):
         super().__init__()
-        self.register_buffer("points", pixel_coordinates(image_size, image_size), persistent=False)
+        self.register_buffer("points", domain.points(), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Positions (B, 2) of images (B, C, H, H)."""
@@ -28,10 +29,10 @@ class ImageCentre(nn.Module):
     """t = 0: objects that were centred by whoever picked them; a search about it finds the rest.
 
     Args:
-        image_size, channels: as of the others, unused.
+        domain, channels: as of the others, unused.
     """
 
-    def __init__(self, image_size: int | None = None, channels: int = 1):
+    def __init__(self, domain: SquareGrid | None = None, channels: int = 1):
         super().__init__()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -47,29 +48,29 @@ class Localiser(nn.Module):
     m = sum_i d_i(p)^2 w_i(d(p)), w_i > 0, vanishes where nothing is.
 
     Args:
-        image_size: side of the image, pixels.
-        channels: of the image.
+        domain: of the images.
+        channels: of the images.
         scales: standard deviations of the blurs, pixels, increasing.
         hidden: width of the MLP at every pixel.
     """
 
     def __init__(
         self,
-        image_size: int,
+        domain: SquareGrid,
         channels: int = 1,
         scales: tuple[float, ...] = (1.5, 3.0, 6.0),
         hidden: int = 4,
     ):
         super().__init__()
-        points = pixel_coordinates(image_size, image_size)
+        points = domain.points()
         axis = points[0, :, 0]
-        coarse = pixel_coordinates((image_size + 1) // 2, (image_size + 1) // 2) * 2
+        coarse = SquareGrid(coarser(domain.size)).points() * 2
         # Rows sum to 1 away from the border; the coarse grid is centred, so quarter turns stay exact.
         blurs = [
             torch.exp(-0.5 * ((coarse[0, :, None, 0] - axis) / s).square()) / (s * 2.5066282746)
             for s in scales
         ]
-        outside = (1 - disc_mask(image_size)).to(points)
+        outside = (1 - domain.mask()).to(points)
         self.register_buffer("points", coarse, persistent=False)
         self.register_buffer("outside", outside / outside.sum(), persistent=False)
         self.register_buffer("blurs", torch.stack(blurs), persistent=False)  # (S, H', H)

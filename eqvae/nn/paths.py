@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 
 from eqvae.distributions import GaussianPosterior
+from eqvae.nn.network import Wrapper
 from eqvae.nn.plain import PlainDecoder, PlainEncoder
-from eqvae.nn.wrapper import Wrapper
 
 
 class FreePath(nn.Module):

@@ -10,18 +10,20 @@ import torch
 from torch import Tensor, nn
 
 from eqvae.distributions import START_LOG_SCALE, GaussianPosterior
-from eqvae.nn.sizes import check_plain_size
+from eqvae.domains import SquareGrid
+from eqvae.nn.network import LatentNetwork
+from eqvae.nn.sizes import check_plain_size, coarser
 from eqvae.symmetry.plane import PlaneMotions
 from eqvae.symmetry.representations import Representation
 
 _PIXELS = 5.0  # pixels for one unit of the raw position, about the spread of shifted objects
 
 
-class PlainEncoder(nn.Module):
+class PlainEncoder(LatentNetwork):
     """Images -> q(z|x), by a convolutional network that knows no symmetry.
 
     Args:
-        image_size: side of the square images, pixels.
+        domain: of the images.
         channels: of the images.
         representation: the latent space; only its sizes matter here.
         symmetry: taken for a uniform call; nothing is imposed.
@@ -33,17 +35,15 @@ class PlainEncoder(nn.Module):
 
     def __init__(
         self,
-        image_size: int,
+        domain: SquareGrid,
         channels: int,
         representation: Representation,
         symmetry: PlaneMotions = PlaneMotions.trivial(),
         width: int = 32,
     ):
-        super().__init__()
-        check_plain_size(image_size, channels, width)
-        self.representation = representation
-        self.symmetry = symmetry
-        sizes = _level_sizes(image_size)
+        check_plain_size(domain, channels, width)
+        super().__init__(domain, channels, representation, symmetry)
+        sizes = _level_sizes(domain.size)
         self.trunk = nn.Sequential(
             nn.Conv2d(channels, width, 3, padding=1),
             *_normed(width),
@@ -60,6 +60,7 @@ class PlainEncoder(nn.Module):
         self.head = nn.Linear(features, representation.dim + representation.num_copies)
         with torch.no_grad():
             self.head.bias[representation.dim :] += START_LOG_SCALE
+        self.register_buffer("unit", _units(representation), persistent=False)
         self.to(memory_format=torch.channels_last)  # half as fast again on a CPU
 
     @property
@@ -72,16 +73,14 @@ class PlainEncoder(nn.Module):
         loc, log_scale = self.head(self.trunk(x)).split(
             [self.representation.dim, self.representation.num_copies], dim=1
         )
-        if self.representation.position:
-            loc = torch.cat([_PIXELS * loc[:, :2], loc[:, 2:]], dim=1)
-        return GaussianPosterior(self.representation, loc, log_scale)
+        return GaussianPosterior(self.representation, loc * self.unit, log_scale)
 
 
-class PlainDecoder(nn.Module):
+class PlainDecoder(LatentNetwork):
     """Latents -> images, the mirror image of `PlainEncoder`.
 
     Args:
-        image_size, channels, representation, symmetry, width: as for the encoder.
+        domain, channels, representation, symmetry, width: as for the encoder.
 
     Raises:
         ValueError: if the image is too small for three halvings.
@@ -89,17 +88,15 @@ class PlainDecoder(nn.Module):
 
     def __init__(
         self,
-        image_size: int,
+        domain: SquareGrid,
         channels: int,
         representation: Representation,
         symmetry: PlaneMotions = PlaneMotions.trivial(),
         width: int = 32,
     ):
-        super().__init__()
-        check_plain_size(image_size, channels, width)
-        self.representation = representation
-        self.symmetry = symmetry
-        sizes = _level_sizes(image_size)
+        check_plain_size(domain, channels, width)
+        super().__init__(domain, channels, representation, symmetry)
+        sizes = _level_sizes(domain.size)
         self.head = nn.Linear(representation.dim, width * sizes[-1] ** 2)
         self.trunk = nn.Sequential(
             nn.Unflatten(1, (width, sizes[-1], sizes[-1])),
@@ -116,6 +113,7 @@ class PlainDecoder(nn.Module):
             *_normed(width),
             nn.Conv2d(width, channels, 3, padding=1),
         )
+        self.register_buffer("unit", _units(representation), persistent=False)
         self.to(memory_format=torch.channels_last)
 
     @property
@@ -125,17 +123,22 @@ class PlainDecoder(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Images (B, C, H, H) from latents (B, D)."""
-        if self.representation.position:
-            z = torch.cat([z[:, :2] / _PIXELS, z[:, 2:]], dim=1)
-        return self.trunk(self.head(z))
+        return self.trunk(self.head(z / self.unit))
 
 
-def _level_sizes(image_size: int) -> list[int]:
+def _level_sizes(size: int) -> list[int]:
     """Sides of the four levels: a 3x3 convolution of stride 2 makes (n + 1) // 2 of n."""
-    sizes = [image_size]
+    sizes = [size]
     for _ in range(3):
-        sizes.append((sizes[-1] + 1) // 2)
+        sizes.append(coarser(sizes[-1]))
     return sizes
+
+
+def _units(representation: Representation) -> Tensor:
+    """What one unit of each raw coordinate is, (D,): pixels for the position."""
+    unit = torch.ones(representation.dim)
+    unit[representation.slices.position] = _PIXELS
+    return unit
 
 
 def _normed(channels: int) -> tuple[nn.Module, nn.Module]:

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from eqvae.distributions import GaussianPosterior
 from eqvae.nn.fibre import FibreAction, FibreLinear
 from eqvae.nn.harmonic import HarmonicDecoder, HarmonicEncoder
-from eqvae.nn.wrapper import Wrapper
+from eqvae.nn.network import Wrapper
 from eqvae.symmetry.plane import PlaneMotions
 
 _PIXELS = 50.0  # a tenth of what objects move, as the gain of the layers
@@ -167,7 +167,7 @@ class RelaxedHarmonicEncoder(Wrapper):
     def __init__(self, encoder: HarmonicEncoder):
         super().__init__()
         self.harmonic = encoder
-        self.position = PositionResidual(len(encoder.order))
+        self.position = PositionResidual(encoder.harmonics.representation.dim)
 
     @property
     def layer_actions(self) -> dict[str, FibreAction]:
@@ -192,7 +192,7 @@ class RelaxedHarmonicDecoder(Wrapper):
     def __init__(self, decoder: HarmonicDecoder):
         super().__init__()
         self.harmonic = decoder
-        self.position = PositionResidual(decoder.representation.dim - 2)
+        self.position = PositionResidual(decoder.representation.vector.dim)
 
     def forward(self, z: Tensor) -> Tensor:
         """Images (B, C, H, H) of latents (B, D)."""
@@ -203,7 +203,8 @@ class RelaxedHarmonicDecoder(Wrapper):
         return self.harmonic.render(self._placed(z), points)
 
     def _placed(self, z: Tensor) -> Tensor:
-        t, v = z[:, :2], z[:, 2:]
+        slices = self.representation.slices
+        t, v = z[:, slices.position], z[:, slices.vector]
         return torch.cat([t, self.position(v, t)], dim=1)
 
 

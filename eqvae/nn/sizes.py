@@ -5,28 +5,32 @@ convolutions with padding keep it for odd n only; `GaussianResample` does for ev
 steerable networks are exact at quarter turns for any square image that is large enough.
 """
 
+from eqvae.domains import SquareGrid
+
 
 def coarser(size: int) -> int:
     """Points of the half-resolution grid: (n + 1) / 2 for odd n, n / 2 for even n."""
     return (size + 1) // 2
 
 
-def check_plain_size(image_size: int, channels: int, width: int) -> None:
+def check_plain_size(domain: SquareGrid, channels: int, width: int) -> None:
     """Refuse images that three halvings would leave without structure.
 
     Raises:
-        ValueError: if image_size < 16, or channels or width is not a whole number >= 1.
+        ValueError: if their side is below 16 pixels, or channels or width is not a whole number >= 1.
     """
     _check_counts(channels=channels, width=width)
-    _check_side(image_size, 16, "16 for a network that halves three times")
+    _check_side(domain, 16, "16 for a network that halves three times")
 
 
-def check_steerable_size(image_size: int, channels: int, kernel_size: int, **counts: int) -> None:
+def check_steerable_size(
+    domain: SquareGrid, channels: int, kernel_size: int, **counts: int
+) -> None:
     """Refuse images and kernels that a steerable network can't treat.
 
     Args:
-        image_size: side of the image, pixels.
-        channels: of the image.
+        domain: of the images.
+        channels: of the images.
         kernel_size: of the convolutions.
         counts: other settings that must be whole numbers >= 1, by name.
 
@@ -41,14 +45,14 @@ def check_steerable_size(image_size: int, channels: int, kernel_size: int, **cou
             f"frequencies of the features; got {kernel_size!r}. Use 5 or 7."
         )
     smallest = 4 * kernel_size
-    _check_side(image_size, smallest, f"4 * kernel_size = {smallest} for a steerable network")
+    _check_side(domain, smallest, f"4 * kernel_size = {smallest} for a steerable network")
 
 
-def _check_side(image_size: int, smallest: int, reason: str) -> None:
-    if not isinstance(image_size, int) or image_size < smallest:
+def _check_side(domain: SquareGrid, smallest: int, reason: str) -> None:
+    if domain.size < smallest:
         raise ValueError(
-            f"image_size must be a whole number of at least {reason}; got {image_size!r}. Pad the "
-            f"images to {smallest} or more."
+            f"domain must have a size of at least {reason}; got {domain.size}. Pad the images to "
+            f"{smallest} or more."
         )
 
 

@@ -18,67 +18,21 @@ from torch import Tensor
 
 from eqvae.distributions import bounded
 from eqvae.distributions.pose import PosePosterior
-from eqvae.distributions.pose_prior import PosePrior
 from eqvae.nn.fibre import FibreMLP, circle_functions, fibre_order
-from eqvae.nn.harmonic import channel_order, image_type
-from eqvae.nn.harmonics import fitted_harmonics
+from eqvae.nn.harmonics import DiskHarmonics
 from eqvae.pose.exact import shift_grid
-from eqvae.pose.inference import PoseInference, PoseScore, sampled_score
-from eqvae.pose.likelihood import TemplateLikelihood
+from eqvae.pose.inference import PoseInference, PoseQuery, PoseScore, sampled_score
 from eqvae.pose.space import View
-from eqvae.symmetry.motions import retract
+from eqvae.symmetry.motions import motion, retract
 from eqvae.symmetry.plane import PlaneMotions
 from eqvae.symmetry.representations import Representation
 
 
-class _Proposal(PoseInference):
-    """An equivariant network from a view to invariants, functions on the circle and vectors."""
-
-    def __init__(
-        self,
-        out_type: Representation,
-        image_size: int,
-        channels: int,
-        degree: int,
-        radius: float | None,
-        hidden: int,
-        frequency: int,
-        draws: int,
-    ):
-        super().__init__()
-        if draws < 2:
-            raise ValueError(
-                f"draws must be at least 2, to compare one with the others; got {draws}."
-            )
-        harmonics = fitted_harmonics(image_size, degree, radius)
-        self.draws = draws
-        self.network = FibreMLP(
-            image_type(harmonics, channels),
-            out_type,
-            PlaneMotions.so2(),
-            hidden,
-            frequency,
-            out_frequency=out_type.max_frequency,
-        )
-        order = channel_order(harmonics, channels)
-        self.register_buffer("order", order, persistent=False)
-
-    def propose(self, view: View) -> Tensor:
-        coefficients = view.space.coefficients(view.coordinates).flatten(1)
-        return self.network(coefficients[:, self.order])
-
-    def score(
-        self, view: View, template: Tensor, likelihood: TemplateLikelihood, prior: PosePrior
-    ) -> PoseScore:
-        posterior = self.infer(view, template, likelihood, prior)
-        return sampled_score(posterior, view, template, likelihood, prior, self.draws)
-
-
-class AttentionPose(_Proposal):
+class AttentionPose(PoseInference):
     """Attention over bins of angle and shift, with a continuous motion within each.
 
     Args:
-        image_size, channels, degree, radius: of the images and the basis, as for the encoder.
+        harmonics: the basis that images are read in.
         angles: bins of the angle.
         reach, spacing: of the grid of shifts about the localiser's answer, in the object's frame, pixels.
         hidden: functions on the circle in each hidden layer.
@@ -91,10 +45,7 @@ class AttentionPose(_Proposal):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int = 1,
-        degree: int = 22,
-        radius: float | None = None,
+        harmonics: DiskHarmonics,
         angles: int = 32,
         reach: float = 0.0,
         spacing: float = 1.0,
@@ -102,28 +53,25 @@ class AttentionPose(_Proposal):
         frequency: int = 8,
         draws: int = 4,
     ):
+        super().__init__()
         offsets = shift_grid(reach, spacing)
-        shifts = len(offsets)
-        turning = shifts + 3  # logits of the shifts, and the motion within a bin: angle, x, y
+        self.shifts = len(offsets)
+        turning = self.shifts + 3  # logits of the shifts, and the motion within a bin: angle, x, y
         out_type = Representation((turning + 3, *[turning] * frequency), position=False)
-        super().__init__(out_type, image_size, channels, degree, radius, hidden, frequency, draws)
-        self.shifts = shifts
+        self.draws = checked_draws(draws)
+        self.harmonics = harmonics
+        self.network = proposal(harmonics, out_type, hidden, frequency)
         self.register_buffer("offsets", offsets, persistent=False)
         self.register_buffer("circle", circle_functions(frequency, angles), persistent=False)
         self.register_buffer("rows", fibre_order(out_type, frequency), persistent=False)
         turn = 2 * math.pi / angles
         self.register_buffer("bin_size", torch.tensor([turn, spacing, spacing]), persistent=False)
 
-    def infer(
-        self,
-        view: View,
-        template: Tensor,
-        likelihood: TemplateLikelihood,
-        prior: PosePrior,
-        *,
-        fine: bool = True,
-    ) -> PosePosterior:
-        h = self.propose(view)
+    def score(self, query: PoseQuery) -> PoseScore:
+        return sampled_score(self.infer(query), query, self.draws)
+
+    def infer(self, query: PoseQuery, *, fine: bool = True) -> PosePosterior:
+        h = self.network(seen_by_irrep(query.view))
         h = torch.cat([h, h.new_zeros(len(h), 1)], dim=1)[:, self.rows]  # (B, 2L + 1, C)
         on_circle = torch.einsum("nk,bkc->bcn", self.circle, h)
         logits = on_circle[:, : self.shifts]  # (B, J, N)
@@ -133,57 +81,75 @@ class AttentionPose(_Proposal):
 
         count = self.circle.shape[0]
         angle = torch.arange(count, device=h.device) * (2 * math.pi / count)
-        centre = torch.zeros(len(h), self.shifts, count, 4, device=h.device, dtype=h.dtype)
-        centre[..., 1] = angle
-        centre[..., 2:] = view.position[:, None, None]
+        position = query.view.position.repeat_interleave(self.shifts * count, dim=0)
+        centre = motion(angle.repeat(len(h) * self.shifts), position, dtype=h.dtype)
         # a bin's shift and the motion within it both stand in the object's frame
-        small = within[:, None].expand(-1, self.shifts, -1, -1).clone()
-        small = small + torch.nn.functional.pad(self.offsets, (1, 0))[:, None]
-        bins = retract(centre, small)
+        small = within[:, None] + torch.nn.functional.pad(self.offsets, (1, 0))[:, None]
+        bins = retract(centre, small.flatten(0, 2))
         return PosePosterior(
-            bins.flatten(1, 2),
+            bins.unflatten(0, (len(h), -1)),
             logits.flatten(1).log_softmax(dim=1),
             torch.diag_embed(scale.square()),
         )
 
 
-class UnimodalPose(_Proposal):
+class UnimodalPose(PoseInference):
     """One wrapped Gaussian about one angle and one position.
 
     Args:
-        image_size, channels, degree, radius: of the images and the basis, as for the encoder.
+        harmonics: the basis that images are read in.
         hidden, frequency: of the network, as for `AttentionPose`.
         draws: poses drawn for each image in training, >= 2.
     """
 
     def __init__(
         self,
-        image_size: int,
-        channels: int = 1,
-        degree: int = 22,
-        radius: float | None = None,
+        harmonics: DiskHarmonics,
         hidden: int = 64,
         frequency: int = 5,
         draws: int = 2,
     ):
+        super().__init__()
+        self.draws = checked_draws(draws)
+        self.harmonics = harmonics
         out_type = Representation((3, 2), position=False)
-        super().__init__(out_type, image_size, channels, degree, radius, hidden, frequency, draws)
+        self.network = proposal(harmonics, out_type, hidden, frequency)
 
-    def infer(
-        self,
-        view: View,
-        template: Tensor,
-        likelihood: TemplateLikelihood,
-        prior: PosePrior,
-        *,
-        fine: bool = True,
-    ) -> PosePosterior:
-        h = self.propose(view)
+    def score(self, query: PoseQuery) -> PoseScore:
+        return sampled_score(self.infer(query), query, self.draws)
+
+    def infer(self, query: PoseQuery, *, fine: bool = True) -> PosePosterior:
+        h = self.network(seen_by_irrep(query.view))
         scale = bounded(h[:, :3] - 1, -7.0, 1.0).exp()
         direction, correction = h[:, 3:5], 0.1 * h[:, 5:7]
         angle = torch.atan2(direction[:, 1], direction[:, 0])
-        centre = torch.cat(
-            [torch.zeros_like(angle)[:, None], angle[:, None], view.position + correction], dim=1
-        )
+        centre = motion(angle, query.view.position + correction, dtype=h.dtype)
         log_weights = torch.zeros_like(angle)[:, None]
         return PosePosterior(centre[:, None], log_weights, torch.diag_embed(scale.square()))
+
+
+def proposal(
+    harmonics: DiskHarmonics, out_type: Representation, hidden: int, frequency: int
+) -> FibreMLP:
+    """An equivariant network from what is seen to invariants, functions on the circle and vectors."""
+    return FibreMLP(
+        harmonics.representation,
+        out_type,
+        PlaneMotions.so2(),
+        hidden,
+        frequency,
+        out_frequency=out_type.max_frequency,
+    )
+
+
+def seen_by_irrep(view: View) -> Tensor:
+    """What a proposal reads of images, irrep by irrep, without the background."""
+    space = view.space
+    return space.harmonics.by_irrep(space.coefficients(view.coordinates))
+
+
+def checked_draws(draws: int) -> int:
+    """The number of draws, if they can be compared with one another."""
+    if draws < 2:
+        raise ValueError(f"draws must be at least 2, to compare one with the others; got {draws}.")
+    return draws

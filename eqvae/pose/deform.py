@@ -15,15 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from eqvae.nn.deformations import GENERATORS, generator_matrix
-from eqvae.nn.harmonics import DiskHarmonics, fitted_harmonics
+from eqvae.nn.harmonics import DiskHarmonics
 
 
 class RandomDeformation(nn.Module):
     """Deforms coefficients (B, C, dim), each group of images by one matrix of a bank.
 
     Args:
-        image_size: side of the images, pixels.
-        degree, radius: of the basis, as for the encoder.
+        harmonics: the basis of the coefficients, that of the encoder.
         scales: standard deviations s_m by generator of `eqvae.nn.deformations`: "scale", "stretch",
             "shear" (relative), "shift_x", "shift_y" (pixels), "heat" (variance of a blur, or of its
             inverse, half as wide, pixels^2: thickness of strokes).
@@ -37,9 +36,7 @@ class RandomDeformation(nn.Module):
 
     def __init__(
         self,
-        image_size: int,
-        degree: int = 22,
-        radius: float | None = None,
+        harmonics: DiskHarmonics,
         scales: Mapping[str, float] | None = None,
         bank: int = 128,
         groups: int = 16,
@@ -59,9 +56,7 @@ class RandomDeformation(nn.Module):
                     f"{name!r}: {scale}."
                 )
         self.groups = groups
-        matrices = deformation_bank(
-            fitted_harmonics(image_size, degree, radius), scales, bank, seed
-        )
+        matrices = deformation_bank(harmonics, scales, bank, seed)
         self.register_buffer("matrices", matrices, persistent=False)
 
     def forward(self, coefficients: Tensor) -> Tensor:
@@ -77,9 +72,10 @@ def deformation_bank(
     """Matrices exp(sum_m u_m G_m) with u_m ~ N(0, s_m^2), (count, dim, dim)."""
     generator = torch.Generator().manual_seed(seed)
     generators = torch.stack([generator_matrix(harmonics, name) for name in scales])
-    size = torch.tensor(list(scales.values()))
+    size = torch.tensor(list(scales.values()), dtype=torch.get_default_dtype())
     u = torch.randn(count, len(size), generator=generator) * size
     if "heat" in scales:  # the inverse of a blur raises the finest detail: half as far that way
         heat = list(scales).index("heat")
         u[:, heat] = torch.where(u[:, heat] < 0, 0.5 * u[:, heat], u[:, heat])
-    return torch.stack([torch.matrix_exp(torch.einsum("m,mij->ij", row, generators)) for row in u])
+    sums = (torch.einsum("m,mij->ij", row, generators) for row in u.double())
+    return torch.stack([torch.matrix_exp(row).to(size) for row in sums])

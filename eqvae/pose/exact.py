@@ -25,11 +25,9 @@ import torch
 from torch import Tensor
 
 from eqvae.distributions.pose import PosePosterior
-from eqvae.distributions.pose_prior import PosePrior
-from eqvae.pose.inference import PoseInference, PoseScore
-from eqvae.pose.likelihood import TangentFit, TemplateLikelihood, fit_tangents, seen, with_tangents
-from eqvae.pose.space import View
-from eqvae.symmetry.motions import retract
+from eqvae.pose.inference import PoseInference, PoseQuery, PoseScore
+from eqvae.pose.likelihood import TangentFit, fit_tangents, seen, with_tangents
+from eqvae.symmetry.motions import motion, retract
 
 _POSE = ("angle", "shift_x", "shift_y")
 _WINDOW = 0.6  # of the spacing of bins
@@ -76,78 +74,70 @@ class ExactPose(PoseInference):
         self.kept = kept
         self.register_buffer("offsets", shift_grid(reach, spacing), persistent=False)
 
-    def infer(
-        self,
-        view: View,
-        template: Tensor,
-        likelihood: TemplateLikelihood,
-        prior: PosePrior,
-        *,
-        fine: bool = True,
-    ) -> PosePosterior:
+    def infer(self, query: PoseQuery, *, fine: bool = True) -> PosePosterior:
         angles = self.fine_angles if fine else self.angles
-        bins, fit, log_joint = self._search(view, template, likelihood, prior, angles)
-        small = fit.mean[:, :3]
-        if "intensity" in likelihood.nuisances:  # the tangents of a brighter object are longer
-            at = len(_POSE) + likelihood.nuisances.index("intensity")
+        bins, fit, log_joint = self._search(query, angles)
+        small, nuisances = fit.mean[:, :3], query.likelihood.nuisances
+        if "intensity" in nuisances:  # the tangents of a brighter object are longer
+            at = len(_POSE) + nuisances.index("intensity")
             small = small / (1 + fit.mean[:, at : at + 1]).clamp_min(0.2)
         moved = retract(bins, small.flatten(2).mT)
         log_weights = log_joint.log_softmax(dim=1)
         if log_weights.shape[1] > self.kept:
-            chiralities = 1 + int(self.reflections)
-            log_weights, best = fewer_bins(log_weights, self.kept, angles, chiralities)
+            log_weights, best = fewer_bins(log_weights, self.kept, angles, self.chiralities)
             moved = moved.gather(1, best[:, :, None].expand(-1, -1, 4))
         covariance = fit.covariance[:, :3, :3]
         return PosePosterior(moved, log_weights, covariance, self.reflections)
 
-    def score(
-        self, view: View, template: Tensor, likelihood: TemplateLikelihood, prior: PosePrior
-    ) -> PoseScore:
-        _, fit, log_joint = self._search(view, template, likelihood, prior, self.angles)
+    def score(self, query: PoseQuery) -> PoseScore:
+        _, fit, log_joint = self._search(query, self.angles)
         evidence = log_joint.logsumexp(dim=1)
         weight = (log_joint - evidence[:, None]).exp()
         expected = (weight * fit.expected.flatten(1)).sum(dim=1)
         return PoseScore(log_likelihood=expected, kl=expected - evidence)
 
-    def _search(
-        self,
-        view: View,
-        template: Tensor,
-        likelihood: TemplateLikelihood,
-        prior: PosePrior,
-        angles: int,
-    ) -> tuple[Tensor, TangentFit, Tensor]:
+    @property
+    def chiralities(self) -> int:
+        """2 with mirror images, else 1."""
+        return 1 + int(self.reflections)
+
+    def _search(self, query: PoseQuery, angles: int) -> tuple[Tensor, TangentFit, Tensor]:
         """Bins (B, K, 4), what fits in each, and log p(x, bin | c), (B, K)."""
-        space, shifts = view.space, len(self.offsets)
+        view, likelihood = query.view, query.likelihood
+        space = view.space
         positions = view.position[:, None] + self.offsets  # (B, J, 2)
-        if shifts == 1:
+        if len(self.offsets) == 1:
             seen_from = view.coordinates[:, None]
         else:
             seen_from = space.analyse(view.image, positions)
-        chiralities = 1 + int(self.reflections)
         if self.reflections:
             seen_from = torch.cat([seen_from, space.mirror(seen_from)], dim=1)
         names = (*_POSE, *likelihood.nuisances)
-        stack = seen(view, with_tangents(space, template, names), names)
+        stack = seen(view, with_tangents(space, query.template, names), names)
         scales = torch.cat([self._windows(angles).to(likelihood.scales), likelihood.scales])
         correlation = space.correlate(stack[:, :, None], seen_from[:, None], angles)
         fit = fit_tangents(view, stack, correlation, scales, likelihood.variance)
+        bins = self._bins(positions, angles)
+        log_bin = query.prior.log_prob(bins) + self._log_volume()
+        log_bin = log_bin - math.log(angles * self.chiralities)
+        return bins, fit, fit.log_prob.flatten(1) + log_bin
 
+    def _bins(self, positions: Tensor, angles: int) -> Tensor:
+        """Centres of the bins about positions (B, J, 2), ordered (chirality, shift, angle): (B, K, 4)."""
         # <R_theta F d, a> = <R_-theta d, F a>: mirrored views are at minus the angle
         angle = torch.arange(angles, device=positions.device) * (2 * math.pi / angles)
-        chirality = torch.arange(chiralities, device=positions.device).repeat_interleave(shifts)
-        turned = (1 - 2 * chirality[:, None]) * angle  # (V, N)
-        shape = (len(positions), chiralities * shifts, angles)
-        bins = torch.stack(
-            [
-                chirality[:, None].to(angle).expand(shape),
-                turned.to(positions).expand(shape),
-                *(positions.repeat(1, chiralities, 1)[..., i, None].expand(shape) for i in (0, 1)),
-            ],
-            dim=-1,
-        ).flatten(1, 2)
-        log_bin = prior.log_prob(bins) + self._log_volume() - math.log(angles * chiralities)
-        return bins, fit, fit.log_prob.flatten(1) + log_bin
+        mirrored = torch.arange(self.chiralities, device=positions.device)
+        mirrored = mirrored.repeat_interleave(positions.shape[1])[:, None].to(angle)  # (V, 1)
+        turned = (1 - 2 * mirrored) * angle  # (V, N)
+        shift = positions.repeat(1, self.chiralities, 1)[:, :, None]  # (B, V, 1, 2)
+        shape = (len(positions), *turned.shape)
+        g = motion(
+            turned.expand(shape).flatten(),
+            shift.expand(*shape, 2).reshape(-1, 2),
+            mirrored.expand(shape).flatten(),
+            dtype=positions.dtype,
+        )
+        return g.unflatten(0, (len(positions), -1))
 
     def _windows(self, angles: int) -> Tensor:
         """Standard deviations of the windows: radians, pixels, pixels."""

@@ -25,6 +25,7 @@ from torch import Tensor, nn
 
 from eqvae.nn.deformations import GENERATORS
 from eqvae.pose.space import TemplateSpace, View
+from eqvae.symmetry.motions import angle_of, reflection_of, shift_of
 
 NUISANCES = ("intensity", "background", *(g for g in GENERATORS if not g.startswith("shift")))
 _LOG_2PI = math.log(2 * math.pi)
@@ -100,9 +101,10 @@ class TemplateLikelihood(nn.Module):
         return stack[:, 0] + (e[:, :, None] * stack[:, 1:]).sum(dim=1)
 
     def _at(self, view: View, template: Tensor, g: Tensor) -> "TangentFit":
-        a = view.space.analyse(view.image, g[:, 2:])
-        a = view.space.turn(a, -g[:, 1])
-        a = torch.where(g[:, :1] > 0.5, view.space.mirror(a), a)  # (R F)^-1 = F R^-1
+        a = view.space.analyse(view.image, shift_of(g))
+        a = view.space.turn(a, -angle_of(g))
+        mirrored = reflection_of(g)[:, None] > 0.5
+        a = torch.where(mirrored, view.space.mirror(a), a)  # (R F)^-1 = F R^-1
         stack = with_tangents(view.space, template, self.nuisances)
         stack = seen(view, stack, self.nuisances)
         return fit_tangents(view, stack, stack @ a[:, :, None], self.scales, self.variance)

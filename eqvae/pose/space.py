@@ -15,17 +15,18 @@ is one small matrix product over l: no image is ever turned.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from eqvae.nn.deformations import generator_matrix, radial_quadrature
 from eqvae.nn.harmonics import DiskHarmonics
+from eqvae.nn.tables import table
 from eqvae.symmetry.motions import cos_sin
-from eqvae.symmetry.representations import Representation
 
 
 @dataclass(frozen=True)
@@ -49,45 +50,39 @@ class View:
     transfer: Tensor | None = None
 
 
-class TemplateSpace(nn.Module):
+class Layout(NamedTuple):
+    """What the coordinates are, each (dim,) unless said.
+
+    Attributes:
+        frequency: l, 0 for the background.
+        partner: where the other half of the pair lies.
+        sign: of the partner under a quarter turn, 0 for l = 0.
+        parity: -1 for sines, which a mirror negates.
+        by_frequency: 1 where a coordinate has frequency l, (dim, N + 1).
+        constant: coefficients of a constant image in one channel, (harmonics.dim,).
+    """
+
+    frequency: Tensor
+    partner: Tensor
+    sign: Tensor
+    parity: Tensor
+    by_frequency: Tensor
+    constant: Tensor
+
+
+@dataclass(frozen=True)
+class TemplateSpace:
     """Coordinates of images about a position, and how motions, deformations and optics act on them.
 
     Args:
-        harmonics: the basis.
-        channels: of the images.
+        harmonics: the basis, and the number of channels.
     """
 
-    def __init__(self, harmonics: DiskHarmonics, channels: int = 1):
-        super().__init__()
-        self.harmonics = harmonics
-        self.channels = channels
-        layout = Representation(harmonics.multiplicities, position=False)
-        frequency, partner = torch.zeros(harmonics.dim).long(), torch.arange(harmonics.dim)
-        sign, parity = torch.zeros(harmonics.dim), torch.ones(harmonics.dim)
-        for block in layout.blocks:
-            frequency[block.slice] = block.frequency
-            if block.frequency:
-                re, im = torch.arange(harmonics.dim)[block.slice].reshape(-1, 2).T
-                partner[re], partner[im] = im, re
-                sign[re], sign[im], parity[im] = -1.0, 1.0, -1.0
-        size = harmonics.image_size
-        ones = harmonics.analyse(torch.ones(1, 1, size, size), torch.zeros(1, 2))[0, 0]
-        ones = ones * (frequency == 0)  # the rest is the square frame, no property of a constant
-        self.remainder = math.sqrt(max(size**2 - float(ones.square().sum()), 1.0))
-        # the background of each channel comes last and does not turn
-        offsets = torch.arange(channels)[:, None] * harmonics.dim
-        last = torch.arange(channels) + channels * harmonics.dim
-        tables = {
-            "frequency": F.pad(frequency.repeat(channels), (0, channels)),
-            "partner": torch.cat([(partner + offsets).flatten(), last]),
-            "sign": F.pad(sign.repeat(channels), (0, channels)),
-            "parity": F.pad(parity.repeat(channels), (0, channels), value=1.0),
-            "constant": ones,
-        }
-        tables["by_frequency"] = F.one_hot(tables["frequency"]).to(ones)
-        for name, table in tables.items():
-            self.register_buffer(name, table, persistent=False)
-        self._tables: dict[tuple, tuple[Tensor, ...]] = {}  # made when first asked for
+    harmonics: DiskHarmonics
+
+    @property
+    def channels(self) -> int:
+        return self.harmonics.channels
 
     @property
     def dim(self) -> int:
@@ -96,6 +91,16 @@ class TemplateSpace(nn.Module):
     @property
     def max_frequency(self) -> int:
         return self.harmonics.degree
+
+    @cached_property
+    def remainder(self) -> float:
+        """nu, see above."""
+        constant = _layout(self.harmonics).constant
+        return math.sqrt(max(self.harmonics.domain.size**2 - float(constant.square().sum()), 1.0))
+
+    def layout(self, like: Tensor) -> Layout:
+        """What the coordinates are, where and as precise as a tensor."""
+        return Layout(*table(_layout, self.harmonics, like=like))
 
     def look(self, x: Tensor, t: Tensor, transfer: Tensor | None = None) -> View:
         """Images (B, C, H, H) seen from positions (B, 2)."""
@@ -109,23 +114,18 @@ class TemplateSpace(nn.Module):
             return self.analyse(many, t.reshape(-1, 2)).unflatten(0, (batch, views))
         a = self.harmonics.analyse(x, t)
         total = x.sum(dim=(2, 3))
-        background = (total - a @ self.constant) / self.remainder
+        background = (total - a @ self.layout(x).constant) / self.remainder
         return torch.cat([a.flatten(1), background], dim=1)
 
     def synthesise(self, d: Tensor, t: Tensor) -> Tensor:
         """Images (B, C, H, H) of coordinates (B, dim) about positions (B, 2)."""
-        d, background = d[:, : -self.channels], d[:, -self.channels :] / self.remainder
-        coefficients = d.unflatten(1, (self.channels, -1))
-        coefficients = coefficients - background[:, :, None] * self.constant
-        images = self.harmonics.synthesise(coefficients, t)
-        return images + background[:, :, None, None]
+        images = self.harmonics.synthesise(self.coefficients(d, flat=True), t)
+        return images + self._background(d)[:, :, None, None]
 
     def evaluate(self, d: Tensor, t: Tensor, points: Tensor) -> Tensor:
         """The same at any points (B, P, 2): (B, C, P)."""
-        d, background = d[:, : -self.channels], d[:, -self.channels :] / self.remainder
-        coefficients = d.unflatten(1, (self.channels, -1))
-        coefficients = coefficients - background[:, :, None] * self.constant
-        return self.harmonics.evaluate(coefficients, t, points) + background[:, :, None]
+        images = self.harmonics.evaluate(self.coefficients(d, flat=True), t, points)
+        return images + self._background(d)[:, :, None]
 
     def coefficients(self, a: Tensor, *, flat: bool = False) -> Tensor:
         """Disk-harmonic coefficients (..., C, dim) of coordinates (..., dim), the background left out.
@@ -137,8 +137,7 @@ class TemplateSpace(nn.Module):
         """
         d = a[..., : -self.channels].unflatten(-1, (self.channels, -1))
         if flat:
-            level = a[..., -self.channels :] / self.remainder
-            d = d - level[..., None] * self.constant
+            d = d - self._background(a)[..., None] * self.layout(a).constant
         return d
 
     def extend(self, coefficients: Tensor) -> Tensor:
@@ -147,17 +146,18 @@ class TemplateSpace(nn.Module):
 
     def quarter(self, d: Tensor) -> Tensor:
         """i d: every pair turned by 90 degrees, l = 0 dropped; the derivative of a turn is l i d."""
-        return d[..., self.partner] * self.sign
+        layout = self.layout(d)
+        return d[..., layout.partner] * layout.sign
 
     def mirror(self, d: Tensor) -> Tensor:
         """F d: the sines change sign."""
-        return d * self.parity
+        return d * self.layout(d).parity
 
     def turn(self, d: Tensor, angle: Tensor, reflection: Tensor | None = None) -> Tensor:
         """R(angle) F^reflection d, for coordinates (B, dim) and angles (B,)."""
         if reflection is not None:
             d = torch.where(reflection[:, None] > 0.5, self.mirror(d), d)
-        cos, sin = cos_sin(self.frequency.to(angle) * angle[:, None])
+        cos, sin = cos_sin(self.layout(angle).frequency * angle[:, None])
         return cos * d + sin * self.quarter(d)
 
     def derivative(self, d: Tensor, generator: str) -> Tensor:
@@ -167,25 +167,21 @@ class TemplateSpace(nn.Module):
         and "background" (a constant image of height 1 in every channel).
         """
         if generator == "angle":
-            return self.frequency.to(d) * self.quarter(d)
+            return self.layout(d).frequency * self.quarter(d)
         if generator == "intensity":
             return d
         if generator == "background":
-            ones = torch.cat(
-                [
-                    self.constant.repeat(self.channels),
-                    self.constant.new_full((self.channels,), self.remainder),
-                ]
-            )
-            return ones.to(d).expand_as(d)
-        (matrix,) = self._table(_generator, generator, like=d)
+            constant = self.layout(d).constant
+            rest = constant.new_full((self.channels,), self.remainder)
+            return torch.cat([constant.repeat(self.channels), rest]).expand_as(d)
+        (matrix,) = table(_generator, self.harmonics, generator, like=d)
         moved = d[..., : -self.channels].unflatten(-1, (self.channels, -1)) @ matrix.T
         return F.pad(moved.flatten(-2), (0, self.channels))
 
     def filter(self, d: Tensor, transfer: Tensor) -> Tensor:
         """Coordinates (B, ..., dim) seen through optics with radial transfer functions (B, Q)."""
         points = max(64, 2 * transfer.shape[1])
-        frequency, basis, index = self._table(_radial_transform, points, like=d)
+        frequency, basis, index = table(_radial_transform, self.harmonics, points, like=d)
         place = (frequency / math.pi).clamp(max=1.0) * (transfer.shape[1] - 1)
         low = place.floor().long().clamp(max=transfer.shape[1] - 2)
         part = place - low
@@ -203,28 +199,52 @@ class TemplateSpace(nn.Module):
 
     def correlate(self, d: Tensor, a: Tensor, count: int) -> Tensor:
         """<R(2 pi n / count) d, a> for n < count: d (..., dim) against a (..., dim), (..., count)."""
-        cos, sin = self._table(_angle_functions, count, like=a)
-        real = (d * a) @ self.by_frequency
-        imaginary = (self.quarter(d) * a) @ self.by_frequency
+        cos, sin = table(_angle_functions, self.harmonics.degree, count, like=a)
+        by_frequency = self.layout(a).by_frequency
+        real = (d * a) @ by_frequency
+        imaginary = (self.quarter(d) * a) @ by_frequency
         return real @ cos + imaginary @ sin
 
-    def _table(self, make: Callable, key: int | str, like: Tensor) -> tuple[Tensor, ...]:
-        where = (make.__name__, key, like.dtype, like.device)
-        if where not in self._tables:
-            made = make(self.harmonics, key)
-            self._tables[where] = tuple(
-                m.to(like) if m.is_floating_point() else m.to(like.device) for m in made
-            )
-        return self._tables[where]
+    def _background(self, a: Tensor) -> Tensor:
+        """Grey value of the background, (..., C), of coordinates (..., dim)."""
+        return a[..., -self.channels :] / self.remainder
+
+
+def _layout(harmonics: DiskHarmonics) -> Layout:
+    """See `Layout`; the background of each channel comes last and does not turn."""
+    channels, dim = harmonics.channels, harmonics.dim
+    frequency, partner = torch.zeros(dim, dtype=torch.float64), torch.arange(dim)
+    sign, parity = torch.zeros_like(frequency), torch.ones_like(frequency)
+    for block in harmonics.of_channels(1).representation.blocks:
+        frequency[block.slice] = block.frequency
+        if block.frequency:
+            re, im = torch.arange(dim)[block.slice].reshape(-1, 2).T
+            partner[re], partner[im] = im, re
+            sign[re], sign[im], parity[im] = -1.0, 1.0, -1.0
+    ones = torch.ones(1, 1, *harmonics.domain.shape, dtype=torch.float64)
+    constant = harmonics.analyse(ones, ones.new_zeros(1, 2))[0, 0]
+    constant = constant * (
+        frequency == 0
+    )  # the rest is the square frame, no property of a constant
+    offsets = torch.arange(channels)[:, None] * dim
+    frequency = F.pad(frequency.repeat(channels), (0, channels))
+    return Layout(
+        frequency,
+        torch.cat([(partner + offsets).flatten(), torch.arange(channels) + channels * dim]),
+        F.pad(sign.repeat(channels), (0, channels)),
+        F.pad(parity.repeat(channels), (0, channels), value=1.0),
+        F.one_hot(frequency.long()).double(),
+        constant,
+    )
 
 
 def _generator(harmonics: DiskHarmonics, name: str) -> tuple[Tensor, ...]:
     return (generator_matrix(harmonics, name),)
 
 
-def _angle_functions(harmonics: DiskHarmonics, count: int) -> tuple[Tensor, ...]:
+def _angle_functions(degree: int, count: int) -> tuple[Tensor, ...]:
     """cos(l theta_n) and sin(l theta_n), each (degree + 1, count)."""
-    ell = torch.arange(harmonics.degree + 1, dtype=torch.float64)[:, None]
+    ell = torch.arange(degree + 1, dtype=torch.float64)[:, None]
     angle = torch.arange(count, dtype=torch.float64) * (2 * math.pi / count)
     return cos_sin(ell * angle)
 

@@ -61,7 +61,8 @@ def symmetrised(
     if tolerance <= 0:
         return SymmetricTemplate(d, offset, order)
     out = d
-    turning = space.frequency > 0
+    frequency = space.layout(d).frequency
+    turning = frequency > 0
     energy = d[:, turning].square().sum(dim=1)
     for k in range(2, max_order + 1):
         centre, left = _turned(space, d, k)
@@ -71,7 +72,7 @@ def symmetrised(
         holds = torch.where(closer, left_again, left) <= tolerance * 2 * energy
         if not holds.any():
             continue
-        exact = _shifted(space, d, -centre) * (space.frequency % k == 0)
+        exact = _shifted(space, d, -centre) * (frequency % k == 0)
         out = torch.where(holds[:, None], exact, out)
         offset = torch.where(holds[:, None], centre, offset)
         order = torch.where(holds, k, order)

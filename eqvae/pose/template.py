@@ -13,23 +13,21 @@ from eqvae.distributions import bounded
 from eqvae.distributions.content import ContentPosterior
 from eqvae.distributions.posed import check_pose_latent, from_latent
 from eqvae.nn.fibre import FibreAction, FibreLinear, FibreMLP, FibreNorm, FourierSiLU
-from eqvae.nn.harmonic import channel_order, image_type
-from eqvae.nn.harmonics import fitted_harmonics
+from eqvae.nn.harmonics import DiskHarmonics
+from eqvae.nn.network import LatentNetwork
 from eqvae.pose.space import TemplateSpace
+from eqvae.symmetry.motions import angle_of, reflection_of, shift_of
 from eqvae.symmetry.plane import PlaneMotions
 from eqvae.symmetry.representations import Representation
 
 
-class ContentEncoder(nn.Module):
+class ContentEncoder(LatentNetwork):
     """q(c | x) from disk-harmonic coefficients about a position: invariant under turns (and mirrors).
 
     Args:
-        image_size: side of the image, pixels.
-        channels: of the image.
+        harmonics: the basis that images are read in.
         representation: of the latent: position, content psi_0 and one frame psi_1.
         symmetry: SO(2) or O(2).
-        degree: of the disk harmonics, lowered on images too small for it.
-        radius: of the disc around the object that they cover, pixels; None for 5/8 of half the image.
         hidden: functions on the group in each hidden layer.
         frequency: their band limit.
         depth: number of hidden layers.
@@ -41,30 +39,25 @@ class ContentEncoder(nn.Module):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
+        harmonics: DiskHarmonics,
         representation: Representation,
         symmetry: PlaneMotions = PlaneMotions.so2(),
-        degree: int = 22,
-        radius: float | None = None,
         hidden: int = 64,
         frequency: int = 5,
         depth: int = 3,
         oversampling: int = 8,
     ):
-        super().__init__()
         if symmetry.is_finite:
             raise ValueError(
                 f"symmetry must be SO(2) or O(2) for content that ignores every angle; got "
                 f"{symmetry.name}. Use symmetry=so2 or symmetry=o2."
             )
         check_pose_latent(representation, symmetry.reflections)
-        self.representation = representation
-        self.symmetry = symmetry
-        self.harmonics = fitted_harmonics(image_size, degree, radius)
+        super().__init__(harmonics.domain, harmonics.channels, representation, symmetry)
+        self.harmonics = harmonics
         self.content_dim = representation.multiplicities[0]
         self.mlp = FibreMLP(
-            image_type(self.harmonics, channels),
+            harmonics.representation,
             Representation((2 * self.content_dim,), position=False),
             symmetry,
             hidden,
@@ -73,8 +66,6 @@ class ContentEncoder(nn.Module):
             out_frequency=0,
             oversampling=oversampling,
         )
-        order = channel_order(self.harmonics, channels)
-        self.register_buffer("order", order, persistent=False)
 
     @property
     def layer_actions(self) -> dict[str, FibreAction]:
@@ -84,42 +75,36 @@ class ContentEncoder(nn.Module):
 
     def forward(self, coefficients: Tensor) -> ContentPosterior:
         """The posterior of objects with coefficients (B, C, dim) about their positions."""
-        h = self.mlp(coefficients.flatten(1)[:, self.order])
+        h = self.mlp(self.harmonics.by_irrep(coefficients))
         log_scale = bounded(h[:, self.content_dim :] - 1, -7.0, 3.0)
         return ContentPosterior(h[:, : self.content_dim], log_scale)
 
 
-class TemplateDecoder(nn.Module):
+class TemplateDecoder(LatentNetwork):
     """Images of z = (t, c, u): the template of c, turned by the angle of u and centred at t.
 
     Args:
-        image_size, channels, representation, symmetry, degree, radius: as for `ContentEncoder`.
+        harmonics, representation, symmetry: as for `ContentEncoder`.
         hidden: width of the two hidden layers.
     """
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
+        harmonics: DiskHarmonics,
         representation: Representation,
         symmetry: PlaneMotions = PlaneMotions.so2(),
-        degree: int = 22,
-        radius: float | None = None,
         hidden: int = 256,
     ):
-        super().__init__()
         check_pose_latent(representation, symmetry.reflections)
-        self.representation = representation
-        self.symmetry = symmetry
-        self.channels = channels
-        self.harmonics = fitted_harmonics(image_size, degree, radius)
-        self.space = TemplateSpace(self.harmonics, channels)
+        super().__init__(harmonics.domain, harmonics.channels, representation, symmetry)
+        self.harmonics = harmonics
+        self.space = TemplateSpace(harmonics)
         self.network = nn.Sequential(
             nn.Linear(representation.multiplicities[0], hidden),
             nn.SiLU(),
             nn.Linear(hidden, hidden),
             nn.SiLU(),
-            nn.Linear(hidden, channels * self.harmonics.dim),
+            nn.Linear(hidden, harmonics.representation.dim),
         )
 
     def template(self, content: Tensor) -> Tensor:
@@ -139,4 +124,4 @@ class TemplateDecoder(nn.Module):
     def _posed(self, z: Tensor) -> tuple[Tensor, Tensor]:
         content, g = from_latent(self.representation, z)
         d = self.space.extend(self.template(content))
-        return self.space.turn(d, g[:, 1], g[:, 0]), g[:, 2:]
+        return self.space.turn(d, angle_of(g), reflection_of(g)), shift_of(g)

@@ -242,13 +242,12 @@ def _check_optimization(module: TrainingModule) -> None:
 
 def _warn_of_large_objects(module: TrainingModule, images: Tensor) -> None:
     """Disk harmonics draw nothing beyond their disc, which shows in no other way than a poor ELBO."""
-    decoders = module.vae.decoder.modules()
-    reaches = [m.harmonics.reach for m in decoders if hasattr(m, "harmonics")]
-    size = object_radius(images[:: max(1, len(images) // 500)]) if reaches else None
-    if size is not None and size > min(reaches):
+    harmonics = getattr(module.vae.decoder, "harmonics", None)
+    size = object_radius(images[:: max(1, len(images) // 500)]) if harmonics else None
+    if size is not None and size > harmonics.radius:
         warnings.warn(
-            f"image.radius leaves parts of the objects out: the model draws up to {min(reaches):.1f} px from "
-            f"their centre, and 2 % of their squares lie beyond {size:.1f} px. Set "
+            f"image.radius leaves parts of the objects out: the model draws up to {harmonics.radius:.1f} px "
+            f"from their centre, and 2 % of their squares lie beyond {size:.1f} px. Set "
             f"image.radius={math.ceil(size)}, or a larger data.pose.size if the images are too small.",
             stacklevel=3,
         )

@@ -16,6 +16,7 @@ _MOVED = {
     "eqvae.symmetry.LatentRepresentation": "eqvae.symmetry.Representation",
 }
 _MOVED_MODULES = {"eqvae.priors.": "eqvae.distributions.priors."}
+_ARGUMENTS = {"eqvae.nn.SteerableEncoder": {"degree": "readout_degree"}}
 _BASIS = (
     "channels",
     "degree",
@@ -37,6 +38,8 @@ def upgraded(model: Any) -> Any:
     if TARGET not in node:
         return node
     node[TARGET] = _moved(node[TARGET])
+    names = _ARGUMENTS.get(node[TARGET], {})
+    node = {names.get(key, key): part for key, part in node.items()}
     if "image_size" in node:
         domain = {TARGET: "eqvae.domains.SquareGrid", "size": node.pop("image_size")}
         accepted = inspect.signature(resolve(node[TARGET], ("eqvae.",))).parameters

@@ -13,6 +13,7 @@ from eqvae.comparison.advice import Pilot, elbos, recommend, supports, told, val
 from eqvae.comparison.table import read_table
 from eqvae.config import CONFIG_DIR
 from eqvae.distributions import GaussianLikelihood, GaussianPrior
+from eqvae.domains import SquareGrid
 from eqvae.models.vae import VAE, VAEOutput
 from eqvae.nn import PlainDecoder, PlainEncoder
 from eqvae.symmetry import Representation
@@ -73,7 +74,7 @@ class Upright(VAE):
 def blind(kind: type[VAE] = VAE) -> VAE:
     torch.manual_seed(0)
     latent = Representation((2, 1))
-    parts = PlainEncoder(33, 1, latent, width=4), PlainDecoder(33, 1, latent, width=4)
+    parts = (part(SquareGrid(33), 1, latent, width=4) for part in (PlainEncoder, PlainDecoder))
     return kind(*parts, GaussianPrior(latent), GaussianLikelihood()).eval()
 
 

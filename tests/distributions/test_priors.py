@@ -19,9 +19,9 @@ from eqvae.distributions.priors import (
 )
 from eqvae.pose.template import ContentEncoder
 from eqvae.symmetry import PlaneMotions, Representation
-from tests.cases import draw
+from tests.cases import basis, draw
 
-DIM, SIZE, DEGREE = 3, 33, 12
+DIM, BASIS = 3, basis(33, degree=12)
 LATENT = Representation((DIM, 1))
 KINDS = ["normal", "mixture", "vamp"]
 ALL = pytest.mark.parametrize("kind", KINDS)
@@ -34,7 +34,7 @@ def _double() -> None:
 
 
 def encoder() -> ContentEncoder:
-    return ContentEncoder(SIZE, 1, LATENT, degree=DEGREE, hidden=8)
+    return ContentEncoder(BASIS, LATENT, hidden=8)
 
 
 def clusters(n: int = 300) -> tuple[Tensor, ContentPosterior]:
@@ -52,7 +52,7 @@ def made(kind: str, started: bool = True) -> ContentPrior:
     elif kind == "mixture":
         prior = MixtureContent(DIM, components=3)
     else:
-        prior = VampContent(DIM, SIZE, degree=DEGREE, components=6)
+        prior = VampContent(DIM, BASIS, components=6)
     lent = encoder()
     prior.bind(lent)
     prior.__dict__["lent"] = lent

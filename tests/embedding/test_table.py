@@ -19,12 +19,12 @@ from eqvae.testing import GaussianScenes
 SIZE = 33
 GRID = SquareGrid(SIZE)
 TINY = {
-    "harmonic": ["latent=small", "+model.encoder.hidden=8", "+model.decoder.hidden=8"],
-    "plain": ["latent=small", "+model.encoder.width=8", "+model.decoder.width=8"],
+    "harmonic": ["latent=small", "model.encoder.hidden=8", "model.decoder.hidden=8"],
+    "plain": ["latent=small", "model.encoder.width=8", "model.decoder.width=8"],
     "steerable": ["latent=small"]
-    + [f"+model.{part}.{n}=4" for part in ("encoder", "decoder") for n in ("maps", "hidden")]
-    + ["+model.encoder.width=12", "+model.decoder.width=12"],
-    "pose": ["+model.encoder.hidden=8", "+model.decoder.hidden=16"],
+    + [f"++model.{part}.{n}=4" for part in ("encoder", "decoder") for n in ("maps", "hidden")]
+    + ["model.encoder.width=12", "model.decoder.width=12"],
+    "pose": ["model.encoder.hidden=8", "model.decoder.hidden=16"],
 }
 
 

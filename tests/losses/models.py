@@ -3,9 +3,11 @@
 import torch
 
 from eqvae.distributions import GaussianLikelihood, GaussianPrior
+from eqvae.domains import SquareGrid
 from eqvae.models.vae import VAE
 from eqvae.nn import HarmonicDecoder, HarmonicEncoder, PlainDecoder, PlainEncoder
 from eqvae.symmetry import PlaneMotions, Representation
+from tests.cases import basis
 from tests.toys import toy_vae
 
 SIZE = 41
@@ -18,10 +20,10 @@ def vae(family: str) -> VAE:
     if family == "toy":
         return toy_vae(SIZE)
     if family == "harmonic":
-        size = {"degree": 8, "radius": 10.6, "hidden": 8, "frequency": 3}
-        encoder = HarmonicEncoder(SIZE, 1, LATENT, PlaneMotions.so2(), **size)
-        decoder = HarmonicDecoder(SIZE, 1, LATENT, PlaneMotions.so2(), **size, out_frequency=6)
+        shared = basis(SIZE, degree=8, radius=10.6), LATENT, PlaneMotions.so2()
+        encoder = HarmonicEncoder(*shared, hidden=8, frequency=3)
+        decoder = HarmonicDecoder(*shared, hidden=8, frequency=3, out_frequency=6)
     else:
-        encoder = PlainEncoder(SIZE, 1, LATENT, PlaneMotions.so2(), width=4)
-        decoder = PlainDecoder(SIZE, 1, LATENT, PlaneMotions.so2(), width=4)
+        shared = SquareGrid(SIZE), 1, LATENT, PlaneMotions.so2()
+        encoder, decoder = PlainEncoder(*shared, width=4), PlainDecoder(*shared, width=4)
     return VAE(encoder, decoder, GaussianPrior(LATENT), GaussianLikelihood())

@@ -15,6 +15,7 @@ from eqvae.losses import ClusterPenalty
 from eqvae.losses.clusters import mutual_information
 from eqvae.models.pose_vae import PoseVAE
 from eqvae.pose.deform import RandomDeformation
+from tests.cases import basis
 from tests.models.test_pose_vae import DEGREE, LATENT, SIZE, made, scenes
 
 K = 5
@@ -101,7 +102,7 @@ def clustering(scale: float = 0.15, **settings) -> PoseVAE:
     scales = {"scale": scale, "shear": scale}
     settings = {
         "prior": prior,
-        "deform": RandomDeformation(SIZE, DEGREE, scales=scales, bank=8, groups=4),
+        "deform": RandomDeformation(basis(SIZE, degree=DEGREE), scales, bank=8, groups=4),
         **settings,
     }
     return made(**settings).train()

@@ -16,7 +16,7 @@ from eqvae.training.checkpoint import load_weights, weights
 from tests.cases import draw
 from tests.training.runs import LATENTS
 
-MODELS = sorted(file.stem for file in (CONFIG_DIR / "model").glob("*.yaml"))
+MODELS = sorted(file.stem for file in (CONFIG_DIR / "model").glob("[!_]*.yaml"))
 OBJECTIVES = sorted(file.stem for file in (CONFIG_DIR / "objective").glob("*.yaml"))
 EXPERIMENTS = sorted(file.stem for file in (CONFIG_DIR / "experiment").glob("*.yaml"))
 SYMMETRIES = {
@@ -29,25 +29,25 @@ SYMMETRIES = {
     "relaxed_layers": ["so2", "o2"],
     "steerable": ["c4", "d4", "o2"],
 }
-FIBRE = ["+model.encoder.encoder.hidden=8", "+model.decoder.decoder.hidden=8"]
+FIBRE = ["model.encoder.encoder.hidden=8", "model.decoder.decoder.hidden=8"]
 TINY = {
-    "canonicalised": ["+model.encoder.encoder.width=8", "+model.decoder.decoder.width=8"],
-    "harmonic": ["+model.encoder.hidden=8", "+model.decoder.hidden=8"],
-    "plain": ["+model.encoder.width=8", "+model.decoder.width=8"],
-    "pose": ["+model.encoder.hidden=8", "+model.decoder.hidden=16", "latent.multiplicities=[4,1]"],
+    "canonicalised": ["model.encoder.encoder.width=8", "model.decoder.decoder.width=8"],
+    "harmonic": ["model.encoder.hidden=8", "model.decoder.hidden=8"],
+    "plain": ["model.encoder.width=8", "model.decoder.width=8"],
+    "pose": ["model.encoder.hidden=8", "model.decoder.hidden=16", "latent.multiplicities=[4,1]"],
     "projected": FIBRE,
-    "relaxed": FIBRE + ["+model.encoder.free.width=8", "+model.decoder.free.width=8"],
+    "relaxed": FIBRE + ["model.encoder.free.width=8", "model.decoder.free.width=8"],
     "relaxed_layers": FIBRE,
     "steerable": [
-        f"+model.{part}.{name}=4" for part in ("encoder", "decoder") for name in ("maps", "hidden")
+        f"++model.{part}.{name}=4" for part in ("encoder", "decoder") for name in ("maps", "hidden")
     ]
-    + ["+model.encoder.width=12", "+model.decoder.width=12"],
+    + ["model.encoder.width=12", "model.decoder.width=12"],
 }
 MIRRORED = {"pose": ["latent.sign=1", "model.inference.reflections=true"]}  # what O(2) asks besides
 ASKED = {  # what an objective asks of the model
     "clusters": [
         "model/prior=mixture",
-        "model.deform={_target_: eqvae.pose.deform.RandomDeformation, image_size: 33}",
+        "model.deform={_target_: eqvae.pose.deform.RandomDeformation, harmonics: ${harmonics}}",
     ]
 }
 SOFT = ["projected", "relaxed", "relaxed_layers"]  # layers that must pay for what they break
@@ -56,7 +56,7 @@ ONLY = {  # models that an objective is for, the others are refused
     **dict.fromkeys(
         ("elbo", "elbo_warmup", "elbo_cyclic"), [model for model in MODELS if model not in SOFT]
     ),
-    "elbo_relaxed": SOFT,
+    **dict.fromkeys(("elbo_relaxed", "elbo_projected"), SOFT),
     "elbo_soft": [model for model in MODELS if model not in ("pose", *SOFT)],
 }
 SIZE = 33
@@ -65,8 +65,8 @@ SIZE = 33
 def made(
     model: str, symmetry: str = "so2", channels: int = 1, objective: str | None = None
 ) -> tuple[VAE, Objective]:
-    objective = objective or ("elbo_relaxed" if model in SOFT else "elbo")
-    choices = [f"model={model}", f"symmetry={symmetry}", f"objective={objective}"]
+    choices = [f"model={model}", f"symmetry={symmetry}"]
+    choices += [f"objective={objective}"] if objective else []  # a soft model brings its own
     choices += [f"latent={LATENTS.get(model, 'small')}", *TINY[model]]
     choices += MIRRORED.get(model, []) if symmetry == "o2" else []
     choices += ASKED.get(objective, []) if model == "pose" else []

@@ -12,7 +12,7 @@ from torch.distributions import LowRankMultivariateNormal
 from eqvae.data.batch import Batch
 from eqvae.distributions.posed import from_latent, to_latent
 from eqvae.distributions.priors import MixtureContent, PosedPrior, VampContent
-from eqvae.domains import act_on_image, pixel_coordinates
+from eqvae.domains import SquareGrid, act_on_image, pixel_coordinates
 from eqvae.models.pose_vae import PoseVAE
 from eqvae.nn import CentreOfMass, HarmonicDecoder
 from eqvae.pose.amortised import AttentionPose, UnimodalPose
@@ -23,7 +23,7 @@ from eqvae.symmetry import PlaneMotions, Representation, compose, inverse, motio
 from eqvae.symmetry.motions import apply
 from eqvae.testing import GaussianScenes, quarter_turns, relative_error
 from eqvae.training.checkpoint import load_weights, weights
-from tests.cases import draw
+from tests.cases import basis, draw
 from tests.pose.scenes import wrapped
 
 SIZE, DEGREE, N = 33, 12, 3
@@ -48,22 +48,21 @@ def made(
     torch.manual_seed(0)
     latent = MIRRORED if kind == "mirrors" else LATENT
     symmetry = PlaneMotions.o2() if kind == "mirrors" else PlaneMotions.so2()
-    shared = {"representation": latent, "symmetry": symmetry, "degree": DEGREE}
+    shared = basis(SIZE, channels, DEGREE), latent, symmetry
     decoder, extra = TemplateDecoder, {"hidden": 16}
     if kind == "harmonic":
         decoder, extra = HarmonicDecoder, {"hidden": 8}
-    seen = {"image_size": SIZE, "channels": channels, "degree": DEGREE, "hidden": 8}
     how = {"attention": AttentionPose, "unimodal": UnimodalPose}
     inference = settings.pop("inference", None)
     if inference is None and kind in how:
-        inference = how[kind](**seen)
+        inference = how[kind](shared[0], hidden=8)
     inference = inference or ExactPose(angles=32, fine_angles=64, reflections=kind == "mirrors")
     return PoseVAE(
-        ContentEncoder(SIZE, channels, hidden=8, **shared),
-        decoder(SIZE, channels, **extra, **shared),
+        ContentEncoder(*shared, hidden=8),
+        decoder(*shared, **extra),
         settings.pop("prior", None) or PosedPrior(latent),
         TemplateLikelihood(variance, nuisances=nuisances),
-        settings.pop("localiser", None) or CentreOfMass(SIZE, channels),
+        settings.pop("localiser", None) or CentreOfMass(SquareGrid(SIZE), channels),
         inference,
         **settings,
     ).eval()
@@ -223,7 +222,7 @@ def test_the_gradient_reaches_every_parameter(kind):
 
 @pytest.mark.parametrize("content", [MixtureContent, VampContent])
 def test_other_priors_train(content):
-    settings = {"image_size": SIZE, "degree": DEGREE} if content is VampContent else {}
+    settings = {"harmonics": basis(SIZE, degree=DEGREE)} if content is VampContent else {}
     prior = PosedPrior(LATENT, content(4, components=3, **settings))
     vae, x = made(prior=prior).train(), scenes().render().repeat(4, 1, 1, 1)
     with torch.no_grad():
@@ -476,8 +475,7 @@ class _Fixed(torch.nn.Module):
 
     def __init__(self, other: TemplateDecoder, coefficients: Tensor):
         super().__init__()
-        self.representation, self.channels = other.representation, other.channels
-        self.harmonics = other.harmonics
+        self.representation, self.harmonics = other.representation, other.harmonics
         self.coefficients = coefficients
 
     def template(self, content: Tensor) -> Tensor:
@@ -529,9 +527,9 @@ def test_more_passes_find_what_the_localiser_missed():
         vae = trained(localiser=localiser, inference=inference, passes=passes)
         return vae.score(Batch(x), sample=False).elbo
 
-    right = bound(CentreOfMass(SIZE), 3)
-    torch.testing.assert_close(bound(Off(SIZE), 3), right, atol=0.05, rtol=0)
-    assert (bound(Off(SIZE), 1) - right).abs().max() > 0.5  # control
+    right = bound(CentreOfMass(SquareGrid(SIZE)), 3)
+    torch.testing.assert_close(bound(Off(SquareGrid(SIZE)), 3), right, atol=0.05, rtol=0)
+    assert (bound(Off(SquareGrid(SIZE)), 1) - right).abs().max() > 0.5  # control
 
 
 @torch.no_grad()
@@ -559,16 +557,18 @@ def test_parts_that_do_not_fit_are_refused():
              kind="mirrors", inference=ExactPose())  # fmt: skip
     rejected("inference.reflections must be False for a latent with sign=0; got True",
              inference=ExactPose(reflections=True))  # fmt: skip
-    rejected("must be True .* got False", kind="mirrors", inference=UnimodalPose(SIZE))
+    rejected("must be True .* got False", kind="mirrors", inference=UnimodalPose(basis(SIZE)))
     rejected("share one representation", prior=PosedPrior(Representation((5, 1))))
-    encoder = ContentEncoder(SIZE, 1, LATENT, degree=10, hidden=8)
-    with pytest.raises(ValueError, match="share one basis; got degree and width 10, .* 12, .*same"):
-        PoseVAE(encoder, TemplateDecoder(SIZE, 1, LATENT, degree=12), PosedPrior(LATENT),
-                TemplateLikelihood(), CentreOfMass(SIZE), ExactPose())  # fmt: skip
+    encoder = ContentEncoder(basis(SIZE, degree=10), LATENT, hidden=8)
+    with pytest.raises(
+        ValueError, match="share one basis; got .*degree=10,.* and .*degree=12,.*same harmonics"
+    ):
+        PoseVAE(encoder, TemplateDecoder(basis(SIZE, degree=12), LATENT), PosedPrior(LATENT),
+                TemplateLikelihood(), CentreOfMass(SquareGrid(SIZE)), ExactPose())  # fmt: skip
     with pytest.raises(ValueError, match=r"symmetry must be SO\(2\) or O\(2\) .* got C8"):
-        ContentEncoder(SIZE, 1, LATENT, PlaneMotions.cyclic(8))
+        ContentEncoder(basis(SIZE), LATENT, PlaneMotions.cyclic(8))
     for part in (ContentEncoder, TemplateDecoder):
         with pytest.raises(ValueError, match="Choose latent=pose and set latent.sign=1"):
-            part(SIZE, 1, LATENT, PlaneMotions.o2())
+            part(basis(SIZE), LATENT, PlaneMotions.o2())
         with pytest.raises(ValueError, match=r"got multiplicities=\[4, 2\]"):
-            part(SIZE, 1, Representation((4, 2)))
+            part(basis(SIZE), Representation((4, 2)))

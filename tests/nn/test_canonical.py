@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from eqvae.data.batch import Batch
 from eqvae.distributions import GaussianLikelihood, GaussianPrior
-from eqvae.domains import act_on_image
+from eqvae.domains import SquareGrid, act_on_image
 from eqvae.models.vae import VAE
 from eqvae.nn import (
     CanonicalDecoder,
@@ -27,9 +28,10 @@ from eqvae.testing import (
     quarter_turns,
     relative_error,
 )
-from tests.cases import draw
+from tests.cases import basis, draw
 
 LATENT, SIZE = Representation((4, 2, 1)), 40
+GRID = SquareGrid(SIZE)
 # What interpolation costs: of |v| for the encoder, of |D(z)| on smooth images for the decoder
 BOUNDS = {"bicubic": (0.1, 0.05), "fourier": (5e-3, 1e-3)}
 RESAMPLED = pytest.mark.parametrize("interpolation", BOUNDS)
@@ -43,10 +45,10 @@ def _double() -> None:
 def canonical(interpolation: str = "fourier") -> VAE:
     torch.manual_seed(0)
     plain = [
-        part(SIZE, 1, LATENT, PlaneMotions.so2(), width=8) for part in (PlainEncoder, PlainDecoder)
+        part(GRID, 1, LATENT, PlaneMotions.so2(), width=8) for part in (PlainEncoder, PlainDecoder)
     ]
     return VAE(
-        CanonicalEncoder(Canonicaliser(SIZE, 1), plain[0], interpolation),
+        CanonicalEncoder(Canonicaliser(basis(SIZE)), plain[0], interpolation),
         CanonicalDecoder(plain[1], interpolation),
         GaussianPrior(LATENT),
         GaussianLikelihood(),
@@ -85,7 +87,10 @@ class Blurred(torch.nn.Module):
 @pytest.mark.parametrize("localiser", [Localiser, CentreOfMass])
 def test_canonicalisers_move_with_scenes(localiser):
     torch.manual_seed(0)
-    canonicaliser, scenes = Canonicaliser(SIZE, 1, localiser(SIZE)), GaussianScenes(6, size=SIZE)
+    canonicaliser, scenes = (
+        Canonicaliser(basis(SIZE), localiser(GRID)),
+        GaussianScenes(6, size=SIZE),
+    )
     g = draw(PlaneMotions.so2(), 6, shift=2.0)
     with torch.no_grad():
         expected, moved = (
@@ -115,7 +120,7 @@ def test_the_decoder_moves_with_its_latents_and_a_plain_one_does_not(interpolati
 def test_quarter_turns_are_exact(interpolation):
     vae, noise = canonical(interpolation), torch.rand(3, 1, SIZE, SIZE)
     laws = {"act_in": act_on_image, "act_out": LATENT.act, "rtol": 1e-5}
-    assert_equivariant(lambda x: vae.encode(x).loc, noise, quarter_turns(), **laws)
+    assert_equivariant(lambda x: vae.encode(Batch(x)).loc, noise, quarter_turns(), **laws)
     z = torch.randn(3, LATENT.dim)
     z[:, :2] = 0  # the window turns about its centre: what leaves it is lost
     laws = {"act_in": LATENT.act, "act_out": act_on_image, "rtol": 1e-5}
@@ -128,7 +133,7 @@ def test_quarter_turns_are_exact(interpolation):
 @RESAMPLED
 def test_gradient_reaches_every_parameter(interpolation):
     vae = canonical(interpolation)
-    (-vae(GaussianScenes(6, size=SIZE).render()).elbo.mean()).backward()
+    (-vae.score(Batch(GaussianScenes(6, size=SIZE).render())).elbo.mean()).backward()
     unused = ("mlp.head.invariant", "mlp.head.bias")  # the canonicaliser's output has no invariants
     for name, parameter in vae.named_parameters():
         reached = parameter.grad is not None and parameter.grad.abs().sum() > 0
@@ -158,14 +163,18 @@ def test_saved_weights_give_equal_output():
     other = canonical()
     for parameter in other.parameters():
         parameter.data.add_(0.01)
-    assert not torch.equal(vae.encode(x).mode, other.encode(x).mode)
+    assert not torch.equal(vae.encode(Batch(x)).mode, other.encode(Batch(x)).mode)
     other.load_state_dict(copy.deepcopy(vae.state_dict()))
-    assert torch.equal(vae(x, sample=False).elbo, other(x, sample=False).elbo)
+    assert torch.equal(
+        vae.score(Batch(x), sample=False).elbo, other.score(Batch(x), sample=False).elbo
+    )
 
 
 def test_what_it_cannot_treat_is_refused():
     with pytest.raises(ValueError, match=r"symmetry must have no mirrors .* got O\(2\)"):
-        CanonicalEncoder(Canonicaliser(SIZE, 1), PlainEncoder(SIZE, 1, LATENT, PlaneMotions.o2()))
+        CanonicalEncoder(
+            Canonicaliser(basis(SIZE)), PlainEncoder(GRID, 1, LATENT, PlaneMotions.o2())
+        )
     content = Representation((4,))
     with pytest.raises(ValueError, match="must carry a position and a psi_1"):
-        CanonicalDecoder(PlainDecoder(SIZE, 1, content, PlaneMotions.so2()))
+        CanonicalDecoder(PlainDecoder(GRID, 1, content, PlaneMotions.so2()))

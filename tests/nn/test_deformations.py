@@ -11,7 +11,7 @@ from eqvae.nn.deformations import GENERATORS, generator_matrix, radial_quadratur
 from eqvae.nn.harmonics import DiskHarmonics
 from eqvae.pose.space import TemplateSpace
 from eqvae.symmetry import PlaneMotions, Representation
-from tests.cases import draw
+from tests.cases import basis, draw
 from tests.pose.scenes import degrees
 
 SIZE, DEGREE, WIDTH = 50, 10, 2.3
@@ -27,7 +27,7 @@ def _double() -> None:
 
 @pytest.fixture
 def harmonics() -> DiskHarmonics:
-    return DiskHarmonics(SIZE, DEGREE, WIDTH)
+    return basis(SIZE, degree=DEGREE, radius=WIDTH * math.sqrt(2 * DEGREE + 2))
 
 
 def pulled_back(name: str, points: Tensor, u: float) -> tuple[Tensor, float]:

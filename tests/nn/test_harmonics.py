@@ -1,5 +1,6 @@
 """Disk harmonics: orthonormal, turned by rho, and the same function on and off the pixels."""
 
+import copy
 import math
 
 import numpy as np
@@ -12,7 +13,7 @@ from eqvae.nn.harmonics import DiskHarmonics, hermite_functions
 from eqvae.symmetry import PlaneMotions, Representation, inverse, motion
 from eqvae.symmetry.motions import apply
 from eqvae.testing import GaussianScenes, relative_error
-from tests.cases import draw
+from tests.cases import basis, draw
 
 SIZE, DEGREE, WIDTH = 50, 10, 2.3  # well within the image and its band limit: sums are integrals
 
@@ -24,7 +25,7 @@ def _double() -> None:
 
 @pytest.fixture
 def harmonics() -> DiskHarmonics:
-    return DiskHarmonics(SIZE, DEGREE, WIDTH)
+    return basis(SIZE, degree=DEGREE, radius=WIDTH * math.sqrt(2 * DEGREE + 2))
 
 
 def test_hermite_functions_are_scipys():
@@ -45,7 +46,7 @@ def test_the_basis_is_orthonormal_on_the_pixels(harmonics):
 
 
 def test_the_change_of_basis_is_orthogonal_and_complete(harmonics):
-    change = harmonics.basis_change
+    change = harmonics.basis_change(like=torch.zeros(()))
     torch.testing.assert_close(change.T @ change, torch.eye(harmonics.dim), atol=1e-12, rtol=0)
     j, i = torch.meshgrid(torch.arange(DEGREE + 1), torch.arange(DEGREE + 1), indexing="ij")
     inside = (i + j <= DEGREE).flatten()
@@ -100,27 +101,78 @@ def test_motions_act_on_coefficients_by_rho(harmonics):
 def test_smooth_scenes_are_covered():
     """The default basis holds the test scenes up to their tails."""
     scenes = GaussianScenes(4, size=SIZE).render()
-    harmonics, t = DiskHarmonics(SIZE), torch.zeros(4, 2)
+    harmonics, t = basis(SIZE), torch.zeros(4, 2)
     again = harmonics.synthesise(harmonics.analyse(scenes, t), t)
     assert relative_error(again, scenes) < 0.02
-    coarse = DiskHarmonics(SIZE, degree=4)  # a control
+    coarse = basis(SIZE, degree=4)  # a control
     assert relative_error(coarse.synthesise(coarse.analyse(scenes, t), t), scenes) > 0.1
 
 
 @pytest.mark.parametrize(
-    ("size", "degree", "width"),
-    [(28, 22, 2.3), (50, 100, 2.3), (50, 22, 1.0), (50, 22, 9.0)],
-    ids=["small image", "degree", "band", "reach"],
+    ("radius", "message"),
+    [
+        (30.0, "radius=30 and degree=22 reach 30.0 px .* holds 25 px .* from 1.3 to 25"),
+        (1.0, "radius=1 and degree=1 reach 1.0 px and 4.00 rad/px; .* 3.14 rad/px"),
+        (0.0, "radius must be positive.* got 0.0"),
+        (-4.0, "radius must be positive.* got -4.0"),
+    ],
+    ids=["reach", "band", "nothing", "negative"],
 )
-def test_what_does_not_fit_is_refused(size, degree, width):
-    best = math.sqrt(size / (2 * math.pi))
-    message = rf"degree={degree} and width={width} reach .* Lower degree, or bring .* to {best:.2f}"
+def test_what_does_not_fit_is_refused(radius, message):
     with pytest.raises(ValueError, match=message):
-        DiskHarmonics(size, degree, width)
+        basis(SIZE, radius=radius)
+
+
+@pytest.mark.parametrize(
+    ("size", "radius"), [(50, None), (50, 25.0), (33, 14.0), (16, None), (50, 2.0)]
+)
+def test_the_degree_is_lowered_to_what_the_pixels_hold(size, radius):
+    """The highest function reaches 3 rad/px at most, and one degree more would pass it."""
+    harmonics = basis(size, degree=100, radius=radius)
+    band = [(2 * (harmonics.degree + n) + 2) / harmonics.radius for n in (0, 1)]
+    assert band[0] <= 3.0 < band[1] or harmonics.degree == 1
+    assert harmonics.asked_degree == 100 and basis(size, degree=1, radius=radius).degree == 1
+    assert harmonics.radius == (5 / 16 * size if radius is None else radius)
+    assert harmonics.width * math.sqrt(2 * harmonics.degree + 2) == pytest.approx(harmonics.radius)
+
+
+def test_a_basis_is_a_value(harmonics):
+    """Equal where what it says is equal, so that two parts can be asked whether they share one."""
+    same = basis(SIZE, degree=DEGREE, radius=harmonics.radius)
+    assert same == harmonics and hash(same) == hash(harmonics) and same is not harmonics
+    assert basis(SIZE, degree=99) == basis(SIZE, degree=22, radius=15.625)  # both hold degree 22
+    others = basis(SIZE + 1, degree=DEGREE, radius=harmonics.radius), harmonics.coarser(4)
+    assert all(other != harmonics for other in (*others, harmonics.of_channels(2), basis(SIZE)))
+    assert harmonics.coarser(99) == harmonics.of_channels(2).of_channels(1) == harmonics
+    assert copy.deepcopy(harmonics) == harmonics
+
+
+def test_irreps_and_channels_are_two_orders_of_the_same(harmonics):
+    both, a = harmonics.of_channels(3), torch.randn(4, 3, harmonics.dim)
+    h = both.by_irrep(a)
+    assert torch.equal(both.by_channel(h), a)
+    assert both.representation.dim == h.shape[1] == 3 * harmonics.dim
+    g = draw(PlaneMotions.o2(), 4)
+    single = [harmonics.representation.act(g, a[:, c]) for c in range(3)]
+    torch.testing.assert_close(both.representation.act(g, h), both.by_irrep(torch.stack(single, 1)))
+    assert torch.equal(harmonics.by_irrep(a[:, :1]), a[:, 0])
+
+
+def test_precision_follows_the_images_and_tables_can_be_trained_with():
+    """Made first in inference mode, as in a check before training, and used in training afterwards."""
+    harmonics, x = basis(21, degree=5, radius=6.5), torch.rand(2, 1, 21, 21)
+    with torch.inference_mode():
+        first = harmonics.analyse(x, torch.zeros(2, 2))
+    t = torch.zeros(2, 2, requires_grad=True)
+    harmonics.synthesise(harmonics.analyse(x.requires_grad_(), t), t).square().sum().backward()
+    assert x.grad.abs().sum() > 0 and t.grad.abs().sum() > 0
+    single = harmonics.analyse(x.detach().float(), torch.zeros(2, 2).float())
+    assert single.dtype == torch.float32
+    torch.testing.assert_close(single.double(), first.clone(), atol=1e-5, rtol=1e-5)
 
 
 def test_gradients_flow_to_coefficients_and_positions():
-    harmonics = DiskHarmonics(16, 3, 1.5)
+    harmonics = basis(16, degree=3, radius=1.5 * math.sqrt(8))
     coefficients = torch.randn(2, 1, harmonics.dim, requires_grad=True)
     t = torch.randn(2, 2, requires_grad=True)
     assert torch.autograd.gradcheck(harmonics.synthesise, (coefficients, t))
@@ -130,7 +182,7 @@ def test_gradients_flow_to_coefficients_and_positions():
 
 def test_one_motion_of_pixels_is_a_phase():
     """Analysis of an image turned by torch.rot90 gives coefficients turned by 90 degrees."""
-    harmonics = DiskHarmonics(SIZE)
+    harmonics = basis(SIZE)
     x = torch.rand(3, 1, SIZE, SIZE)
     latent = Representation(harmonics.multiplicities, position=False)
     g = motion(angle=math.pi / 2).expand(3, 4)

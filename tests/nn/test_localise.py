@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from eqvae.domains import act_on_image, pixel_coordinates
+from eqvae.domains import SquareGrid, act_on_image, pixel_coordinates
 from eqvae.nn import CentreOfMass, ImageCentre, Localiser
 from eqvae.nn.localise import centroid
 from eqvae.symmetry import PlaneMotions, motion
@@ -29,7 +29,7 @@ def pixels(a: Tensor, b: Tensor) -> float:
 @KINDS
 def test_positions_move_with_quarter_turns_and_mirrors_of_any_image(kind, size):
     x = torch.rand(4, 2, size, size)
-    part = kind(size, channels=2)
+    part = kind(SquareGrid(size), channels=2)
     moves = quarter_turns(reflections=True)
     assert_equivariant(part, x, moves, act_in=act_on_image, act_out=apply, rtol=1e-9, error=pixels)
 
@@ -40,7 +40,7 @@ def test_positions_move_with_quarter_turns_and_mirrors_of_any_image(kind, size):
 def test_positions_move_with_smooth_objects(kind, size, channels):
     """Sub-pixel shifts and any angle, within 0.02 pixels: blurs are sampled at every other pixel."""
     scenes = GaussianScenes(4, size=size, channels=channels)
-    part = kind(size, channels)
+    part = kind(SquareGrid(size), channels)
     still = part(scenes.render())
     for g in draw(PlaneMotions.o2(), 10, shift=2.0):
         moved = part(scenes.render(g[None]))
@@ -61,7 +61,7 @@ def test_centre_of_mass_by_hand():
     x = torch.zeros(2, 1, 5, 5)
     x[0, 0, 0, 4] = 1.0  # top right corner
     x[1, 0, 2, 0], x[1, 0, 2, 1] = 1.0, 3.0
-    assert CentreOfMass(5)(x).tolist() == [[2, 2], [-1.25, 0]]
+    assert CentreOfMass(SquareGrid(5))(x).tolist() == [[2, 2], [-1.25, 0]]
 
 
 def test_a_constant_background_does_not_pull():
@@ -70,7 +70,7 @@ def test_a_constant_background_does_not_pull():
     g = motion(shift=(4.0, 0.0))
     pulled = {}
     for kind in (Localiser, CentreOfMass):
-        part = kind(40)
+        part = kind(SquareGrid(40))
         still, moved = (part(scenes.render(h) + 0.2) for h in (None, g))
         pulled[kind] = pixels(moved, still + g[:, 2:])
     assert pulled[CentreOfMass] > 1.0
@@ -80,14 +80,14 @@ def test_a_constant_background_does_not_pull():
 @KINDS
 def test_empty_images_are_at_the_centre(kind):
     x = torch.zeros(2, 1, 20, 20, requires_grad=True)
-    t = kind(20)(x)
+    t = kind(SquareGrid(20))(x)
     assert t.abs().max() == 0
     t.sum().backward()
     assert x.grad.isfinite().all()
 
 
 def test_gradient_reaches_every_parameter():
-    part = Localiser(24, channels=2)
+    part = Localiser(SquareGrid(24), channels=2)
     part(torch.rand(3, 2, 24, 24)).square().sum().backward()
     for name, parameter in part.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
@@ -101,7 +101,7 @@ def test_centroid_weighs_points():
 
 @SIZES
 def test_the_image_centre_stays_and_moves_with_what_turns_about_it(size):
-    part, x = ImageCentre(size, channels=2), torch.rand(4, 2, size, size)
+    part, x = ImageCentre(SquareGrid(size), channels=2), torch.rand(4, 2, size, size)
     t = part(x)
     assert t.shape == (4, 2) and t.dtype == x.dtype and t.abs().max() == 0
     assert not list(part.parameters()) and not part.state_dict()

@@ -5,8 +5,9 @@ import copy
 import pytest
 import torch
 
+from eqvae.data.batch import Batch
 from eqvae.distributions import GaussianLikelihood, GaussianPrior
-from eqvae.domains import act_on_image
+from eqvae.domains import SquareGrid, act_on_image
 from eqvae.losses import dials
 from eqvae.models.vae import VAE
 from eqvae.nn import (
@@ -19,7 +20,7 @@ from eqvae.nn import (
 )
 from eqvae.symmetry import PlaneMotions, Representation
 from eqvae.testing import GaussianScenes, latent_error, relative_error
-from tests.cases import draw
+from tests.cases import basis, draw
 
 LATENT, SIZE = Representation((4, 2, 1)), 41
 
@@ -30,14 +31,13 @@ def _double() -> None:
 
 
 def relaxed() -> VAE:
-    symmetry = PlaneMotions.so2()
+    shared, domain = (basis(SIZE, degree=8, radius=10.6), LATENT), SquareGrid(SIZE)
     torch.manual_seed(0)
-    size = {"degree": 8, "radius": 10.6, "hidden": 8, "frequency": 3}
-    encoder = HarmonicEncoder(SIZE, 1, LATENT, symmetry, **size)
-    decoder = HarmonicDecoder(SIZE, 1, LATENT, symmetry, **size, out_frequency=6)
+    encoder = HarmonicEncoder(*shared, hidden=8, frequency=3)
+    decoder = HarmonicDecoder(*shared, hidden=8, frequency=3, out_frequency=6)
     parts = (
-        RelaxedEncoder(encoder, PlainEncoder(SIZE, 1, LATENT, width=8)),
-        RelaxedDecoder(decoder, PlainDecoder(SIZE, 1, LATENT, width=8)),
+        RelaxedEncoder(encoder, PlainEncoder(domain, 1, LATENT, width=8)),
+        RelaxedDecoder(decoder, PlainDecoder(domain, 1, LATENT, width=8)),
     )
     return VAE(*parts, GaussianPrior(LATENT), GaussianLikelihood())
 
@@ -52,7 +52,7 @@ def errors(vae: VAE) -> tuple[float, float]:
     """Of the encoder's means under motions and of the decoder under quarter turns."""
     g, quarter = draw(PlaneMotions.so2(), 6, shift=2.0), draw(PlaneMotions.cyclic(4), 6, shift=0.0)
     scenes, z = GaussianScenes(6, size=SIZE), torch.randn(6, LATENT.dim)
-    still, moved = vae.encode(scenes.render()).act(g), vae.encode(scenes.render(g))
+    still, moved = vae.encode(Batch(scenes.render())).act(g), vae.encode(Batch(scenes.render(g)))
     turned = vae.decode(LATENT.act(quarter, z))
     decoder = relative_error(turned, act_on_image(quarter, vae.decode(z)))
     return latent_error(LATENT, moved.loc, still.loc), decoder
@@ -72,8 +72,8 @@ def test_the_sum_of_the_paths_is_what_it_says():
     speak(vae)
     e, d = vae.encoder, vae.decoder
     hard, free = e.encoder(x), e.free.network(x)
-    torch.testing.assert_close(vae.encode(x).loc, hard.loc + free.loc)
-    torch.testing.assert_close(vae.encode(x).log_scale, hard.log_scale + free.log_scale)
+    torch.testing.assert_close(vae.encode(Batch(x)).loc, hard.loc + free.loc)
+    torch.testing.assert_close(vae.encode(Batch(x)).log_scale, hard.log_scale + free.log_scale)
     torch.testing.assert_close(vae.decode(z), d.decoder(z) + d.free.network(z))
 
 
@@ -94,7 +94,7 @@ def test_gradient_reaches_every_parameter_once_the_paths_speak():
     vae = relaxed()
     speak(vae)
     torch.nn.init.ones_(vae.encoder.encoder.split.gain)
-    (-vae(GaussianScenes(6, size=SIZE).render()).elbo.mean()).backward()
+    (-vae.score(Batch(GaussianScenes(6, size=SIZE).render())).elbo.mean()).backward()
     for name, parameter in vae.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
 
@@ -102,20 +102,22 @@ def test_gradient_reaches_every_parameter_once_the_paths_speak():
 def test_saved_and_copied_weights_give_equal_output():
     vae, other, x = relaxed(), relaxed(), GaussianScenes(6, size=SIZE).render()
     speak(vae)
-    assert not torch.equal(vae.encode(x).mode, other.encode(x).mode)
+    assert not torch.equal(vae.encode(Batch(x)).mode, other.encode(Batch(x)).mode)
     other.load_state_dict(copy.deepcopy(vae.state_dict()))
     for twin in (other, copy.deepcopy(vae)):
-        assert torch.equal(vae(x, sample=False).elbo, twin(x, sample=False).elbo)
+        assert torch.equal(
+            vae.score(Batch(x), sample=False).elbo, twin.score(Batch(x), sample=False).elbo
+        )
 
 
 def test_louder_features_and_biases_do_not_escape_the_dial():
     vae, x = relaxed(), GaussianScenes(3, size=SIZE).render()
     speak(vae)
-    before, dial = vae.encode(x).loc, dials(vae)["encoder.free/residual"]
+    before, dial = vae.encode(Batch(x)).loc, dials(vae)["encoder.free/residual"]
     with torch.no_grad():
         vae.encoder.free.network.trunk[-2].weight *= 1000
         vae.encoder.free.network.trunk[-2].bias *= 1000
-    torch.testing.assert_close(vae.encode(x).loc, before, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(vae.encode(Batch(x)).loc, before, rtol=1e-4, atol=1e-4)
     assert dials(vae)["encoder.free/residual"] == dial
     torch.nn.init.ones_(vae.encoder.free.network.last.bias)
     assert dials(vae)["encoder.free/residual"] > dial

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 import torch
 
-from eqvae.domains import act_on_image
+from eqvae.domains import SquareGrid, act_on_image
 from eqvae.nn.plain import PlainDecoder, PlainEncoder
 from eqvae.symmetry import PlaneMotions, Representation, motion
 from eqvae.testing import GaussianScenes, assert_equivariant, latent_error, quarter_turns
@@ -17,7 +17,9 @@ LATENT = Representation((16, 8, 6, 4))
 @pytest.fixture(scope="module")
 def parts() -> tuple[PlainEncoder, PlainDecoder]:
     torch.manual_seed(0)
-    return PlainEncoder(50, 1, LATENT).double(), PlainDecoder(50, 1, LATENT).double()
+    return PlainEncoder(SquareGrid(50), 1, LATENT).double(), PlainDecoder(
+        SquareGrid(50), 1, LATENT
+    ).double()
 
 
 def test_has_the_size_of_the_published_reference(parts):
@@ -28,8 +30,8 @@ def test_has_the_size_of_the_published_reference(parts):
 
 @pytest.mark.parametrize(("size", "channels"), [(16, 1), (28, 3), (33, 1), (50, 1)])
 def test_shapes(size, channels):
-    encoder = PlainEncoder(size, channels, LATENT, width=8)
-    decoder = PlainDecoder(size, channels, LATENT, width=8)
+    encoder = PlainEncoder(SquareGrid(size), channels, LATENT, width=8)
+    decoder = PlainDecoder(SquareGrid(size), channels, LATENT, width=8)
     posterior = encoder(torch.rand(2, channels, size, size))
     assert posterior.loc.shape == (2, LATENT.dim)
     assert posterior.log_scale.shape == (2, LATENT.num_copies)
@@ -85,7 +87,7 @@ def test_gradient_reaches_every_parameter(parts):
 
 def test_saved_weights_give_the_same_output(parts):
     x = GaussianScenes(2, size=50, dtype=torch.float64).render()
-    other = PlainEncoder(50, 1, LATENT, PlaneMotions.so2()).double()
+    other = PlainEncoder(SquareGrid(50), 1, LATENT, PlaneMotions.so2()).double()
     other.load_state_dict(parts[0].state_dict())
     assert torch.equal(other.eval()(x).loc, parts[0].train()(x).loc)
 
@@ -93,14 +95,13 @@ def test_saved_weights_give_the_same_output(parts):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"image_size": 12}, "image_size must be .* at least 16 .* got 12"),
-        ({"image_size": 50.0}, "image_size must be a whole number"),
+        ({"domain": SquareGrid(12)}, "domain must have a size of at least 16 .* got 12"),
         ({"channels": 0}, "channels must be a whole number >= 1; got 0"),
         ({"width": 0}, "width must be a whole number >= 1; got 0"),
     ],
 )
 @pytest.mark.parametrize("part", [PlainEncoder, PlainDecoder])
 def test_refuses_what_it_cannot_build(part, changes, message):
-    settings = {"image_size": 32, "channels": 1, "representation": LATENT, "width": 8}
+    settings = {"domain": SquareGrid(32), "channels": 1, "representation": LATENT, "width": 8}
     with pytest.raises(ValueError, match=message):
         part(**(settings | changes))

@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 
+from eqvae.data.batch import Batch
 from eqvae.distributions import GaussianLikelihood, GaussianPrior
 from eqvae.models.vae import VAE
 from eqvae.nn import (
@@ -20,7 +21,7 @@ from eqvae.nn.relaxed import PositionResidual
 from eqvae.symmetry import PlaneMotions, Representation, motion
 from eqvae.symmetry.motions import apply
 from eqvae.testing import GaussianScenes, latent_error, relative_error
-from tests.cases import BY_NAME, draw
+from tests.cases import BY_NAME, basis, draw
 
 LAYERS = pytest.mark.parametrize("linear", [RelaxedFibreLinear, BiasedFibreLinear])
 GROUPS = pytest.mark.parametrize("symmetry", [PlaneMotions.so2(), PlaneMotions.o2()], **BY_NAME)
@@ -42,11 +43,11 @@ def perturb(module: torch.nn.Module, size: float = 5.0) -> None:
 
 
 def relaxed(linear: type = RelaxedFibreLinear) -> VAE:
-    symmetry = PlaneMotions.so2()
+    shared = basis(SIZE, degree=8, radius=10.6), LATENT, PlaneMotions.so2()
+    size = {"hidden": 8, "frequency": 3, "linear": linear}
     torch.manual_seed(0)
-    size = {"degree": 8, "radius": 10.6, "hidden": 8, "frequency": 3, "linear": linear}
-    encoder = HarmonicEncoder(SIZE, 1, LATENT, symmetry, **size)
-    decoder = HarmonicDecoder(SIZE, 1, LATENT, symmetry, **size, out_frequency=6)
+    encoder = HarmonicEncoder(*shared, **size)
+    decoder = HarmonicDecoder(*shared, **size, out_frequency=6)
     parts = RelaxedHarmonicEncoder(encoder), RelaxedHarmonicDecoder(decoder)
     return VAE(*parts, GaussianPrior(LATENT), GaussianLikelihood())
 
@@ -55,7 +56,7 @@ def relaxed(linear: type = RelaxedFibreLinear) -> VAE:
 def errors(vae: VAE, g: torch.Tensor) -> tuple[float, float]:
     """Of the encoder's means and of the decoder, the latter at rendered points."""
     scenes, z = GaussianScenes(6, size=SIZE), torch.randn(6, LATENT.dim)
-    still, moved = vae.encode(scenes.render()).act(g), vae.encode(scenes.render(g))
+    still, moved = vae.encode(Batch(scenes.render())).act(g), vae.encode(Batch(scenes.render(g)))
     points = torch.randn(6, 50, 2) * 4
     moved_images = vae.decoder.render(LATENT.act(g, z), apply(g, points))
     decoder = relative_error(moved_images, vae.decoder.render(z, points))
@@ -143,7 +144,7 @@ def test_gradient_reaches_every_parameter(linear):
     vae = relaxed(linear)
     perturb(vae)  # a factor of zero gives the other no gradient
     torch.nn.init.ones_(vae.encoder.harmonic.split.gain)
-    (-vae(GaussianScenes(6, size=SIZE).render()).elbo.mean()).backward()
+    (-vae.score(Batch(GaussianScenes(6, size=SIZE).render())).elbo.mean()).backward()
     for name, parameter in vae.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
 
@@ -151,9 +152,11 @@ def test_gradient_reaches_every_parameter(linear):
 def test_saved_weights_give_equal_output():
     vae, other, x = relaxed(), relaxed(), GaussianScenes(6, size=SIZE).render()
     perturb(vae)
-    assert not torch.equal(vae.encode(x).mode, other.encode(x).mode)
+    assert not torch.equal(vae.encode(Batch(x)).mode, other.encode(Batch(x)).mode)
     other.load_state_dict(copy.deepcopy(vae.state_dict()))
-    assert torch.equal(vae(x, sample=False).elbo, other(x, sample=False).elbo)
+    assert torch.equal(
+        vae.score(Batch(x), sample=False).elbo, other.score(Batch(x), sample=False).elbo
+    )
 
 
 def test_layers_are_named_for_the_layer_table():

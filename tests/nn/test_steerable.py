@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from eqvae.domains import act_on_image
+from eqvae.domains import SquareGrid, act_on_image
 from eqvae.domains.grid import disc_mask
 from eqvae.nn.steerable import SteerableDecoder, SteerableEncoder
 from eqvae.nn.steerable.blocks import FourierSiLU
@@ -36,13 +36,17 @@ def latent(symmetry: PlaneMotions) -> Representation:
 
 def encoder(symmetry: PlaneMotions, size: int = 32, channels: int = 1) -> SteerableEncoder:
     torch.manual_seed(0)
-    part = SteerableEncoder(size, channels, latent(symmetry), symmetry, width=16, maps=4, hidden=4)
+    part = SteerableEncoder(
+        SquareGrid(size), channels, latent(symmetry), symmetry, width=16, maps=4, hidden=4
+    )
     return part.double()
 
 
 def decoder(symmetry: PlaneMotions, size: int = 32, channels: int = 1) -> SteerableDecoder:
     torch.manual_seed(0)
-    part = SteerableDecoder(size, channels, latent(symmetry), symmetry, width=16, maps=4, hidden=4)
+    part = SteerableDecoder(
+        SquareGrid(size), channels, latent(symmetry), symmetry, width=16, maps=4, hidden=4
+    )
     return part.double()
 
 
@@ -135,7 +139,7 @@ def test_decoder_follows_shifts_by_whole_pixels():
 def test_encoder_at_other_angles_and_shifts(seed):
     """What is promised at the start: 1 % for rotations, 0.5 % for shifts, of the default network."""
     torch.manual_seed(seed)
-    part = SteerableEncoder(50, 1, Representation((16, 8, 6, 4))).double()
+    part = SteerableEncoder(SquareGrid(50), 1, Representation((16, 8, 6, 4))).double()
     generator = torch.Generator().manual_seed(0)
     turns = PlaneMotions.so2().sample(6, generator=generator).double()
     shifts = motion(shift=2 * torch.rand(6, 2, generator=generator) - 1, dtype=torch.float64)
@@ -148,7 +152,7 @@ def test_decoder_at_other_angles_and_shifts(seed):
     """Above 45 dB for rotations, 55 dB for shifts, of the range of images that are still noise."""
     torch.manual_seed(seed)
     rho = Representation((16, 8, 6, 4))
-    part = SteerableDecoder(50, 1, rho).double()
+    part = SteerableDecoder(SquareGrid(50), 1, rho).double()
     z = torch.randn(4, rho.dim, dtype=torch.float64)
     z[:, :2] = 0
     generator = torch.Generator().manual_seed(0)
@@ -234,7 +238,7 @@ def test_resampling_commutes_with_quarter_turns_and_mirrors(sizes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"image_size": 16}, r"image_size must be .* at least 4 \* kernel_size = 28 .* got 16"),
+        ({"domain": SquareGrid(16)}, r"size of at least 4 \* kernel_size = 28 .* got 16"),
         ({"channels": 0}, "channels must be a whole number >= 1; got 0"),
         ({"kernel_size": 4}, "kernel_size must be odd.* got 4"),
         ({"kernel_size": 3}, "at least 5.* got 3"),
@@ -252,7 +256,7 @@ def test_resampling_commutes_with_quarter_turns_and_mirrors(sizes):
 @pytest.mark.parametrize("part", [SteerableEncoder, SteerableDecoder])
 def test_refuses_what_it_cannot_treat(part, changes, message):
     settings = {
-        "image_size": 32,
+        "domain": SquareGrid(32),
         "channels": 1,
         "representation": Representation((4, 2, 2)),
         "symmetry": PlaneMotions.so2(),
@@ -271,11 +275,12 @@ def test_reflections_build_beside_scikit_learn(tmp_path):
         def elsewhere(self, location=None, *args, **kwargs):
             make(self, {str(tmp_path)!r}, *args, **kwargs)
         joblib.Memory.__init__ = elsewhere
+        from eqvae.domains import SquareGrid
         from eqvae.nn.steerable import SteerableEncoder
         from eqvae.symmetry import Representation, PlaneMotions
         for symmetry in (PlaneMotions.dihedral(4), PlaneMotions.o2()):
             latent = Representation((2, 2))
-            SteerableEncoder(32, 1, latent, symmetry, width=16, maps=2)
+            SteerableEncoder(SquareGrid(32), 1, latent, symmetry, width=16, maps=2)
         print("built")
     """
     run = [sys.executable, "-c", textwrap.dedent(script)]

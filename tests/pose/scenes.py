@@ -6,22 +6,17 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from eqvae.nn.harmonics import DiskHarmonics, fitted_harmonics
+from eqvae.nn.harmonics import DiskHarmonics
 from eqvae.pose.space import TemplateSpace, View
 from eqvae.symmetry import motion
 from eqvae.testing import GaussianScenes
+from tests.cases import basis
 
 SIZE, DEGREE = 41, 16  # holds the scenes to 2e-3 of their norm and is fast
 
 
-@cache
 def space(channels: int = 1, size: int = SIZE, degree: int = DEGREE) -> TemplateSpace:
-    """A space in float64, whatever the default."""
-    default = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
-    made = TemplateSpace(fitted_harmonics(size, degree), channels)
-    torch.set_default_dtype(default)
-    return made
+    return TemplateSpace(basis(size, channels, degree))
 
 
 @cache
@@ -63,7 +58,7 @@ def rotationally_symmetric(order: int, n: int = 2) -> Tensor:
     """Coordinates of scenes that look the same after a turn by 2 pi / order; 0 for any turn."""
     d = template(scenes(n))
     if order == 0:
-        return d * (space().frequency == 0)
+        return d * (space().layout(d).frequency == 0)
     turns = [space().turn(d, torch.full((n,), 2 * math.pi * k / order).to(d)) for k in range(order)]
     return torch.stack(turns).mean(dim=0)
 

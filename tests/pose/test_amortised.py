@@ -11,19 +11,21 @@ from eqvae.distributions.pose import PosePosterior, draw_bins
 from eqvae.distributions.pose_prior import PosePrior
 from eqvae.domains import act_on_image
 from eqvae.pose.amortised import AttentionPose, UnimodalPose
-from eqvae.pose.inference import PoseInference, sampled_score
+from eqvae.pose.inference import PoseInference, PoseQuery, sampled_score
 from eqvae.pose.likelihood import TemplateLikelihood
 from eqvae.pose.space import View
 from eqvae.symmetry import compose, motion
 from eqvae.symmetry.motions import retract
+from tests.cases import basis
 from tests.pose.scenes import DEGREE, degree_motion, scenes, seen_at, space, template, wrapped
 
 SMALL = 33
+SEEN = basis(SMALL, degree=DEGREE)
 PRIOR = PosePrior(5.0)
 KINDS = {
-    "unimodal": lambda: UnimodalPose(SMALL, degree=DEGREE, hidden=8),
-    "attention": lambda: AttentionPose(SMALL, degree=DEGREE, hidden=8),
-    "shifts": lambda: AttentionPose(SMALL, degree=DEGREE, hidden=8, reach=1.0, spacing=1.0),
+    "unimodal": lambda: UnimodalPose(SEEN, hidden=8),
+    "attention": lambda: AttentionPose(SEEN, hidden=8),
+    "shifts": lambda: AttentionPose(SEEN, hidden=8, reach=1.0, spacing=1.0),
 }
 ALL = pytest.mark.parametrize("kind", KINDS)
 
@@ -42,7 +44,7 @@ def images(g: Tensor | None = None) -> Tensor:
 
 
 def infer(pose: PoseInference, view: View) -> PosePosterior:
-    return pose.infer(view, template(scenes(size=SMALL)), fixed(), PRIOR)
+    return pose.infer(PoseQuery(view, template(scenes(size=SMALL)), fixed(), PRIOR))
 
 
 def turned(view: View, h: Tensor) -> View:
@@ -139,7 +141,7 @@ def test_bins_cover_shifts_in_the_objects_frame():
 def test_the_score_reaches_every_parameter(kind):
     pose = KINDS[kind]()
     d = template(scenes(size=SMALL)).requires_grad_()
-    score = pose.score(seen_at(images()), d, fixed(), PRIOR)
+    score = pose.score(PoseQuery(seen_at(images()), d, fixed(), PRIOR))
     (score.kl - score.log_likelihood).mean().backward()
     for name, parameter in pose.named_parameters():
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
@@ -169,8 +171,8 @@ def test_the_score_is_a_bound_on_the_evidence(kind):
         pose = KINDS[kind]()
         with torch.no_grad():
             pose.network.head.bias.add_(width)
-        posterior = pose.infer(seen_at(x), d, fixed(variance), PRIOR)
-        score = sampled_score(posterior, seen_at(x), d, fixed(variance), PRIOR, 400)
+        posterior = pose.infer(PoseQuery(seen_at(x), d, fixed(variance), PRIOR))
+        score = sampled_score(posterior, PoseQuery(seen_at(x), d, fixed(variance), PRIOR), 400)
         bound = (score.log_likelihood - score.kl).detach()
         assert (bound < evidence + 0.3).all()
 
@@ -196,7 +198,7 @@ def test_the_gradient_is_unbiased(bins):
         return PosePosterior(places, weights.log_softmax(1), torch.diag_embed((2 * scale).exp()))
 
     free = leaves()
-    score = sampled_score(mixture(free), view, d, model, PRIOR, draws=2)
+    score = sampled_score(mixture(free), PoseQuery(view, d, model, PRIOR), draws=2)
     (score.log_likelihood - score.kl).sum().backward()
     exact = leaves()
     q = mixture(exact)
@@ -220,7 +222,7 @@ def test_the_score_function_adds_no_value():
     q = infer(KINDS["attention"](), seen_at(images()))
     d = template(scenes(size=SMALL))
     torch.manual_seed(3)
-    score = sampled_score(q, seen_at(images()), d, fixed(), PRIOR, 3)
+    score = sampled_score(q, PoseQuery(seen_at(images()), d, fixed(), PRIOR), 3)
     torch.manual_seed(3)
     values = []
     for _ in range(3):
@@ -240,15 +242,15 @@ def test_training_on_a_batch_finds_its_poses(kind):
     def bound() -> Tensor:
         torch.manual_seed(0)
         with torch.no_grad():
-            q = pose.infer(view, d, model, PRIOR)
-            score = sampled_score(q, view, d, model, PRIOR, 64)
+            q = pose.infer(PoseQuery(view, d, model, PRIOR))
+            score = sampled_score(q, PoseQuery(view, d, model, PRIOR), 64)
         return (score.log_likelihood - score.kl).mean()
 
     before = bound()
     optimizer = torch.optim.Adam(pose.parameters(), lr=1e-2)
     for _ in range(60):
         optimizer.zero_grad()
-        score = pose.score(view, d, model, PRIOR)
+        score = pose.score(PoseQuery(view, d, model, PRIOR))
         (score.kl - score.log_likelihood).mean().backward()
         optimizer.step()
     assert bound() > before + 2

@@ -7,12 +7,11 @@ import torch
 from torch import Tensor
 
 from eqvae.nn.deformations import GENERATORS, generator_matrix
-from eqvae.nn.harmonics import fitted_harmonics
 from eqvae.pose.deform import RandomDeformation, deformation_bank
 from eqvae.symmetry import PlaneMotions, Representation
 from eqvae.testing import assert_equivariant, relative_error
-from tests.cases import draw
-from tests.pose.scenes import DEGREE, SIZE, space
+from tests.cases import basis, draw
+from tests.pose.scenes import SIZE, space
 
 DIM = space().harmonics.dim
 LAYOUT = Representation(space().harmonics.multiplicities, position=False)
@@ -25,7 +24,8 @@ def _double() -> None:
 
 
 def made(scales: dict[str, float] | None = None, **settings) -> RandomDeformation:
-    return RandomDeformation(SIZE, DEGREE, scales=scales, **{"bank": 8, "groups": 4, **settings})
+    settings = {"bank": 8, "groups": 4, **settings}
+    return RandomDeformation(space().harmonics, scales, **settings)
 
 
 def same_draw(deform: RandomDeformation, a: Tensor) -> Tensor:
@@ -93,7 +93,7 @@ def test_only_isotropic_deformations_commute_with_turns_and_mirrors(name):
 
 def test_the_inverse_of_a_blur_is_half_as_wide():
     """u is read from log det exp(u G) = u tr G, in units of its scale."""
-    harmonics, count, scale = fitted_harmonics(SIZE, 4), 2000, 0.8
+    harmonics, count, scale = basis(SIZE, degree=4), 2000, 0.8
     bank = deformation_bank(harmonics, {"scale": 0.1, "heat": scale}, count, seed=0)
     trace = generator_matrix(harmonics, "heat").trace()  # that of scale is 0
     u = bank.logdet() / (trace * scale)

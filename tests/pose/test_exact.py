@@ -11,6 +11,7 @@ from eqvae.distributions.pose import PosePosterior
 from eqvae.distributions.pose_prior import PosePrior
 from eqvae.domains import act_on_image
 from eqvae.pose.exact import ExactPose, shift_grid
+from eqvae.pose.inference import PoseQuery
 from eqvae.pose.likelihood import TemplateLikelihood
 from eqvae.pose.space import View
 from eqvae.symmetry import compose, inverse, motion
@@ -40,7 +41,7 @@ def fixed(variance: float, nuisances: dict[str, float] | None = None) -> Templat
 
 
 def evidence(pose: ExactPose, view: View, d: Tensor, variance: float) -> Tensor:
-    score = pose.score(view, d, fixed(variance), PRIOR)
+    score = pose.score(PoseQuery(view, d, fixed(variance), PRIOR))
     return score.log_likelihood - score.kl
 
 
@@ -93,7 +94,7 @@ def test_the_posterior_is_the_normalised_likelihood():
     x, total = noisy(0.3)
     view, d, model = seen_at(x), template(scenes()), fixed(0.3)
     pose = ExactPose(fine_angles=128, reach=3.0, spacing=0.5, kept=10**6)
-    q = pose.infer(view, d, model, PRIOR)
+    q = pose.infer(PoseQuery(view, d, model, PRIOR))
     g = q.sample(torch.Generator().manual_seed(0))
     for _ in range(5):
         expected = model.log_prob(view, d, g) + PRIOR.log_prob(g) - total
@@ -113,7 +114,7 @@ def test_planted_poses_are_found(reach):
         x = scenes().render(g[:1])
         t = g[:, 2:] + torch.tensor([0.3, -0.4])
         for _ in range(2):
-            q = pose.infer(seen_at(x, t), template(scenes()), fixed(1e-4), PRIOR)
+            q = pose.infer(PoseQuery(seen_at(x, t), template(scenes()), fixed(1e-4), PRIOR))
             t = q.mode[:, 2:]
         assert wrapped(q.mode[:, 1] - g[:, 1]).abs().max() < math.radians(0.2)
         assert (q.mode[:, 2:] - g[:, 2:]).abs().max() < 0.02
@@ -124,7 +125,7 @@ def test_planted_poses_are_found(reach):
 def test_the_mode_is_nearly_the_densest_pose(variance):
     """The centre of the best bin leans to the bin's own by at most 0.42 deviations, 0.09 nats."""
     x, d = images(degree_motion(33.3, 0.2, -0.3)), template(scenes())
-    q = ExactPose(reach=1.0).infer(seen_at(x), d, fixed(variance), FLAT)
+    q = ExactPose(reach=1.0).infer(PoseQuery(seen_at(x), d, fixed(variance), FLAT))
     around = q.mode[:, 1:2] + torch.linspace(-0.05, 0.05, 101)
     density = []
     for angle in around.T:
@@ -140,7 +141,7 @@ def test_the_answer_is_calibrated():
     for k in range(20):
         g = degree_motion(17.0 * k, 0.3 * math.sin(k), 0.3 * math.cos(k)).expand(3, 4)
         x = drawn(d, g) + math.sqrt(variance) * torch.randn(3, 1, SIZE, SIZE)
-        q = pose.infer(seen_at(x), d, fixed(variance), FLAT)
+        q = pose.infer(PoseQuery(seen_at(x), d, fixed(variance), FLAT))
         away = compose(inverse(g), q.mode)
         density = q.angle_log_density(720).exp()
         theta = torch.arange(720) * (2 * math.pi / 720)
@@ -159,12 +160,12 @@ def test_the_posterior_moves_with_the_image(reach):
     x, d = images(g0, noise=0.0), template(scenes())
     pose = ExactPose(reach=reach, kept=10**6)
     model, t = fixed(0.1), torch.tensor([0.2, 0.1]).expand(3, 2)
-    q = pose.infer(seen_at(x, t), d, model, FLAT)
+    q = pose.infer(PoseQuery(seen_at(x, t), d, model, FLAT))
     points = [q.sample() for _ in range(4)]
     for angle, shift in ((90, (0, 0)), (180, (2, -1)), (270, (-3, 1))):
         h = degree_motion(angle, *shift).expand(3, 4)
         centre = compose(h, torch.cat([torch.zeros(3, 2), t], dim=1))[:, 2:]
-        moved = pose.infer(seen_at(act_on_image(h, x), centre), d, model, FLAT)
+        moved = pose.infer(PoseQuery(seen_at(act_on_image(h, x), centre), d, model, FLAT))
         for g in points:
             torch.testing.assert_close(
                 moved.log_prob(compose(h, g)), q.log_prob(g), atol=1e-4, rtol=1e-5
@@ -180,14 +181,14 @@ def test_any_turn_of_the_coordinates_turns_the_posterior():
     d, t = template(scenes()), torch.zeros(3, 2)
     pose, model = ExactPose(angles=64, fine_angles=64, kept=10**6), fixed(0.1)
     still = seen_at(images(degree_motion(25.0, 0.3, 0.2)), t)
-    q = pose.infer(still, d, model, FLAT)
+    q = pose.infer(PoseQuery(still, d, model, FLAT))
     g = q.sample()
     for angle, tolerance in ((2 * math.pi * 5 / 64, 1e-6), (0.777, 0.05)):
         turn = torch.full((3,), angle)
         view = View(
             still.space, still.image, t, space().turn(still.coordinates, turn), still.energy
         )
-        moved = pose.infer(view, d, model, FLAT)
+        moved = pose.infer(PoseQuery(view, d, model, FLAT))
         h = motion(turn, dtype=torch.float64)
         torch.testing.assert_close(
             moved.log_prob(compose(h, g)), q.log_prob(g), atol=tolerance, rtol=0
@@ -198,7 +199,7 @@ def test_any_turn_of_the_coordinates_turns_the_posterior():
 def test_symmetric_objects_have_equal_modes(order):
     d = rotationally_symmetric(order)
     x = drawn(d, degree_motion(20.0, 0.5, -0.5))
-    q = ExactPose(reach=1.0, fine_angles=240).infer(seen_at(x), d, fixed(0.02), PRIOR)
+    q = ExactPose(reach=1.0, fine_angles=240).infer(PoseQuery(seen_at(x), d, fixed(0.02), PRIOR))
     assert q.symmetry_order().tolist() == [order] * len(d)
     density = q.angle_log_density(360)
     assert density.amax(dim=1).min() > 0.5
@@ -208,14 +209,14 @@ def test_symmetric_objects_have_equal_modes(order):
     torch.testing.assert_close(values, values[:, :1].expand_as(values), atol=0.05, rtol=0)
     plain = template(scenes(2))  # control
     x = drawn(plain, degree_motion(20.0, 0.5, -0.5))
-    once = ExactPose(reach=1.0).infer(seen_at(x), plain, fixed(0.02), PRIOR)
+    once = ExactPose(reach=1.0).infer(PoseQuery(seen_at(x), plain, fixed(0.02), PRIOR))
     assert once.symmetry_order().tolist() == [1, 1]
 
 
 def test_isotropic_objects_have_no_angle():
     d = rotationally_symmetric(0)
     x = drawn(d, degree_motion(20.0, 0.3, -0.2))
-    q = ExactPose(reach=1.0, kept=10**6).infer(seen_at(x), d, fixed(0.01), PRIOR)
+    q = ExactPose(reach=1.0, kept=10**6).infer(PoseQuery(seen_at(x), d, fixed(0.01), PRIOR))
     assert q.symmetry_order().tolist() == [0, 0]
     assert (q.credible_angles() > 323).all()
     mean = (q.log_weights.exp()[..., None] * q.bins[..., 2:]).sum(dim=1)
@@ -229,18 +230,20 @@ def test_where_nothing_is_nothing_is_known(grey, reach, kept):
     x = torch.full((3, 1, SIZE, SIZE), grey)
     for nuisances in ({}, {"background": 0.5, "intensity": 0.5}):
         pose = ExactPose(reach=reach, kept=kept)
-        q = pose.infer(seen_at(x), template(scenes()), fixed(0.05, nuisances), PRIOR)
+        q = pose.infer(PoseQuery(seen_at(x), template(scenes()), fixed(0.05, nuisances), PRIOR))
         assert all(v.isfinite().all() for v in (q.bins, q.covariance, q.log_prob(q.mode)))
         assert (q.credible_angles() > 0.85 * 360).all()
         assert q.symmetry_order().tolist() == [0] * 3
         assert q.angle_log_density().abs().max() < 0.1
-        score = pose.score(seen_at(x), template(scenes()), fixed(0.05, nuisances), PRIOR)
+        score = pose.score(PoseQuery(seen_at(x), template(scenes()), fixed(0.05, nuisances), PRIOR))
         assert score.log_likelihood.isfinite().all() and score.kl.isfinite().all()
 
 
 def test_a_template_of_nothing_knows_nothing():
     q = ExactPose(reach=1.0, kept=10**6).infer(
-        seen_at(images(degree_motion(10.0))), torch.zeros(3, space().dim), fixed(0.05), PRIOR
+        PoseQuery(
+            seen_at(images(degree_motion(10.0))), torch.zeros(3, space().dim), fixed(0.05), PRIOR
+        )
     )
     assert q.angle_log_density().abs().max() < 1e-2 and q.bins.isfinite().all()
 
@@ -250,7 +253,7 @@ def test_reach_finds_what_the_localiser_missed():
     view, d = seen_at(images(g)), template(scenes())
     errors = {}
     for reach in (0.0, 4.0):
-        q = ExactPose(reach=reach).infer(view, d, fixed(1e-2), PRIOR)
+        q = ExactPose(reach=reach).infer(PoseQuery(view, d, fixed(1e-2), PRIOR))
         errors[reach] = (q.mode[:, 2:] - g[:, 2:]).norm(dim=1)
         if reach:
             assert wrapped(q.mode[:, 1] - g[:, 1]).abs().max() < math.radians(1)
@@ -262,19 +265,21 @@ def test_mirrored_objects_are_found():
     g = degree_motion(50.0, 0.5, 0.2, reflection=1.0).expand(3, 4)
     x, d = scenes().render(g[:1]), template(scenes())
     pose = ExactPose(reach=1.0, reflections=True)
-    q = pose.infer(seen_at(x), d, fixed(1e-3), PRIOR)
-    q = pose.infer(seen_at(x, q.mode[:, 2:]), d, fixed(1e-3), PRIOR)
+    q = pose.infer(PoseQuery(seen_at(x), d, fixed(1e-3), PRIOR))
+    q = pose.infer(PoseQuery(seen_at(x, q.mode[:, 2:]), d, fixed(1e-3), PRIOR))
     assert q.mode[:, 0].tolist() == [1, 1, 1]
     assert wrapped(q.mode[:, 1] - g[:, 1]).abs().max() < math.radians(0.5)
     torch.testing.assert_close(q.mode[:, 2:], g[:, 2:], atol=0.03, rtol=0)
     upright = ExactPose(reach=1.0, reflections=True).infer(
-        seen_at(images(degree_motion(50.0, 0.5, 0.2))), d, fixed(1e-3), PRIOR
+        PoseQuery(seen_at(images(degree_motion(50.0, 0.5, 0.2))), d, fixed(1e-3), PRIOR)
     )
     assert upright.mode[:, 0].tolist() == [0, 0, 0]
     # an object that is its own mirror image: half the mass for each chirality
     both = d + space().mirror(d)
     x = drawn(both, degree_motion(50.0))
-    q = ExactPose(reflections=True, kept=10**6).infer(seen_at(x), both, fixed(1e-2), PRIOR)
+    q = ExactPose(reflections=True, kept=10**6).infer(
+        PoseQuery(seen_at(x), both, fixed(1e-2), PRIOR)
+    )
     chirality = (q.log_weights.exp() * q.bins[..., 0]).sum(dim=1)
     torch.testing.assert_close(chirality, torch.full((3,), 0.5), atol=1e-6, rtol=0)
 
@@ -294,8 +299,10 @@ def test_the_score_is_a_bound(reach, variance):
     """KL >= 0, and an average over poses is no more than the best of them."""
     pose = ExactPose(reach=reach, angles=128, fine_angles=128)
     view, d = seen_at(images(degree_motion(40.0, 0.2, 0.1), noise=0.05)), template(scenes())
-    score = pose.score(view, d, fixed(variance), PRIOR)
-    best = fixed(variance).log_prob(view, d, pose.infer(view, d, fixed(variance), PRIOR).mode)
+    score = pose.score(PoseQuery(view, d, fixed(variance), PRIOR))
+    best = fixed(variance).log_prob(
+        view, d, pose.infer(PoseQuery(view, d, fixed(variance), PRIOR)).mode
+    )
     assert (score.kl >= 0).all()
     assert (score.log_likelihood - score.kl <= best + 0.02).all()
     assert (score.log_likelihood <= best + 0.02).all()
@@ -308,7 +315,7 @@ def test_gradients_are_those_of_the_evidence():
     pose, way, h = ExactPose(angles=16, reach=1.0), 0.1 * torch.randn_like(d), 1e-5
 
     def value(d: Tensor) -> Tensor:
-        score = pose.score(view, d, model, PRIOR)
+        score = pose.score(PoseQuery(view, d, model, PRIOR))
         return (score.log_likelihood - score.kl).sum()
 
     free = d.clone().requires_grad_()
@@ -332,11 +339,11 @@ def test_nuisances_are_integrated_beside_the_pose():
     x = 1.4 * drawn(d, g) + 0.2
     free, pose = fixed(1e-3, {"intensity": 0.5, "background": 0.3}), ExactPose(reach=1.0)
     for _ in range(2):
-        q = pose.infer(seen_at(x, t), d, free, PRIOR)
+        q = pose.infer(PoseQuery(seen_at(x, t), d, free, PRIOR))
         t = q.mode[:, 2:]
     assert wrapped(q.mode[:, 1] - g[:, 1]).abs().max() < math.radians(0.5)
     assert q.covariance.shape == (3, 3, 3)
-    rich, poor = (pose.score(seen_at(x), d, m, PRIOR) for m in (free, fixed(1e-3)))
+    rich, poor = (pose.score(PoseQuery(seen_at(x), d, m, PRIOR)) for m in (free, fixed(1e-3)))
     assert ((rich.log_likelihood - rich.kl) > (poor.log_likelihood - poor.kl) + 100).all()
     assert (t - g[:, 2:]).abs().max() < 0.02
 
@@ -347,7 +354,7 @@ def test_brightness_does_not_move_an_object(brightness):
     g, t = degree_motion(33.0, 0.4, -0.3).expand(3, 4), torch.zeros(3, 2)
     x, d = brightness * drawn(template(scenes()), g), template(scenes())
     for _ in range(3):
-        q = ExactPose().infer(seen_at(x, t), d, fixed(1e-3, {"intensity": 0.5}), PRIOR)
+        q = ExactPose().infer(PoseQuery(seen_at(x, t), d, fixed(1e-3, {"intensity": 0.5}), PRIOR))
         t = q.mode[:, 2:]
     assert (t - g[:, 2:]).abs().max() < 0.02
 
@@ -365,7 +372,7 @@ def test_the_grid_of_shifts():
 
 def test_few_bins_are_kept():
     view, d = seen_at(images(degree_motion(40.0))), template(scenes())
-    q = ExactPose(reach=2.0, kept=7).infer(view, d, fixed(0.01), PRIOR)
+    q = ExactPose(reach=2.0, kept=7).infer(PoseQuery(view, d, fixed(0.01), PRIOR))
     assert q.bins.shape == (3, 7, 4)
     torch.testing.assert_close(q.log_weights.logsumexp(dim=1), torch.zeros(3))
     assert isinstance(q, PosePosterior) and not list(ExactPose().state_dict())

@@ -6,7 +6,7 @@ from typing import Any
 from eqvae.config import CONFIG_DIR, compose
 from eqvae.training.run import Run, prepare, stored_config
 
-FAMILIES = sorted(file.stem for file in (CONFIG_DIR / "model").glob("*.yaml"))
+FAMILIES = sorted(file.stem for file in (CONFIG_DIR / "model").glob("[!_]*.yaml"))
 TINY = [
     "experiment=smoke",
     "logger=none",

@@ -87,15 +87,16 @@ def fit_transform(
 def _build(shape, multiplicities, variance, position_scale, width):
     """The model of `configs/model/plain.yaml` for images of this shape (N, C, H, H)."""
     from eqvae.distributions import GaussianLikelihood, GaussianPrior
+    from eqvae.domains import SquareGrid
     from eqvae.models.vae import VAE
     from eqvae.nn import PlainDecoder, PlainEncoder
     from eqvae.symmetry import PlaneMotions, Representation
 
     latent = Representation(multiplicities=tuple(multiplicities))
-    size, channels, so2 = shape[-1], shape[1], PlaneMotions.so2()
+    domain, channels, so2 = SquareGrid(shape[-1]), shape[1], PlaneMotions.so2()
     return VAE(
-        PlainEncoder(size, channels, latent, so2, width),
-        PlainDecoder(size, channels, latent, so2, width),
+        PlainEncoder(domain, channels, latent, so2, width),
+        PlainDecoder(domain, channels, latent, so2, width),
         GaussianPrior(latent, position_scale),
         GaussianLikelihood(variance, learnable=True),
     )

@@ -13,9 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from eqvae.domains import SquareGrid
 from eqvae.nn.fibre import FibreMLP, quieten
-from eqvae.nn.harmonic import without_position
-from eqvae.nn.harmonics import fitted_harmonics
+from eqvae.nn.harmonics import DiskHarmonics
+from eqvae.nn.network import LatentNetwork
 from eqvae.nn.sizes import check_steerable_size
 from eqvae.nn.steerable.blocks import (
     SteerableConv,
@@ -35,12 +36,12 @@ from eqvae.symmetry.representations import Representation
 _REACH = 0.3  # radius that the seeds cover, in sides of the grid
 
 
-class SteerableDecoder(nn.Module):
+class SteerableDecoder(LatentNetwork):
     """Images from z = (t, v) by steerable convolutions: D(g z) = g D(z), exact at quarter turns.
 
     Args:
-        image_size: side of the image, pixels.
-        channels: of the image.
+        domain: of the images.
+        channels: of the images.
         representation: of the latent; needs a position.
         symmetry: C_N, D_N, SO(2) or O(2).
         width: channels of the feature fields (rounded to whole fields).
@@ -60,7 +61,7 @@ class SteerableDecoder(nn.Module):
 
     def __init__(
         self,
-        image_size: int,
+        domain: SquareGrid,
         channels: int,
         representation: Representation,
         symmetry: PlaneMotions = PlaneMotions.so2(),
@@ -75,19 +76,15 @@ class SteerableDecoder(nn.Module):
         frequency: int = 5,
         fibre_depth: int = 2,
     ):
-        super().__init__()
         check_steerable(representation, symmetry, frequency)
-        check_steerable_size(image_size, channels, kernel_size, width=width, depth=depth, maps=maps)
-        self.representation = representation
-        self.symmetry = symmetry
+        check_steerable_size(domain, channels, kernel_size, width=width, depth=depth, maps=maps)
+        super().__init__(domain, channels, representation, symmetry)
         self.margin = margin
-        first = 2 + representation.multiplicities[0]
-        self.signs = slice(first, first + representation.sign)
-        size = image_size + 2 * margin
-        sharp, smooth = (fitted_harmonics(size, n, _REACH * size) for n in (degree, smooth_degree))
-        self.seed = Synthesis(sharp, smooth, channels, maps)
+        larger = SquareGrid(domain.size + 2 * margin)
+        sharp = DiskHarmonics(larger, channels, degree, _REACH * larger.size)
+        self.seed = Synthesis(sharp, DiskHarmonics(larger, maps, smooth_degree, sharp.radius))
         self.mlp = FibreMLP(
-            without_position(representation),
+            Representation(representation.multiplicities, position=False),
             self.seed.representation,
             fibre_symmetry(symmetry),
             hidden,
@@ -108,11 +105,11 @@ class SteerableDecoder(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         """Images (B, C, H, H) of latents (B, D)."""
-        signs = self.signs
-        v = torch.cat([z[:, 2 : signs.start], z[:, signs.stop :]], dim=1)
-        image, seed = self.seed(self.mlp(v), z[:, :2])
-        if signs.stop > signs.start:  # a sign times a scalar map is a map that a mirror negates
-            chosen = torch.arange(signs.stop - signs.start, device=z.device) % seed.shape[1]
-            seed = torch.cat([seed, z[:, signs, None, None] * seed[:, chosen]], dim=1)
+        parts, signs = self.representation.slices, self.representation.sign
+        v = torch.cat([z[:, parts.content], z[:, parts.moving]], dim=1)
+        image, seed = self.seed(self.mlp(v), z[:, parts.position])
+        if signs:  # a sign times a scalar map is a map that a mirror negates
+            chosen = torch.arange(signs, device=z.device) % seed.shape[1]
+            seed = torch.cat([seed, z[:, parts.sign, None, None] * seed[:, chosen]], dim=1)
         image = image + self.gain * self.trunk(seed)
         return F.pad(image, (-self.margin,) * 4)

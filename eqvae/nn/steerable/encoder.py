@@ -12,11 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from eqvae.distributions import GaussianPosterior
-from eqvae.domains.grid import pixel_coordinates
+from eqvae.domains import SquareGrid
 from eqvae.nn.fibre import FibreMLP
-from eqvae.nn.harmonic import LatentSplit, channel_order, image_type, posterior_type
-from eqvae.nn.harmonics import fitted_harmonics
+from eqvae.nn.harmonic import LatentSplit, posterior_type
+from eqvae.nn.harmonics import DiskHarmonics
 from eqvae.nn.localise import centroid
+from eqvae.nn.network import LatentNetwork
 from eqvae.nn.sizes import check_steerable_size, coarser
 from eqvae.nn.steerable.blocks import (
     SteerableConv,
@@ -34,19 +35,19 @@ _HEAT_MAPS = 4
 _REACH = 0.3  # radius of the read-out, in sides of the grid
 
 
-class SteerableEncoder(nn.Module):
+class SteerableEncoder(LatentNetwork):
     """q(z|x) from steerable convolutions: q(z|g x) = g q(z|x), exact at quarter turns.
 
     Args:
-        image_size: side of the image, pixels.
-        channels: of the image.
+        domain: of the images.
+        channels: of the images.
         representation: of the latent; needs a position.
         symmetry: C_N, D_N, SO(2) or O(2).
         width: channels of the feature fields (rounded to whole fields).
         depth: number of non-linear layers.
         kernel_size: of the convolutions.
         maps: scalar maps that are read out besides the image itself.
-        degree: of the disk harmonics of the read-out.
+        readout_degree: of the disk harmonics of the read-out.
         sigma: of the Gaussian pooling, pixels; less keeps more detail, more errs less.
         hidden, frequency, fibre_depth: functions on the circle in the fibre network, their band
             limit, and its number of hidden layers.
@@ -58,7 +59,7 @@ class SteerableEncoder(nn.Module):
 
     def __init__(
         self,
-        image_size: int,
+        domain: SquareGrid,
         channels: int,
         representation: Representation,
         symmetry: PlaneMotions = PlaneMotions.so2(),
@@ -66,20 +67,18 @@ class SteerableEncoder(nn.Module):
         depth: int = 2,
         kernel_size: int = 7,
         maps: int = 16,
-        degree: int = 8,
+        readout_degree: int = 8,
         sigma: float = 2.0,
         hidden: int = 32,
         frequency: int = 5,
         fibre_depth: int = 2,
     ):
-        super().__init__()
         check_steerable(representation, symmetry, frequency)
-        check_steerable_size(image_size, channels, kernel_size, width=width, depth=depth, maps=maps)
-        self.representation = representation
-        self.symmetry = symmetry
+        check_steerable_size(domain, channels, kernel_size, width=width, depth=depth, maps=maps)
+        super().__init__(domain, channels, representation, symmetry)
         self.kinds = [maps, _HEAT_MAPS, representation.sign]
-        size = coarser(image_size)
-        self.pool = GaussianResample(image_size, size, step=2, sigma=sigma)
+        half = SquareGrid(coarser(domain.size))
+        self.pool = GaussianResample(domain.size, half.size, step=2, sigma=sigma)
         hidden_type = function_fields(symmetry, width)
         layers = [block(symmetry, scalar_fields(symmetry, channels), hidden_type, kernel_size)]
         layers += [block(symmetry, hidden_type, hidden_type, kernel_size) for _ in range(depth - 1)]
@@ -87,12 +86,12 @@ class SteerableEncoder(nn.Module):
         if representation.sign:
             out_type = out_type + sign_fields(symmetry, representation.sign)
         self.trunk = nn.Sequential(*layers, SteerableConv(hidden_type, out_type, kernel_size))
-        self.register_buffer("points", 2 * pixel_coordinates(size, size), persistent=False)
-        self.harmonics = fitted_harmonics(size, degree, _REACH * size)
+        self.register_buffer("points", 2 * half.points(), persistent=False)
+        self.readout = DiskHarmonics(half, channels + maps, readout_degree, _REACH * half.size)
         out = posterior_type(representation)
         self.split = LatentSplit(out, representation)
         self.mlp = FibreMLP(
-            image_type(self.harmonics, channels + maps),
+            self.readout.representation,
             out,
             fibre_symmetry(symmetry),
             hidden,
@@ -100,10 +99,8 @@ class SteerableEncoder(nn.Module):
             fibre_depth,
         )
         if representation.sign:
-            means = representation.sign * self.harmonics.multiplicities[0]
+            means = representation.sign * self.readout.multiplicities[0]
             self.signs = nn.Linear(means, representation.sign, bias=False)
-        order = channel_order(self.harmonics, channels + maps)
-        self.register_buffer("order", order, persistent=False)
 
     def forward(self, x: Tensor) -> GaussianPosterior:
         """The posterior of images (B, C, H, H)."""
@@ -111,11 +108,11 @@ class SteerableEncoder(nn.Module):
         maps, heat, signs = self.trunk(x).split(self.kinds, dim=1)
         t = centroid(heat.square().sum(dim=1), self.points)
         maps = torch.cat([x, maps], dim=1)
-        coefficients = self.harmonics.analyse(maps, t / 2).flatten(1)[:, self.order]
-        v, log_scale, correction = self.split(self.mlp(coefficients))
+        coefficients = self.readout.analyse(maps, t / 2)
+        v, log_scale, correction = self.split(self.mlp(self.readout.by_irrep(coefficients)))
         invariants = self.representation.multiplicities[0]
         parts = [t + correction, v[:, :invariants], v[:, invariants:]]
         if self.representation.sign:
-            means = self.harmonics.analyse(signs, t / 2)[..., : self.harmonics.multiplicities[0]]
+            means = self.readout.analyse(signs, t / 2)[..., : self.readout.multiplicities[0]]
             parts.insert(2, self.signs(means.flatten(1)))
         return GaussianPosterior(self.representation, torch.cat(parts, dim=1), log_scale)

@@ -5,7 +5,6 @@ from itertools import zip_longest
 import torch
 from torch import Tensor, nn
 
-from eqvae.nn.harmonic import channel_order, image_type
 from eqvae.nn.harmonics import DiskHarmonics
 from eqvae.symmetry.plane import PlaneMotions
 from eqvae.symmetry.representations import Representation
@@ -15,29 +14,22 @@ class Synthesis(nn.Module):
     """Scalar maps about a position from one vector of irreps, in two qualities.
 
     Args:
-        sharp: harmonics of the first maps.
+        sharp: harmonics of the first maps, as many as its channels.
         smooth: harmonics of the others.
-        num_sharp, num_smooth: number of maps.
     """
 
-    def __init__(
-        self, sharp: DiskHarmonics, smooth: DiskHarmonics, num_sharp: int, num_smooth: int
-    ):
+    def __init__(self, sharp: DiskHarmonics, smooth: DiskHarmonics):
         super().__init__()
         self.sharp, self.smooth = sharp, smooth
-        first, second = image_type(sharp, num_sharp), image_type(smooth, num_smooth)
-        self.representation = _sum(first, second)
-        in_first = _owned_by_first(self.representation, first)
-        where = torch.arange(self.representation.dim)
-        order = channel_order(sharp, num_sharp).argsort()
-        self.register_buffer("order_sharp", where[in_first][order], persistent=False)
-        order = channel_order(smooth, num_smooth).argsort()
-        self.register_buffer("order_smooth", where[~in_first][order], persistent=False)
+        self.representation = _sum(sharp.representation, smooth.representation)
+        in_first = _owned_by_first(self.representation, sharp.representation)
+        self.register_buffer("in_sharp", in_first.nonzero()[:, 0], persistent=False)
+        self.register_buffer("in_smooth", (~in_first).nonzero()[:, 0], persistent=False)
 
     def forward(self, a: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        """Maps (B, num_sharp, H, H), (B, num_smooth, H, H) from irreps (B, dim) about t (B, 2)."""
-        sharp = a[:, self.order_sharp].unflatten(1, (-1, self.sharp.dim))
-        smooth = a[:, self.order_smooth].unflatten(1, (-1, self.smooth.dim))
+        """The sharp maps and the smooth ones, (B, maps, H, H), from irreps (B, dim) about t (B, 2)."""
+        sharp = self.sharp.by_channel(a[:, self.in_sharp])
+        smooth = self.smooth.by_channel(a[:, self.in_smooth])
         return self.sharp.synthesise(sharp, t), self.smooth.synthesise(smooth, t)
 
 

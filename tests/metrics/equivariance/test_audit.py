@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from eqvae.domains import SquareGrid
 from eqvae.metrics.equivariance.audit import PRESETS, AuditResult, SymmetryAudit
 from eqvae.metrics.score import Score
 from eqvae.nn import PlainEncoder
@@ -99,7 +100,7 @@ def test_functions_are_enough():
 def test_a_plain_network_fails_the_audit():
     torch.manual_seed(0)
     latent = Representation((2, 2))
-    encoder = PlainEncoder(33, 1, latent, width=8).eval()
+    encoder = PlainEncoder(SquareGrid(33), 1, latent, width=8).eval()
     audit = SymmetryAudit(
         encode=lambda x: encoder(x).mode,
         act=latent.act,

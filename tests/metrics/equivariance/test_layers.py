@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from eqvae.domains import SquareGrid
 from eqvae.metrics.equivariance.layers import layer_table
 from eqvae.nn import SteerableEncoder
 from eqvae.symmetry import PlaneMotions, Representation
@@ -37,7 +38,7 @@ def steerable(symmetry: PlaneMotions) -> SteerableEncoder:
     torch.manual_seed(0)
     torch.set_default_dtype(torch.float32)  # escnn builds its kernels in no other
     sizes = {"width": 12, "maps": 4, "hidden": 4}
-    encoder = SteerableEncoder(SIZE, 1, Representation((2, 1)), symmetry, **sizes)
+    encoder = SteerableEncoder(SquareGrid(SIZE), 1, Representation((2, 1)), symmetry, **sizes)
     torch.set_default_dtype(torch.float64)
     return encoder.double().eval()
 
