@@ -26,14 +26,7 @@ LONG_FILES: set[str] = {
     "eqvae/metrics/equivariance/errors.py",
 }
 LONG_FUNCTIONS: set[str] = {
-    "eqvae/metrics/content/leak.py:pose_leak",
-    "eqvae/metrics/disentanglement/block_dci.py:block_dci",
-    "eqvae/metrics/disentanglement/lsbd.py:d_lsbd",
-    "eqvae/metrics/disentanglement/sap.py:sap",
     "eqvae/metrics/equivariance/layers.py:layer_table",
-    "eqvae/metrics/generation/orientation.py:distance_by_orientation",
-    "eqvae/metrics/pose/consistency.py:pose_consistency",
-    "eqvae/metrics/pose/error.py:pose_errors",
 }
 COLUMNS: set[str] = {
     "eqvae/comparison/cell.py",

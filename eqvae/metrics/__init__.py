@@ -12,54 +12,32 @@ Nothing here depends on the models or data sets of eqvae: use it with your own. 
 floor, ceiling, sample size, interval and direction; docs/metrics.md explains each of them.
 """
 
-from eqvae.metrics.clustering import (
-    HungarianAccuracy,
-    cluster,
-    clustering_scores,
-    content_clustering,
-)
-from eqvae.metrics.content import (
-    cluster_change,
-    content_invariance,
-    effective_rank,
-    pose_leak,
-    probe_accuracy,
-)
-from eqvae.metrics.disentanglement import (
-    BlockInformation,
-    ReferenceCodes,
-    beta_vae_score,
-    block_cka,
-    block_dci,
-    block_information,
-    block_mig,
-    block_modularity,
-    block_sap,
-    d_lsbd,
-    d_lsbd_reference,
-    dci,
-    disentanglement_completeness,
-    disentanglement_scores,
-    explicitness,
-    factor_vae_score,
-    infomec,
-    interventional_robustness,
-    mig,
-    modularity,
-    reference_codes,
-    sap,
-    seed_agreement,
-    unsupervised_disentanglement_ranking,
-)
-from eqvae.metrics.equivariance import (
-    AuditResult,
+from eqvae.metrics.clustering.clusterers import cluster, content_clustering
+from eqvae.metrics.clustering.partitions import HungarianAccuracy, clustering_scores
+from eqvae.metrics.content.invariance import cluster_change, content_invariance
+from eqvae.metrics.content.leak import pose_leak
+from eqvae.metrics.content.probes import probe_accuracy
+from eqvae.metrics.content.rank import effective_rank
+from eqvae.metrics.disentanglement.agreement import block_cka, seed_agreement
+from eqvae.metrics.disentanglement.block_dci import block_dci
+from eqvae.metrics.disentanglement.dci import dci
+from eqvae.metrics.disentanglement.explicitness import explicitness
+from eqvae.metrics.disentanglement.importance import disentanglement_completeness
+from eqvae.metrics.disentanglement.infomec import infomec
+from eqvae.metrics.disentanglement.information import BlockInformation, block_information
+from eqvae.metrics.disentanglement.irs import interventional_robustness
+from eqvae.metrics.disentanglement.lsbd import d_lsbd
+from eqvae.metrics.disentanglement.lsbd_reference import d_lsbd_reference
+from eqvae.metrics.disentanglement.mig import block_mig, mig
+from eqvae.metrics.disentanglement.modularity import block_modularity, modularity
+from eqvae.metrics.disentanglement.reference_codes import ReferenceCodes, reference_codes
+from eqvae.metrics.disentanglement.sap import block_sap, sap
+from eqvae.metrics.disentanglement.suite import disentanglement_scores
+from eqvae.metrics.disentanglement.udr import unsupervised_disentanglement_ranking
+from eqvae.metrics.disentanglement.votes import beta_vae_score, factor_vae_score
+from eqvae.metrics.equivariance.audit import AuditResult, SymmetryAudit
+from eqvae.metrics.equivariance.errors import (
     Errors,
-    FieldAction,
-    ImageAction,
-    InvariantAction,
-    LayerRow,
-    LieDerivative,
-    SymmetryAudit,
     angle_sweep,
     band_limited,
     compare,
@@ -71,54 +49,37 @@ from eqvae.metrics.equivariance import (
     equivariance_errors,
     keep,
     latent_error,
-    layer_table,
-    lie_derivative,
-    lie_scores,
     resampling_errors,
     resampling_floor,
     round_trip_errors,
     subpixel_shifts,
 )
-from eqvae.metrics.generation import (
+from eqvae.metrics.equivariance.layers import FieldAction, InvariantAction, LayerRow, layer_table
+from eqvae.metrics.equivariance.lie import ImageAction, LieDerivative, lie_derivative, lie_scores
+from eqvae.metrics.generation.features import (
     FeatureNetwork,
-    distance_by_orientation,
     feature_metadata,
-    frechet_distance,
-    generation_scores,
     image_features,
-    kernel_distance,
     load_features,
-    precision_recall,
-    reconstruction_scores,
 )
+from eqvae.metrics.generation.frechet import frechet_distance
+from eqvae.metrics.generation.kernel_distance import kernel_distance
+from eqvae.metrics.generation.neighbours import precision_recall
+from eqvae.metrics.generation.orientation import distance_by_orientation
+from eqvae.metrics.generation.reconstruction import reconstruction_scores
+from eqvae.metrics.generation.samples import generation_scores
 from eqvae.metrics.intervals import Draws, bootstrap, mean_interval
-from eqvae.metrics.likelihood import (
-    BoundEstimate,
-    ImportanceWeightedBound,
-    LinearGaussian,
-    StreamingLogMeanExp,
-    active_units,
-    bits_per_dim,
-    elbo_scores,
-    estimate_bound,
-    importance_weighted_bound,
-    kl_by_block,
-)
-from eqvae.metrics.pose import (
-    Gauge,
-    angle_calibration,
-    apply_gauge,
-    circular_correlation,
-    fisher_lee,
-    fit_gauge,
-    gauge_residuals,
-    pose_consistency,
-    pose_errors,
-    pose_errors_by_class,
-    position_calibration,
-    symmetry_order,
-    symmetry_order_accuracy,
-)
+from eqvae.metrics.likelihood.active_units import active_units
+from eqvae.metrics.likelihood.elbo import bits_per_dim, elbo_scores, kl_by_block
+from eqvae.metrics.likelihood.importance import ImportanceWeightedBound, importance_weighted_bound
+from eqvae.metrics.likelihood.linear_gaussian import LinearGaussian
+from eqvae.metrics.likelihood.streaming import BoundEstimate, StreamingLogMeanExp, estimate_bound
+from eqvae.metrics.pose.calibration import angle_calibration, position_calibration
+from eqvae.metrics.pose.circular import circular_correlation, fisher_lee
+from eqvae.metrics.pose.consistency import pose_consistency
+from eqvae.metrics.pose.error import pose_errors, pose_errors_by_class
+from eqvae.metrics.pose.gauge import Gauge, apply_gauge, fit_gauge, gauge_residuals
+from eqvae.metrics.pose.symmetry_order import symmetry_order, symmetry_order_accuracy
 from eqvae.metrics.score import Score
 
 __all__ = [

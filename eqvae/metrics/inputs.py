@@ -3,7 +3,8 @@
 codes     (N, D) numbers
 factors   {name: array}: integers (N,) are classes, floats (N,) are continuous, and floats (N, k) are
           vectors, such as (cos, sin) of an angle or a position
-blocks    {name: columns of the codes}: the irrep blocks of a latent, or any other grouping
+blocks    {name: columns of the codes}: the irrep blocks of a latent, or any other grouping; None makes every
+          column a block of its own
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,8 +13,9 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+Codes = ArrayLike
 Factors = Mapping[str, ArrayLike]
-Blocks = Mapping[str, Sequence[int]]
+Blocks = Mapping[str, Sequence[int]] | None
 
 
 def as_array(values: ArrayLike, name: str, ndim: int | tuple[int, ...]) -> np.ndarray:
@@ -48,7 +50,7 @@ def as_array(values: ArrayLike, name: str, ndim: int | tuple[int, ...]) -> np.nd
     return array
 
 
-def as_codes(codes: ArrayLike, name: str = "codes") -> np.ndarray:
+def as_codes(codes: Codes, name: str = "codes") -> np.ndarray:
     """Codes as float64 (N, D)."""
     return as_array(codes, name, 2).astype(np.float64)
 
@@ -88,7 +90,7 @@ def as_factors(factors: Factors, n: int) -> dict[str, np.ndarray]:
     return arrays
 
 
-def as_blocks(blocks: Blocks | None, dim: int) -> dict[str, np.ndarray]:
+def as_blocks(blocks: Blocks, dim: int) -> dict[str, np.ndarray]:
     """Blocks as index arrays; None makes every column a block of its own, named by its number.
 
     Raises:

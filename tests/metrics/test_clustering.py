@@ -6,7 +6,7 @@ import torch
 from sklearn import metrics as sk
 from torchmetrics import clustering as tm
 
-from eqvae.metrics.clustering import (
+from eqvae.metrics import (
     HungarianAccuracy,
     cluster,
     clustering_scores,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from eqvae.metrics.intervals import bootstrap, mean_interval
-from eqvae.metrics.likelihood import kl_by_block
+from eqvae.metrics.likelihood.elbo import kl_by_block
 from eqvae.metrics.score import Score
 
 

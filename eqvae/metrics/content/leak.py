@@ -11,7 +11,9 @@ theta but not under 180 degrees leaks nothing at l = 1, and what the pixel grid 
 exact for quarter turns shows at l = 4. A third of the rows (of the sources, with groups) is held out.
 
 Probes, on standardised content: ridge regression with its penalty chosen on the training rows ("linear"),
-10 nearest neighbours ("knn"), and gradient-boosted trees, 50 of 8 leaves ("gbt").
+10 nearest neighbours ("knn"), and gradient-boosted trees, 50 of 8 leaves ("gbt"). Where poses are distributed
+differently for each class, content that knows only the class predicts the pose: give the classes. Each class
+then has probes of its own, R^2 counts from the mean pose of the class, and poses are shuffled within it.
 """
 
 from collections.abc import Sequence
@@ -57,9 +59,7 @@ def pose_leak(
         pose: motions [reflection, angle, x, y], (N, 4), radians and pixels; columns of NaN are unknown.
         probes: any of "linear", "knn", "gbt".
         frequencies: l >= 1 of the angle.
-        classes: (N,). Where poses are distributed differently for each class, content that knows only the
-            class predicts the pose. With classes, each class has probes of its own, R^2 counts from the
-            mean pose of the class, and poses are shuffled within it.
+        classes: (N,); with them probes, mean poses and shuffles are those of each class.
         preset: "fast" uses up to 4,000 random rows and 4 shuffles, "full" 20,000 and 10.
         **draws: see `Draws`; the seed also grows the trees.
 
@@ -79,8 +79,7 @@ def pose_leak(
     content = as_codes(content, "content")
     _check_choices("probes", probes, PROBES)
     _check_choices("preset", (preset,), PRESETS)
-    if any(k != int(k) or k < 1 for k in frequencies):
-        raise ValueError(f"frequencies must be whole numbers from 1; got {tuple(frequencies)}.")
+    targets = _targets(pose, frequencies)
     limit, shuffles = PRESETS[preset]
     rows = np.sort(resampling.generator().permutation(len(content))[:limit])
     strata = np.zeros(len(content), int) if classes is None else as_classes(classes, "classes")
@@ -88,7 +87,7 @@ def pose_leak(
     resampling = replace(resampling, groups=sources)
     split = _split_by_stratum(sources, strata[rows], resampling.seed)
     scores, reasons, found = {}, {}, {"angle": [], "position": []}
-    for name, y in _targets(pose, frequencies).items():
+    for name, y in targets.items():
         part = name.split("_")[0]
         y = None if y is None else y[rows]
         reasons[part] = reason = _missing(content[rows], y, part, split)
@@ -107,6 +106,8 @@ def pose_leak(
 
 def _targets(pose: ArrayLike, frequencies: Sequence[int]) -> dict[str, np.ndarray | None]:
     """What the probes predict, (N, 2) each; None where the pose is unknown throughout."""
+    if any(k != int(k) or k < 1 for k in frequencies):
+        raise ValueError(f"frequencies must be whole numbers from 1; got {tuple(frequencies)}.")
     pose = pose.detach().cpu().numpy() if torch.is_tensor(pose) else np.asarray(pose, dtype=float)
     if pose.ndim != 2 or pose.shape[1] != 4:
         raise ValueError(

@@ -9,17 +9,16 @@ not centre.
 from typing import Unpack
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.special import entr
 
 from eqvae.metrics.clustering.clusterers import varying
-from eqvae.metrics.inputs import as_codes, check_lengths
+from eqvae.metrics.inputs import Codes, as_codes, check_lengths
 from eqvae.metrics.intervals import Draws, Resampling
 from eqvae.metrics.score import Score
 
 
 def effective_rank(
-    codes: ArrayLike, *, centred: bool = True, limit: int = 5_000, **draws: Unpack[Draws]
+    codes: Codes, *, centred: bool = True, limit: int = 5_000, **draws: Unpack[Draws]
 ) -> dict[str, Score]:
     """Exponential of the entropy of the normalised singular values of codes.
 

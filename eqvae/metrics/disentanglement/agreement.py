@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import linear_sum_assignment
 
 from eqvae.metrics.disentanglement.whitening import moving_columns, whiten
-from eqvae.metrics.inputs import Blocks, as_blocks, as_codes, check_lengths
+from eqvae.metrics.inputs import Blocks, Codes, as_blocks, as_codes, check_lengths
 from eqvae.metrics.intervals import Draws, Resampling
 from eqvae.metrics.score import Score
 
@@ -31,7 +31,7 @@ Model = dict[str, np.ndarray]  # block name -> whitened codes (N, d)
 
 
 def seed_agreement(
-    codes_by_seed: Sequence[tuple[ArrayLike, Blocks | None]], **draws: Unpack[Draws]
+    codes_by_seed: Sequence[tuple[Codes, Blocks]], **draws: Unpack[Draws]
 ) -> dict[str, Score]:
     """Agreement of models block by block.
 
@@ -86,7 +86,7 @@ def same_rows(codes_by_seed: Sequence[ArrayLike]) -> tuple[list[np.ndarray], int
 
 
 def _models(
-    arrays: Sequence[np.ndarray], blocks_by_seed: Sequence[Blocks | None]
+    arrays: Sequence[np.ndarray], blocks_by_seed: Sequence[Blocks]
 ) -> tuple[list[Model], list[str]]:
     """Whitened blocks of each model, and the names of those that are constant."""
     models, constant = [], []

@@ -13,11 +13,10 @@ says how D, C and I come from it.
 from typing import Unpack
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.linalg import solve
 from scipy.spatial.distance import cdist
 
-from eqvae.metrics.disentanglement.held_out import fit_and_held_out
+from eqvae.metrics.disentanglement.held_out import HeldOutRows, Split
 from eqvae.metrics.disentanglement.importance import (
     NAMES,
     PAGE,
@@ -25,41 +24,32 @@ from eqvae.metrics.disentanglement.importance import (
     undefined,
 )
 from eqvae.metrics.disentanglement.whitening import whiten, whitened_blocks
-from eqvae.metrics.inputs import Blocks, Factors, as_codes, as_factors
-from eqvae.metrics.intervals import Draws, Resampling
+from eqvae.metrics.inputs import Blocks, Codes, Factors, as_codes, as_factors
 from eqvae.metrics.score import Score
 
 RIDGES = (1e-3, 1e-1, 10.0)  # the best on a fifth of the training rows is taken
 
 
 def block_dci(
-    codes: ArrayLike,
-    factors: Factors,
-    *,
-    blocks: Blocks | None = None,
-    train: int = 1500,
-    test: int = 1000,
-    **draws: Unpack[Draws],
+    codes: Codes, factors: Factors, *, blocks: Blocks = None, **split: Unpack[Split]
 ) -> dict[str, Score]:
     """DCI per block by additive kernel ridge regression; see the top of this file.
 
     Args:
         codes, factors, blocks: as for `block_information`; classes are predicted as indicators.
-        train: rows to fit on, at a cost of their cube; where there are too few, 60 % of all.
-        test: rows to score on.
-        **draws: see `Draws`; 100 resamples of the test rows.
+        **split: see `Split`; 1500 rows to fit on, at a cost of their cube, 1000 to score on, 100 resamples.
 
     Returns:
         disentanglement, completeness, informativeness; 1 is best.
     """
-    resampling = Resampling.of(draws, resamples=100)
     codes = as_codes(codes)
     n = len(codes)
+    rows = HeldOutRows.of(n, split, 1500, 1000, resamples=100)
+    fit, held = rows.fit, rows.held
     points = whitened_blocks(codes, blocks)
     known = as_factors(factors, n)
     targets = {name: _target(values) for name, values in known.items()}
     targets = {name: t for name, t in targets.items() if t.shape[1]}
-    fit, held = fit_and_held_out(n, train, test, resampling)
     if not points or not targets:
         reason = f"all {'factors' if points else 'codes'} are constant"
         return Score.nulls(NAMES, reason, page=PAGE)
@@ -67,7 +57,7 @@ def block_dci(
         return Score.nulls(NAMES, f"{n} samples are too few to fit and test on", page=PAGE)
 
     truth = np.concatenate(list(targets.values()), axis=1)
-    shuffled = truth[resampling.generator().permutation(n)]
+    shuffled = truth[rows.resampling.generator().permutation(n)]
     owner = np.repeat(np.arange(len(targets)), [t.shape[1] for t in targets.values()])
     is_class = [known[name].dtype.kind == "i" for name in targets]
     real, null = _additive_fits(points, [truth, shuffled], fit, held)
@@ -83,9 +73,9 @@ def block_dci(
     floors = measured(null, shuffled)
     found = {
         name: Score.of_statistic(
-            lambda rows, i=i: measured(real[rows], truth[rows])[i],
+            lambda drawn, i=i: measured(real[drawn], truth[drawn])[i],
             len(held),
-            resampling.of_rows(held),
+            rows.scored,
             floor=floors[i],
             ceiling=1.0,
             page=PAGE,

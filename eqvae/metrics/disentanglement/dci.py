@@ -11,11 +11,10 @@ from functools import cache
 from typing import Unpack
 
 import numpy as np
-from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin, clone
 from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
 
-from eqvae.metrics.disentanglement.held_out import fit_and_held_out
+from eqvae.metrics.disentanglement.held_out import HeldOutRows, Split
 from eqvae.metrics.disentanglement.histograms import class_factors
 from eqvae.metrics.disentanglement.importance import (
     NAMES,
@@ -23,8 +22,8 @@ from eqvae.metrics.disentanglement.importance import (
     disentanglement_completeness,
     undefined,
 )
-from eqvae.metrics.inputs import Factors, as_codes
-from eqvae.metrics.intervals import Draws, Interval, Resampling
+from eqvae.metrics.inputs import Codes, Factors, as_codes
+from eqvae.metrics.intervals import Interval, Resampling
 from eqvae.metrics.score import Score
 
 
@@ -45,14 +44,12 @@ def tree_importance(
 
 
 def dci(
-    codes: ArrayLike,
+    codes: Codes,
     factors: Factors,
     *,
     trees: ClassifierMixin | None = None,
-    train: int = 10_000,
-    test: int = 5_000,
     refits: int = 0,
-    **draws: Unpack[Draws],
+    **split: Unpack[Split],
 ) -> dict[str, Score]:
     """DCI per column by the public protocol: D, C and the mean held-out accuracy.
 
@@ -61,23 +58,21 @@ def dci(
         factors: see `class_factors` for how they become classes.
         trees: classifier with `feature_importances_`; None means GradientBoostingClassifier with
             scikit-learn's defaults, as published; minutes to an hour. RandomForestClassifier takes seconds.
-        train: rows to fit on; where there are too few for both, two thirds of all.
-        test: rows to score on.
         refits: on resampled rows, for the intervals of D and C; 0 gives none.
-        **draws: see `Draws`; the seed also grows the trees.
+        **split: see `Split`; 10,000 rows to fit on, 5,000 to score on. The seed also grows the trees.
 
     Returns:
         disentanglement, completeness, informativeness; 1 is best.
     """
-    resampling = Resampling.of(draws)
     codes, known = as_codes(codes), dict(page=PAGE, legacy=True)
+    rows = HeldOutRows.of(len(codes), split, 10_000, 5_000)
+    fit, held, resampling = rows.fit, rows.held, rows.resampling
     labels = np.stack(list(class_factors(factors, len(codes)).values()), axis=1)
     for what, columns in (("codes", codes), ("factors", labels)):
         if (columns == columns[:1]).all():
             return Score.nulls(NAMES, f"all {what} are constant", **known)
     labels = labels[:, (labels != labels[:1]).any(axis=0)]  # a constant is predicted by anything
-    fit, held = fit_and_held_out(len(codes), train, test, resampling)
-    if len(fit) < 10 or len(held) < 10:
+    if rows.smallest < 10:
         reason = f"{len(codes)} samples are too few to fit and test on"
         return Score.nulls(NAMES, reason, **known)
     trees = GradientBoostingClassifier() if trees is None else trees
@@ -93,9 +88,9 @@ def dci(
     }
     accuracy = right.mean(axis=1)
     found[NAMES[2]] = Score.of_statistic(
-        lambda rows: accuracy[rows].mean(),
+        lambda drawn: accuracy[drawn].mean(),
         len(held),
-        resampling.of_rows(held),
+        rows.scored,
         floor=floors[2],
         **known,
     )

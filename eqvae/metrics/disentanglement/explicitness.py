@@ -11,28 +11,19 @@ https://arxiv.org/abs/1802.05312.
 from typing import Unpack
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.stats import rankdata
 
-from eqvae.metrics.disentanglement.held_out import class_probabilities, fit_and_held_out
+from eqvae.metrics.disentanglement.held_out import HeldOutRows, Split, class_probabilities
 from eqvae.metrics.disentanglement.histograms import class_factors
 from eqvae.metrics.disentanglement.whitening import whitened_blocks
-from eqvae.metrics.inputs import Blocks, Factors, as_codes
-from eqvae.metrics.intervals import Draws, Resampling
+from eqvae.metrics.inputs import Blocks, Codes, Factors, as_codes
 from eqvae.metrics.score import Score
 
 PAGE = "explicitness"
 
 
 def explicitness(
-    codes: ArrayLike,
-    factors: Factors,
-    *,
-    blocks: Blocks | None = None,
-    bins: int = 20,
-    train: int = 2000,
-    test: int = 1000,
-    **draws: Unpack[Draws],
+    codes: Codes, factors: Factors, *, blocks: Blocks = None, bins: int = 20, **split: Unpack[Split]
 ) -> dict[str, Score]:
     """Explicitness of all codes together, on held-out samples.
 
@@ -41,15 +32,13 @@ def explicitness(
         factors: see `class_factors` for how they become classes.
         blocks: columns by block; None makes every column a block.
         bins: of continuous factors.
-        train: rows to fit on.
-        test: rows to score on.
-        **draws: see `Draws`; 30 resamples.
+        **split: see `Split`; 2000 rows to fit on, 1000 to score on, 30 resamples.
     """
-    resampling = Resampling.of(draws, resamples=30)
     codes = as_codes(codes)
+    rows = HeldOutRows.of(len(codes), split, 2000, 1000, resamples=30)
+    fit, held = rows.fit, rows.held
     known = dict(page=PAGE, legacy=blocks is None)
     points = whitened_blocks(codes, blocks)
-    fit, held = fit_and_held_out(len(codes), train, test, resampling)
     classes = class_factors(factors, len(codes), bins)
     labels = {k: v for k, v in classes.items() if len(fit) and v[fit].min() < v[fit].max()}
     if not points or not labels or len(held) < 10:
@@ -66,9 +55,7 @@ def explicitness(
     def mean_area(rows: np.ndarray) -> float:
         return np.mean([_areas(p[rows], v[rows], c).mean() for c, p, v in predicted])
 
-    score = Score.of_statistic(
-        mean_area, len(held), resampling.of_rows(held), floor=0.5, ceiling=1.0, **known
-    )
+    score = Score.of_statistic(mean_area, len(held), rows.scored, floor=0.5, ceiling=1.0, **known)
     return {"explicitness": score}
 
 

@@ -1,26 +1,69 @@
 """Held-out prediction: samples to fit on and to score on, and the linear probe of classes."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from eqvae.metrics.inputs import as_array, check_lengths
-from eqvae.metrics.intervals import Resampling
+from eqvae.metrics.inputs import as_array, check_keywords, check_lengths
+from eqvae.metrics.intervals import Draws, Resampling
+
+
+class Split(Draws, total=False):
+    """Keywords of every score on held-out rows; each may be left out. Those of `Draws`, and:
+
+    Attributes:
+        train: rows to fit on; the default is the score's own. Where there are too few rows for both, both
+            numbers shrink in proportion.
+        test: rows to score on.
+    """
+
+    train: int
+    test: int
+
+
+@dataclass(frozen=True)
+class HeldOutRows:
+    """Random disjoint rows to fit on and to score on.
+
+    With sources of several rows, each on one side, their numbers are approximate.
+
+    Attributes:
+        fit: rows to fit on.
+        held: rows to score on.
+        resampling: of all rows.
+    """
+
+    fit: np.ndarray
+    held: np.ndarray
+    resampling: Resampling
+
+    @classmethod
+    def of(
+        cls, n: int, split: Split, train: int, test: int, resamples: int | None = None
+    ) -> "HeldOutRows":
+        """Rows of n by the keywords of a score, with its own defaults."""
+        check_keywords(split, Split)
+        draws = {key: value for key, value in split.items() if key in Draws.__annotations__}
+        resampling = Resampling.of(draws, resamples)
+        sizes = split.get("train", train), split.get("test", test)
+        return cls(*fit_and_held_out(n, *sizes, resampling), resampling)
+
+    @property
+    def scored(self) -> Resampling:
+        """Resampling of the held-out rows."""
+        return self.resampling.of_rows(self.held)
+
+    @property
+    def smallest(self) -> int:
+        """Number of rows on the smaller side."""
+        return min(len(self.fit), len(self.held))
 
 
 def fit_and_held_out(
     n: int, train: int, test: int, resampling: Resampling
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Random disjoint rows to fit on and to score on.
-
-    Args:
-        n: number of rows.
-        train: how many to fit on.
-        test: how many to score on; where n < train + test both shrink in proportion.
-        resampling: its sources fall on one side each, and its seed draws.
-
-    Returns:
-        (train rows, test rows); with sources of several rows their numbers are approximate.
-    """
+    """The rows of `HeldOutRows`: at most `train` and `test` of n."""
     share = train / (train + test)
     fit_size = min(train, round(n * share))
     generator = resampling.generator()

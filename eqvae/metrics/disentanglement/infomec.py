@@ -20,14 +20,12 @@ from collections.abc import Callable
 from typing import Unpack
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from eqvae.metrics.disentanglement.held_out import class_probabilities, fit_and_held_out
+from eqvae.metrics.disentanglement.held_out import HeldOutRows, Split, class_probabilities
 from eqvae.metrics.disentanglement.information import BlockInformation, block_information
 from eqvae.metrics.disentanglement.linear_losses import square_losses
 from eqvae.metrics.disentanglement.whitening import whiten, whitened_blocks
-from eqvae.metrics.inputs import Blocks, Factors, as_codes, as_factors
-from eqvae.metrics.intervals import Draws, Resampling
+from eqvae.metrics.inputs import Blocks, Codes, Factors, as_codes, as_factors
 from eqvae.metrics.score import Score
 
 PAGE = "infomec"
@@ -42,28 +40,27 @@ def concentration(normalised: np.ndarray) -> float:
 
 
 def infomec(
-    codes: ArrayLike,
+    codes: Codes,
     factors: Factors,
     *,
-    blocks: Blocks | None = None,
-    train: int = 2000,
-    test: int = 1000,
+    blocks: Blocks = None,
     information: BlockInformation | None = None,
-    **draws: Unpack[Draws],
+    **split: Unpack[Split],
 ) -> dict[str, Score]:
     """InfoM, InfoC and InfoE.
 
     Args:
         codes, factors, blocks: as for `block_information`; every column a block, as published, if None.
-        train: rows to fit the probe on.
-        test: rows to score the probe on.
         information: what `block_information` made of the same codes, to share its cost.
-        **draws: see `Draws`; neighbourhoods and probes stay as they are in resamples.
+        **split: see `Split`; 2000 rows to fit the probe on, 1000 to score it on. Neighbourhoods and probes
+            stay as they are in resamples.
 
     Returns:
         infom, infoc, infoe.
     """
-    resampling = Resampling.of(draws)
+    codes = as_codes(codes)
+    rows = HeldOutRows.of(len(codes), split, 2000, 1000)
+    resampling = rows.resampling
     known = information or block_information(codes, factors, blocks=blocks, seed=resampling.seed)
     active, about = known.active, dict(page=PAGE, legacy=blocks is None)
 
@@ -79,16 +76,15 @@ def infomec(
     return {
         "infom": score(concentration, one_factor or empty),
         "infoc": score(lambda shares: concentration(shares.T), empty or one_block),
-        "infoe": _explicitness(codes, factors, blocks, train, test, resampling),
+        "infoe": _explicitness(codes, factors, blocks, rows),
     }
 
 
-def _explicitness(codes, factors, blocks, train, test, resampling: Resampling) -> Score:
-    codes = as_codes(codes)
+def _explicitness(codes: np.ndarray, factors: Factors, blocks: Blocks, rows: HeldOutRows) -> Score:
     n, about = len(codes), dict(page=PAGE, legacy=blocks is None)
+    fit, held = rows.fit, rows.held
     points = whitened_blocks(codes, blocks)
-    fit, held = fit_and_held_out(n, train, test, resampling)
-    if not points or len(fit) < 10 or len(held) < 10:
+    if not points or rows.smallest < 10:
         reason = "too few samples" if points else "all codes are constant"
         return Score.null(reason, n=n, **about)
     points = np.concatenate(points, axis=1)
@@ -109,8 +105,7 @@ def _explicitness(codes, factors, blocks, train, test, resampling: Resampling) -
         shares = [1 - loss[rows].mean() / max(blind[rows].mean(), 1e-12) for loss, blind in pairs]
         return np.mean(np.maximum(shares, 0))
 
-    resampling = resampling.of_rows(held)
-    return Score.of_statistic(explained, len(held), resampling, floor=0.0, ceiling=1.0, **about)
+    return Score.of_statistic(explained, len(held), rows.scored, floor=0.0, ceiling=1.0, **about)
 
 
 def _class_losses(points, values, fit, held) -> tuple[np.ndarray, np.ndarray]:

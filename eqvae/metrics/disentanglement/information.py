@@ -24,12 +24,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 from scipy.spatial.distance import cdist
 from scipy.special import digamma
 
 from eqvae.metrics.disentanglement.whitening import whiten
-from eqvae.metrics.inputs import Blocks, Factors, as_blocks, as_codes, as_factors
+from eqvae.metrics.inputs import Blocks, Codes, Factors, as_blocks, as_codes, as_factors
 from eqvae.metrics.intervals import Resampling
 from eqvae.metrics.score import Score
 
@@ -87,10 +86,10 @@ class BlockInformation:
 
 
 def block_information(
-    codes: ArrayLike,
+    codes: Codes,
     factors: Factors,
     *,
-    blocks: Blocks | None = None,
+    blocks: Blocks = None,
     neighbours: int = 5,
     samples: int = 2000,
     permutations: int = 3,

@@ -16,11 +16,10 @@ Reference: Suter, Miladinovic, Scholkopf, Bauer, Robustly disentangled causal me
 from typing import Unpack
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from eqvae.metrics.disentanglement.histograms import quantile_classes
 from eqvae.metrics.disentanglement.whitening import moving_columns, whiten
-from eqvae.metrics.inputs import Blocks, Factors, as_blocks, as_codes, as_factors
+from eqvae.metrics.inputs import Blocks, Codes, Factors, as_blocks, as_codes, as_factors
 from eqvae.metrics.intervals import Draws, Resampling
 from eqvae.metrics.score import Score
 
@@ -28,10 +27,10 @@ MIN_ROWS = 5
 
 
 def interventional_robustness(
-    codes: ArrayLike,
+    codes: Codes,
     factors: Factors,
     *,
-    blocks: Blocks | None = None,
+    blocks: Blocks = None,
     quantile: float = 0.99,
     bins: int = 10,
     **draws: Unpack[Draws],

@@ -14,6 +14,9 @@ one complex structure J for all objects. D_LSBD is the fraction of variance that
 whitened away, omega = 0 (nothing moves) is not an answer, and the angles need not be a regular grid.
 Translations are R^2, not a circle, so the position block has a term of its own, see `translations.py`.
 
+Unchanged by shifts, orthogonal maps and a common scale inside a block; other basis changes make ellipses of
+circles and are meant to count.
+
 References:
     Perez Rey, Tonnaer, Menkovski, Holenderski, Portegies, A metric for linear symmetry-based disentanglement
         (2020), https://arxiv.org/abs/2011.13306.
@@ -31,16 +34,24 @@ from numpy.typing import ArrayLike
 
 from eqvae.metrics.disentanglement.orbits import Orbits, at_frequency, circle_errors
 from eqvae.metrics.disentanglement.translations import PAGE, translation_scores
-from eqvae.metrics.inputs import Blocks, as_array, as_blocks, as_classes, as_codes, check_lengths
+from eqvae.metrics.inputs import (
+    Blocks,
+    Codes,
+    as_array,
+    as_blocks,
+    as_classes,
+    as_codes,
+    check_lengths,
+)
 from eqvae.metrics.intervals import Draws, Resampling
 from eqvae.metrics.score import Score
 
 
 def d_lsbd(
-    codes: ArrayLike,
+    codes: Codes,
     angles: ArrayLike,
     *,
-    blocks: Blocks | None = None,
+    blocks: Blocks = None,
     frequencies: Mapping[str, int] | None = None,
     positions: ArrayLike | None = None,
     objects: ArrayLike | None = None,
@@ -50,22 +61,17 @@ def d_lsbd(
 ) -> dict[str, Score]:
     """Distance from linear symmetry-based disentanglement for SE(2); lower is better, a perfect code has 0.
 
-    Unchanged by shifts, orthogonal maps and a common scale inside a block; other basis changes make
-    ellipses of circles and are meant to count.
-
     Args:
         codes: (N, D).
         angles: true orientation of each sample, radians, (N,), on a grid or not.
         blocks: columns that should turn, and "position", two columns (x, y); None takes all columns as one
             block named "codes".
-        frequencies: how many times as fast as the object each block must turn, at least 1; 1 where not
-            named.
+        frequencies: how many times as fast as the object each block must turn; 1 where not named.
         positions: true positions, (N, 2), for the block "position".
         objects: object of each sample, (N,); None means that all show one object. An object needs at
             least four different angles (samples, for its position), and 2 frequency + 1; others are left out.
-        stabiliser: order k of the objects' rotation symmetry, one number or (N,). For k > 1 the code may
-            sit in any of the k indistinguishable poses, and the columns of a block must be
-            (cos, sin) pairs.
+        stabiliser: order k of the objects' rotation symmetry, one number or (N,). For k > 1 the code may sit
+            in any of the k indistinguishable poses, and a block must hold (cos, sin) pairs.
         max_frequency: largest frequency searched.
         **draws: see `Draws`; the sources of the rows are the objects, if there are several, where not given.
 
@@ -80,11 +86,9 @@ def d_lsbd(
     """
     resampling = Resampling.of(draws)
     codes, angles = as_codes(codes), as_array(angles, "angles", 1).astype(float)
-    positions = None if positions is None else as_array(positions, "positions", 2).astype(float)
+    positions = None if positions is None else _as_positions(positions)
     given = {"objects": objects, "groups": resampling.groups}
     check_lengths(codes=codes, angles=angles, positions=positions, **given)
-    if positions is not None and positions.shape[1] != 2:
-        raise ValueError(f"positions must have two columns, x and y; got {positions.shape[1]}.")
     named = {"codes": range(codes.shape[1])} if blocks is None else blocks
     index = as_blocks(named, codes.shape[1])
     order = _symmetry_order(stabiliser, len(codes))
@@ -102,6 +106,13 @@ def d_lsbd(
             codes[:, position], angles, positions, objects, order, resampling
         )
     return scores | _overall(scores, list(index), position is not None)
+
+
+def _as_positions(positions: ArrayLike) -> np.ndarray:
+    array = as_array(positions, "positions", 2).astype(float)
+    if array.shape[1] != 2:
+        raise ValueError(f"positions must have two columns, x and y; got {array.shape[1]}.")
+    return array
 
 
 def _symmetry_order(stabiliser: int | ArrayLike, n: int) -> np.ndarray:

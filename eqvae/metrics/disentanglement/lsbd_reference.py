@@ -4,16 +4,15 @@ Reference: Tonnaer et al., Quantifying and learning linear symmetry-based disent
 """
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from eqvae.metrics.inputs import as_array
+from eqvae.metrics.inputs import Codes, as_array
 from eqvae.metrics.score import Score
 
 PAGE = "d_lsbd"
 CONSTANT = 1e-12  # a variance below this part of the mean square is rounding
 
 
-def d_lsbd_reference(codes: ArrayLike, *, max_frequency: int = 10) -> dict[str, Score]:
+def d_lsbd_reference(codes: Codes, *, max_frequency: int = 10) -> dict[str, Score]:
     """D_LSBD as the literature computes it, for comparison only.
 
     For each axis of a full, regular torus of angles: subtract the mean over that axis, project on two

@@ -15,7 +15,6 @@ dSprites, as here.
 from typing import Unpack
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from eqvae.metrics.disentanglement.histograms import (
     class_factors,
@@ -23,7 +22,7 @@ from eqvae.metrics.disentanglement.histograms import (
     table_information,
 )
 from eqvae.metrics.disentanglement.information import BlockInformation, block_information
-from eqvae.metrics.inputs import Blocks, Factors, as_codes
+from eqvae.metrics.inputs import Blocks, Codes, Factors, as_codes
 from eqvae.metrics.intervals import Draws, Resampling
 from eqvae.metrics.score import Score
 
@@ -40,7 +39,7 @@ def gaps(normalised: np.ndarray) -> np.ndarray:
 
 
 def mig(
-    codes: ArrayLike,
+    codes: Codes,
     factors: Factors,
     *,
     bins: int = 20,
@@ -89,10 +88,10 @@ def mig(
 
 
 def block_mig(
-    codes: ArrayLike,
+    codes: Codes,
     factors: Factors,
     *,
-    blocks: Blocks | None = None,
+    blocks: Blocks = None,
     information: BlockInformation | None = None,
     **draws: Unpack[Draws],
 ) -> dict[str, Score]:

@@ -12,7 +12,6 @@ https://arxiv.org/abs/1802.05312.
 from typing import Unpack
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from eqvae.metrics.disentanglement.histograms import (
     class_factors,
@@ -20,7 +19,7 @@ from eqvae.metrics.disentanglement.histograms import (
     table_information,
 )
 from eqvae.metrics.disentanglement.information import BlockInformation, block_information
-from eqvae.metrics.inputs import Blocks, Factors, as_codes
+from eqvae.metrics.inputs import Blocks, Codes, Factors, as_codes
 from eqvae.metrics.intervals import Draws, Resampling
 from eqvae.metrics.score import Score
 
@@ -37,7 +36,7 @@ def modularities(information: np.ndarray) -> np.ndarray:
 
 
 def modularity(
-    codes: ArrayLike, factors: Factors, *, bins: int = 20, **draws: Unpack[Draws]
+    codes: Codes, factors: Factors, *, bins: int = 20, **draws: Unpack[Draws]
 ) -> dict[str, Score]:
     """Modularity per column by histograms, the public protocol: constant columns count as 0.
 
@@ -75,10 +74,10 @@ def modularity(
 
 
 def block_modularity(
-    codes: ArrayLike,
+    codes: Codes,
     factors: Factors,
     *,
-    blocks: Blocks | None = None,
+    blocks: Blocks = None,
     information: BlockInformation | None = None,
     **draws: Unpack[Draws],
 ) -> dict[str, Score]:

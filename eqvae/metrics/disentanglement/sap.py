@@ -16,57 +16,46 @@ import warnings
 from typing import Unpack
 
 import numpy as np
-from numpy.typing import ArrayLike
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import LinearSVC
 
-from eqvae.metrics.disentanglement.held_out import fit_and_held_out
+from eqvae.metrics.disentanglement.held_out import HeldOutRows, Split
 from eqvae.metrics.disentanglement.histograms import class_factors
 from eqvae.metrics.disentanglement.linear_losses import balanced_losses, square_losses
 from eqvae.metrics.disentanglement.mig import gaps
 from eqvae.metrics.disentanglement.whitening import whiten, whitened_blocks
-from eqvae.metrics.inputs import Blocks, Factors, as_codes, as_factors
-from eqvae.metrics.intervals import Draws, Resampling
+from eqvae.metrics.inputs import Blocks, Codes, Factors, as_codes, as_factors
 from eqvae.metrics.score import Score
 
 PAGE = "sap"
 
 
-def sap(
-    codes: ArrayLike,
-    factors: Factors,
-    *,
-    train: int = 10_000,
-    test: int = 5_000,
-    **draws: Unpack[Draws],
-) -> dict[str, Score]:
+def sap(codes: Codes, factors: Factors, **split: Unpack[Split]) -> dict[str, Score]:
     """SAP per column, discrete and continuous.
 
     Args:
         codes: (N, D).
         factors: see `class_factors` for how they become classes; the continuous version takes the
             number of the class.
-        train: rows to fit the support vector machines on; with too few for both, two thirds of all.
-        test: rows to score them on.
-        **draws: see `Draws`.
+        **split: see `Split`; 10,000 rows to fit the support vector machines on, 5,000 to score them on.
 
     Returns:
         discrete and continuous. The ceiling of the first scores the factors themselves as codes, on 1000
         rows: one line can't be cut into 40 classes by a linear machine, so a perfect code reads 0.21.
     """
-    resampling = Resampling.of(draws)
     codes = as_codes(codes)
     n = len(codes)
+    rows = HeldOutRows.of(n, split, 10_000, 5_000)
+    fit, held = rows.fit, rows.held
     classes = {k: v for k, v in class_factors(factors, n).items() if v.max() > 0}
     codes = codes[:, codes.std(axis=0) > 0]
     known = dict(page=PAGE, legacy=True)
-    fit, held = fit_and_held_out(n, train, test, resampling)
-    if codes.shape[1] == 0 or not classes or min(len(fit), len(held)) < 10:
+    if codes.shape[1] == 0 or not classes or rows.smallest < 10:
         too_few = "too few samples" if codes.shape[1] and classes else "all are constant"
         reason = f"{too_few}: {n} samples, {codes.shape[1]} codes and {len(classes)} factors vary"
         return Score.nulls(("discrete", "continuous"), reason, **known)
     labels = np.stack(list(classes.values()), axis=1)
-    shuffled = labels[resampling.generator().permutation(n)]
+    shuffled = labels[rows.resampling.generator().permutation(n)]
 
     def discrete(right: np.ndarray) -> float:
         return gaps(right.mean(axis=0)).mean()
@@ -76,54 +65,42 @@ def sap(
 
     right = _support_vector_hits(codes, labels, fit, held)
     few = fit[:1000]
-    known_discrete = dict(
+    classified = Score.of_statistic(
+        lambda drawn: discrete(right[drawn]),
+        len(held),
+        rows.scored,
         floor=discrete(_support_vector_hits(codes, shuffled, few, held)),
         ceiling=discrete(_support_vector_hits(labels.astype(float), labels, few, held)),
         **known,
     )
-    known_linear = dict(floor=linear(codes, shuffled), ceiling=1.0, **known)
-    return {
-        "discrete": Score.of_statistic(
-            lambda rows: discrete(right[rows]),
-            len(held),
-            resampling.of_rows(held),
-            **known_discrete,
-        ),
-        "continuous": Score.of_statistic(
-            lambda rows: linear(codes[rows], labels[rows]), n, resampling, **known_linear
-        ),
-    }
+    known |= dict(floor=linear(codes, shuffled), ceiling=1.0)
+    correlated = Score.of_statistic(
+        lambda drawn: linear(codes[drawn], labels[drawn]), n, rows.resampling, **known
+    )
+    return {"discrete": classified, "continuous": correlated}
 
 
 def block_sap(
-    codes: ArrayLike,
-    factors: Factors,
-    *,
-    blocks: Blocks | None = None,
-    train: int = 5_000,
-    test: int = 5_000,
-    **draws: Unpack[Draws],
+    codes: Codes, factors: Factors, *, blocks: Blocks = None, **split: Unpack[Split]
 ) -> dict[str, Score]:
     """SAP per block on held-out samples; unchanged by any basis change inside blocks.
 
     Args:
         codes, factors, blocks: as for `block_information`.
-        train: rows to fit on; with too few for both, half of all.
-        test: rows to score on.
-        **draws: see `Draws`.
+        **split: see `Split`; 5,000 rows to fit on and as many to score on.
 
     Returns:
         sap. Both kinds of factor score 0 at chance and 1 when predicted without error.
     """
-    resampling = Resampling.of(draws)
     codes = as_codes(codes)
     n = len(codes)
+    rows = HeldOutRows.of(n, split, 5_000, 5_000)
+    fit, held = rows.fit, rows.held
     points = whitened_blocks(codes, blocks)
-    fit, held = fit_and_held_out(n, train, test, resampling)
     arrays = as_factors(factors, n).values()
     values = [v if v.dtype.kind == "i" else whiten(v) for v in arrays]
     values = [v for v in values if v.size and (v[fit] != v[fit[:1]]).any()]
-    if not points or not values or min(len(fit), len(held)) < 10:
+    if not points or not values or rows.smallest < 10:
         reason = "too few samples" if points and values else "all codes or all factors are constant"
         return {"sap": Score.null(reason, n=n, page=PAGE)}
 
@@ -141,11 +118,11 @@ def block_sap(
         return gaps(np.maximum(share, 0)).mean()
 
     loss, blind = losses(values)
-    order = resampling.generator().permutation(n)
+    order = rows.resampling.generator().permutation(n)
     score = Score.of_statistic(
-        lambda rows: value(loss[rows], blind[rows]),
+        lambda drawn: value(loss[drawn], blind[drawn]),
         len(held),
-        resampling.of_rows(held),
+        rows.scored,
         floor=value(*losses([v[order] for v in values])),
         ceiling=1.0,
         page=PAGE,

@@ -26,7 +26,7 @@ from eqvae.metrics.disentanglement.mig import block_mig, mig
 from eqvae.metrics.disentanglement.modularity import block_modularity, modularity
 from eqvae.metrics.disentanglement.sap import block_sap, sap
 from eqvae.metrics.disentanglement.votes import beta_vae_score, factor_vae_score
-from eqvae.metrics.inputs import Blocks, Factors, as_blocks, as_codes, as_factors
+from eqvae.metrics.inputs import Blocks, Codes, Factors, as_blocks, as_codes, as_factors
 from eqvae.metrics.score import Score
 
 Preset = Literal["fast", "full", "dlib"]
@@ -57,10 +57,10 @@ EFFORTS = {
 
 
 def disentanglement_scores(
-    codes: ArrayLike,
+    codes: Codes,
     factors: Factors,
     *,
-    blocks: Blocks | None = None,
+    blocks: Blocks = None,
     preset: Preset = "fast",
     groups: ArrayLike | None = None,
     seed: int = 0,

@@ -23,14 +23,21 @@ from functools import cached_property
 from typing import Any, TypedDict, Unpack
 
 import numpy as np
-from numpy.typing import ArrayLike
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from eqvae.metrics.disentanglement.fixed_factor import MIN_ROWS, FixedFactorBatches, chunked
 from eqvae.metrics.disentanglement.histograms import quantile_classes
 from eqvae.metrics.disentanglement.whitening import whiten
-from eqvae.metrics.inputs import Blocks, Factors, as_blocks, as_codes, as_factors, check_keywords
+from eqvae.metrics.inputs import (
+    Blocks,
+    Codes,
+    Factors,
+    as_blocks,
+    as_codes,
+    as_factors,
+    check_keywords,
+)
 from eqvae.metrics.intervals import Resampling
 from eqvae.metrics.score import Score
 
@@ -54,10 +61,10 @@ class Votes(TypedDict, total=False):
 
 
 def factor_vae_score(
-    codes: ArrayLike,
+    codes: Codes,
     factors: Factors,
     *,
-    blocks: Blocks | None = None,
+    blocks: Blocks = None,
     min_std: float = 0.0,
     **votes: Unpack[Votes],
 ) -> dict[str, Score]:
@@ -102,7 +109,7 @@ def factor_vae_score(
 
 
 def beta_vae_score(
-    codes: ArrayLike, factors: Factors, *, blocks: Blocks | None = None, **votes: Unpack[Votes]
+    codes: Codes, factors: Factors, *, blocks: Blocks = None, **votes: Unpack[Votes]
 ) -> dict[str, Score]:
     """BetaVAE score by logistic regression.
 
@@ -190,7 +197,7 @@ class _Protocol:
         return Score.of_mean(right, Resampling(seed=self.seed), **known)
 
 
-def _active_blocks(codes, blocks: Blocks | None, min_std: float) -> dict[str, np.ndarray]:
+def _active_blocks(codes, blocks: Blocks, min_std: float) -> dict[str, np.ndarray]:
     spread = codes.std(axis=0, ddof=1) if len(codes) > 1 else np.zeros(codes.shape[1])
     rounding = 1e-12 * np.abs(codes).max(axis=0)
     live = spread > np.maximum(rounding, min_std * (min_std > 0))

@@ -20,7 +20,7 @@ def whiten(values: np.ndarray) -> np.ndarray:
     return u[:, s > 1e-6 * s[0]] * np.sqrt(len(values))
 
 
-def whitened_blocks(codes: np.ndarray, blocks: Blocks | None) -> list[np.ndarray]:
+def whitened_blocks(codes: np.ndarray, blocks: Blocks) -> list[np.ndarray]:
     """Every block of the codes (N, D) in whitened coordinates, (N, rank); constant blocks are left out."""
     points = [whiten(codes[:, columns]) for columns in as_blocks(blocks, codes.shape[1]).values()]
     return [z for z in points if z.shape[1]]

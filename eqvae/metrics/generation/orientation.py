@@ -2,6 +2,9 @@
 
 At each angle 2 pi i / num_angles the Frechet distance between the real images turned by it and the samples
 decoded from latents turned by it: its mean, spread and largest value over the angles.
+
+Resampling blurs: where real images can't be drawn anew, compare with the ceiling, which is blurred likewise,
+or give images in uniformly random pose, as they are, for every angle.
 """
 
 import math
@@ -33,9 +36,7 @@ def distance_by_orientation(
     """Whether a generator is as good at every orientation; row j is one image or latent at every angle.
 
     Args:
-        real: angle in radians -> images (N, C, H, H) in [0, 1], or batches of them. Resampling blurs: with
-            images that can't be drawn anew, compare with the ceiling, which is blurred likewise, or give
-            images in uniformly random pose, as they are, for every angle.
+        real: angle in radians -> images (N, C, H, H) in [0, 1], or batches of them.
         samples: angle in radians -> decoded images (M, C, H, H), or batches of them.
         num_angles: how many.
         network, name: as in `generation_scores`.

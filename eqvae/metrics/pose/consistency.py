@@ -55,14 +55,8 @@ def pose_consistency(
     """
     resampling = Resampling.of(draws, resamples=200)
     pose, motions = as_poses(pose, "pose"), as_poses(motions, "motions")
-    moved = as_array(moved_pose, "moved_pose", 3)
     m, n = len(motions), len(pose)
-    if moved.shape != (m, n, 4):
-        raise ValueError(
-            f"moved_pose must hold one pose for each motion and image, shape ({m}, {n}, 4); got "
-            f"{moved.shape}."
-        )
-    moved = as_poses(moved.reshape(-1, 4), "moved_pose")
+    moved = _as_moved(moved_pose, m, n)
     check_lengths(pose=n, groups=resampling.groups)
     order = row_orders(orders, as_labels(classes, n))
     resampling = replace(resampling, groups=resampling.sources(n))
@@ -89,3 +83,14 @@ def pose_consistency(
         right = np.equal(*mirrors).reshape(m, n).T
         return result | {"handedness": reflection_score(right, resampling, PAGE)}
     return result | {"handedness": Score.null("no pose has a reflection", page=PAGE)}
+
+
+def _as_moved(values: ArrayLike, m: int, n: int) -> np.ndarray:
+    """Poses of n images moved by m motions, as (m n, 4)."""
+    moved = as_array(values, "moved_pose", 3)
+    if moved.shape != (m, n, 4):
+        raise ValueError(
+            f"moved_pose must hold one pose for each motion and image, shape ({m}, {n}, 4); got "
+            f"{moved.shape}."
+        )
+    return as_poses(moved.reshape(-1, 4), "moved_pose")

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from eqvae.metrics.intervals import Resampling
-from eqvae.metrics.pose.poses import product, relative_motion
+from eqvae.metrics.pose.poses import PosePairs, product, relative_motion
 from eqvae.metrics.score import Score
 from eqvae.symmetry.motions import angle_of, motion, shift_of
 
@@ -18,24 +18,18 @@ PAGE = "pose-error"
 _LEAST_GAIN = 0.05  # of a squared resultant or correlation
 
 
-def angle_convention(
-    pose: np.ndarray,
-    true_pose: np.ndarray,
-    labels: np.ndarray,
-    order: np.ndarray,
-    resampling: Resampling,
-) -> dict[str, Score]:
+def angle_convention(pairs: PosePairs, resampling: Resampling) -> dict[str, Score]:
     """Resultants of the angles as they are and under a mirror on the left."""
-    n = len(pose)
-    sizes = np.unique(labels, return_counts=True)[1]
+    n = len(pairs.pose)
+    sizes = np.unique(pairs.labels, return_counts=True)[1]
     # E |mean of m unit vectors| = sqrt(pi / 4 m)
     floor = np.minimum(np.sqrt(np.pi * sizes) / 2, sizes).sum() / n
     scores, power = {}, {}
     for name, sign in (("resultant", 1), ("resultant_mirrored", -1)):
         along, power[name] = np.empty(n), 0.0
-        truth = true_pose if sign == 1 else _in_a_mirror(true_pose)
-        a = angle_of(relative_motion(truth, pose)) * order
-        for rows in rows_of_each(labels):
+        truth = pairs.true_pose if sign == 1 else _in_a_mirror(pairs.true_pose)
+        a = angle_of(relative_motion(truth, pairs.pose)) * pairs.order
+        for rows in rows_of_each(pairs.labels):
             mean = np.exp(1j * a[rows]).mean()
             along[rows] = np.cos(a[rows] - np.angle(mean))
             power[name] += len(rows) * abs(mean) ** 2
@@ -56,9 +50,9 @@ def angle_convention(
     return scores
 
 
-def shift_convention(pose: np.ndarray, true_pose: np.ndarray, groups: np.ndarray) -> Score:
+def shift_convention(pairs: PosePairs, resampling: Resampling) -> Score:
     """Whether a reflection of the plane brings the positions closer than leaving them as they are."""
-    a, b = (shift_of(p) - shift_of(p).mean(axis=0) for p in (pose, true_pose))
+    a, b = (shift_of(p) - shift_of(p).mean(axis=0) for p in (pairs.pose, pairs.true_pose))
     size = np.sqrt((a**2).sum() * (b**2).sum())
     known = {"n": len(a), "better": "lower", "ceiling": 0.0, "page": PAGE}
     if size < 1e-12:
@@ -68,7 +62,8 @@ def shift_convention(pose: np.ndarray, true_pose: np.ndarray, groups: np.ndarray
     # best reflection [[c, s], [s, -c]] in closed form
     mirrored = np.hypot(cross[0, 0] - cross[1, 1], cross[0, 1] + cross[1, 0])
     gain = mirrored**2 - max(straight, 0) ** 2
-    failed = gain > max(13.8 / len(np.unique(groups)), _LEAST_GAIN)
+    sources = len(np.unique(resampling.sources(len(a))))
+    failed = gain > max(13.8 / sources, _LEAST_GAIN)
     reason = (
         f"FAILURE: the positions are those of a mirror image: correlation {straight:.2f} as they are, "
         f"{mirrored:.2f} reflected. Check the direction of the y axis and the order of x and y."

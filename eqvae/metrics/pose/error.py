@@ -21,7 +21,7 @@ from eqvae.metrics.intervals import Draws, Resampling
 from eqvae.metrics.pose.convention import angle_convention, rows_of_each, shift_convention
 from eqvae.metrics.pose.gauge import fit_gauge, gauge_residuals
 from eqvae.metrics.pose.orders import Orders, as_labels, row_orders
-from eqvae.metrics.pose.poses import as_poses
+from eqvae.metrics.pose.poses import PosePairs, as_poses
 from eqvae.metrics.pose.scores import ROUND, angle_scores, reflection_score, shift_scores
 from eqvae.metrics.pose.split import gauge_split, shuffle_within
 from eqvae.metrics.score import Score
@@ -74,9 +74,9 @@ def pose_errors(
     pose, true_pose = as_poses(pose, "pose"), as_poses(true_pose, "true_pose")
     n = check_lengths(pose=pose, true_pose=true_pose, groups=resampling.groups)
     labels = as_labels(classes, n)
-    order, sources = row_orders(orders, labels), resampling.sources(n)
-    resampling = replace(resampling, groups=sources)
-    fitted, scored = gauge_split(labels, sources, fit, resampling.seed)
+    pairs = PosePairs(pose, true_pose, labels, row_orders(orders, labels))
+    resampling = replace(resampling, groups=resampling.sources(n))
+    fitted, scored = gauge_split(labels, resampling.groups, fit, resampling.seed)
     if not scored.any():
         reason = "no class has two rows, one to fit the gauge and one to score"
         return Score.nulls(_NAMES, reason, page=PAGE)
@@ -88,14 +88,11 @@ def pose_errors(
     angle, shift = residuals(pose)
     generator = resampling.generator()
     shuffled = [residuals(pose[shuffle_within(labels, generator)]) for _ in range(_SHUFFLES)]
-    pairs = pose, true_pose, labels, order
-    rows = np.flatnonzero(scored)
-    scores = _angles(
-        angle, [a for a, _ in shuffled], *(p[rows] for p in pairs), resampling.of_rows(rows)
-    )
-    scores["handedness"] = _handedness(pose, true_pose, labels, scored, dihedral, resampling)
-    scores["shift_mirrored"] = shift_convention(pose[rows], true_pose[rows], sources[rows])
-    scores |= shift_scores(shift, [s for _, s in shuffled], resampling.of_rows(rows), PAGE)
+    seen, of_seen = pairs.of_rows(scored), resampling.of_rows(scored)
+    scores = _angles(angle, [a for a, _ in shuffled], seen, of_seen)
+    scores["handedness"] = _handedness(pairs, scored, dihedral, resampling)
+    scores["shift_mirrored"] = shift_convention(seen, of_seen)
+    scores |= shift_scores(shift, [s for _, s in shuffled], of_seen, PAGE)
     null = Score.null(ROUND, unit="degrees", page=PAGE)
     return {name: scores.get(name, null) for name in _NAMES}
 
@@ -133,43 +130,32 @@ def pose_errors_by_class(
 
 
 def _angles(
-    angle: np.ndarray,
-    shuffled: list[np.ndarray],
-    pose: np.ndarray,
-    true_pose: np.ndarray,
-    labels: np.ndarray,
-    order: np.ndarray,
-    resampling: Resampling,
+    angle: np.ndarray, shuffled: list[np.ndarray], pairs: PosePairs, resampling: Resampling
 ) -> dict[str, Score]:
     """Scores of the residual angles of the scored rows, and of the shuffled ones; discs are left out."""
-    turned = np.flatnonzero(order > 0)
+    turned = np.flatnonzero(pairs.order > 0)
     if not len(turned):
         return {}
-    resampling, order = resampling.of_rows(turned), order[turned]
-    scores = angle_scores(np.degrees(np.abs(angle[turned])), order, resampling, PAGE)
-    scores |= angle_convention(pose[turned], true_pose[turned], labels[turned], order, resampling)
+    pairs, resampling = pairs.of_rows(turned), resampling.of_rows(turned)
+    scores = angle_scores(np.degrees(np.abs(angle[turned])), pairs.order, resampling, PAGE)
+    scores |= angle_convention(pairs, resampling)
     guess = np.degrees(np.mean([np.nanmean(np.abs(a)) for a in shuffled]))
-    known = {"better": "neither", "unit": "degrees", "page": PAGE}
-    scores["angle_mean_shuffled"] = Score(guess, len(turned), floor=np.mean(90 / order), **known)
+    known = {"better": "neither", "floor": np.mean(90 / pairs.order), "unit": "degrees"}
+    scores["angle_mean_shuffled"] = Score(guess, len(turned), page=PAGE, **known)
     return scores
 
 
 def _handedness(
-    pose: np.ndarray,
-    true_pose: np.ndarray,
-    labels: np.ndarray,
-    scored: np.ndarray,
-    dihedral: bool,
-    resampling: Resampling,
+    pairs: PosePairs, scored: np.ndarray, dihedral: bool, resampling: Resampling
 ) -> Score:
-    mirrored, truly = reflection_of(pose), reflection_of(true_pose)
+    mirrored, truly = reflection_of(pairs.pose), reflection_of(pairs.true_pose)
     if not (mirrored.any() or truly.any()):
         return Score.null("no pose has a reflection", page=PAGE)
     if dihedral:
         return Score.null("the objects look the same in a mirror", page=PAGE)
     differs = mirrored != truly
-    right = np.empty(len(pose), dtype=bool)
-    for rows in rows_of_each(labels):
+    right = np.empty(len(differs), dtype=bool)
+    for rows in rows_of_each(pairs.labels):
         fitted = rows[~scored[rows]]
         canonical = differs[fitted].mean() > 0.5 if len(fitted) else False
         right[rows] = differs[rows] == canonical

@@ -1,5 +1,7 @@
 """Poses as arrays of motions, and what lies between two of them."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
@@ -42,3 +44,25 @@ def relative_motion(g: np.ndarray, other: np.ndarray) -> np.ndarray:
 def wrap(angle: np.ndarray, period: float | np.ndarray = 2 * np.pi) -> np.ndarray:
     """Angles brought into [-period / 2, period / 2)."""
     return (angle + period / 2) % period - period / 2
+
+
+@dataclass(frozen=True)
+class PosePairs:
+    """Poses and what they should be, row by row.
+
+    Attributes:
+        pose: the model's, (N, 4).
+        true_pose: (N, 4).
+        labels: class of each row, (N,).
+        order: k of its stabiliser C_k, (N,).
+    """
+
+    pose: np.ndarray
+    true_pose: np.ndarray
+    labels: np.ndarray
+    order: np.ndarray
+
+    def of_rows(self, rows: np.ndarray) -> "PosePairs":
+        """Some of the rows: indices or a mask."""
+        parts = (self.pose, self.true_pose, self.labels, self.order)
+        return PosePairs(*(part[rows] for part in parts))

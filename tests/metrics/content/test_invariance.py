@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from eqvae.metrics.content import cluster_change, content_invariance, pose_leak
+from eqvae.metrics import cluster_change, content_invariance, pose_leak
 
 N = 600
 

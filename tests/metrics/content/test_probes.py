@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from eqvae.metrics.content import effective_rank, probe_accuracy
+from eqvae.metrics import effective_rank, probe_accuracy
 
 
 @pytest.fixture(scope="module")
