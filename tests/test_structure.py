@@ -30,8 +30,6 @@ LONG_FUNCTIONS: set[str] = {
 }
 COLUMNS: set[str] = {
     "eqvae/comparison/cell.py",
-    "eqvae/distributions/pose.py",
-    "eqvae/distributions/posed.py",
     "eqvae/metrics/equivariance/audit.py",
     "eqvae/metrics/equivariance/errors.py",
     "eqvae/metrics/equivariance/layers.py",

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from eqvae.distributions import GaussianLikelihood, GaussianPosterior, GaussianPrior
-from eqvae.domains import pixel_coordinates
+from eqvae.domains import SquareGrid, pixel_coordinates
 from eqvae.models.vae import VAE
 from eqvae.symmetry import PlaneMotions, Representation
 
@@ -44,7 +44,7 @@ class BlobDecoder(nn.Module):
         super().__init__()
         self.representation, self.symmetry = LATENT, PlaneMotions.o2()
         self.register_buffer("points", pixel_coordinates(size, size).reshape(1, -1, 2))
-        self.size, self.width = size, width
+        self.size, self.width, self.domain = size, width, SquareGrid(size)
         self.bias = nn.Parameter(torch.tensor(bias))
 
     def forward(self, z: Tensor) -> Tensor:

@@ -20,7 +20,14 @@ from torch import Tensor
 
 from eqvae.distributions.rows import rows_of
 from eqvae.distributions.symmetry_order import symmetry_order
-from eqvae.symmetry.motions import compose, linear_part, retract
+from eqvae.symmetry.motions import (
+    angle_of,
+    compose,
+    linear_part,
+    reflection_of,
+    retract,
+    shift_of,
+)
 
 _WRAPS = (-2, -1, 0, 1, 2)  # of the circle: enough for standard deviations up to half a turn
 
@@ -77,7 +84,7 @@ class PosePosterior:
         energy = (-0.5 * white.square().sum(dim=-1)).logsumexp(dim=-1)
         energy = energy - log_det - 1.5 * math.log(2 * math.pi)
         if self.reflections:
-            same = (self.bins[..., 0] - g[:, None, 0]).abs() < 0.5
+            same = (reflection_of(self.bins) - reflection_of(g)[:, None]).abs() < 0.5
             energy = energy.masked_fill(~same, -torch.inf) + math.log(2)
         return (self.log_weights + energy).logsumexp(dim=1) + math.log(2 * math.pi)
 
@@ -90,7 +97,7 @@ class PosePosterior:
         edges = edges.to(self.bins.device)
         rows = []
         for part in _parts(self, 2**22 // (points * self.bins.shape[1]) + 1):
-            angle = part.bins[..., 1].double() % (2 * math.pi)
+            angle = angle_of(part.bins).double() % (2 * math.pi)
             held = torch.zeros(len(angle), points, dtype=torch.float64, device=angle.device)
             width = part.angle_scale.double()
             for wrap in _WRAPS:
@@ -111,7 +118,7 @@ class PosePosterior:
     def position_scale(self) -> Tensor:
         """Standard deviations of x and y over all bins, pixels, (B, 2)."""
         weight = self.log_weights.exp()[..., None]
-        t = self.bins[..., 2:]
+        t = shift_of(self.bins)
         mean = (weight * t).sum(dim=1, keepdim=True)
         between = (weight * (t - mean).square()).sum(dim=1)
         linear = linear_part(self.bins.flatten(0, 1)).unflatten(0, self.bins.shape[:2])
@@ -152,10 +159,10 @@ class PosePosterior:
 
     def _offsets(self, g: Tensor) -> tuple[Tensor, Tensor]:
         """The small motions from every bin to g: angles (B, K) and shifts (B, K, 2)."""
-        sign = 1 - 2 * self.bins[..., 0]
-        turn = sign * (g[:, None, 1] - self.bins[..., 1])
+        sign = 1 - 2 * reflection_of(self.bins)
+        turn = sign * (angle_of(g)[:, None] - angle_of(self.bins))
         turn = (turn + math.pi) % (2 * math.pi) - math.pi
-        away = g[:, None, 2:] - self.bins[..., 2:]
+        away = shift_of(g)[:, None] - shift_of(self.bins)
         linear = linear_part(self.bins.flatten(0, 1)).unflatten(0, self.bins.shape[:2])
         return turn, (linear.mT @ away[..., None])[..., 0]
 

@@ -66,11 +66,9 @@ def to_latent(representation: Representation, content: Tensor, g: Tensor) -> Ten
 def from_latent(representation: Representation, z: Tensor) -> tuple[Tensor, Tensor]:
     """Content (B, m_0) and motions (B, 4) of latents (B, D)."""
     parts = representation.slices
-    u = z[:, parts.frame]
-    mirror = (
-        (z[:, parts.sign] < 0).to(z)[:, 0] if representation.sign else torch.zeros_like(z[:, 0])
-    )
-    angle = torch.atan2(u[:, 1], u[:, 0])
+    re, im = z[:, parts.frame].unbind(dim=1)
+    mirror = (z[:, parts.sign] < 0).any(dim=1).to(z)  # no sign copies: no mirror
+    angle = torch.atan2(im, re)
     return z[:, parts.content], motion(angle, z[:, parts.position], mirror, dtype=z.dtype)
 
 

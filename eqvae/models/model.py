@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from eqvae.data.batch import Batch
 from eqvae.distributions.posterior import Posterior
-from eqvae.domains import Domain, SquareGrid
+from eqvae.domains import Domain
 from eqvae.symmetry.plane import PlaneMotions
 from eqvae.symmetry.representations import Representation
 
@@ -50,7 +50,7 @@ class Model(nn.Module, ABC):
 
     Args:
         encoder: has `.representation`.
-        decoder: latents (B, D) -> images (B, C, H, H); has `.representation`.
+        decoder: latents (B, D) -> images (B, C, H, H); has `.representation` and `.domain`.
         prior: p(z), with `.sample(n)` and `.log_prob(z)`.
         likelihood: p(x|z), with `.mean(decoded)` and `.constant(x)`.
 
@@ -92,7 +92,7 @@ class Model(nn.Module, ABC):
     @property
     def domain(self) -> Domain:
         """Where the images live."""
-        return SquareGrid(self.image_shape[-1])
+        return self.decoder.domain
 
     @abstractmethod
     def encode(self, batch: Batch) -> Posterior:

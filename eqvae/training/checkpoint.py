@@ -101,9 +101,7 @@ def read_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") 
         raise ValueError(
             f"{path} is not an eqvae checkpoint: it does not say how to rebuild a model."
         )
-    if described["format"] == 1:
-        described |= {"format": FORMAT, "model": upgraded(described.get("model"))}
-    if described["format"] != FORMAT:
+    if described["format"] not in (1, FORMAT):
         raise ValueError(
             f"{path} has checkpoint format {described['format']!r}, written by eqvae "
             f"{described.get('eqvae_version')}; this is eqvae {eqvae.__version__}, which reads "
@@ -135,7 +133,7 @@ def load_vae(path: str | Path, map_location: str | torch.device = "cpu") -> Mode
     try:
         # a constructor's draws of weights are replaced below; leave the caller's random state alone
         with torch.random.fork_rng(devices=[]):
-            vae = build(checkpoint[DESCRIPTION].get("model"), path="model", constructors_only=True)
+            vae = build(_description(checkpoint), path="model", constructors_only=True)
     except (ValueError, ImportError) as error:
         raise ValueError(f"{path} can't be rebuilt: {error}") from error
     if not isinstance(vae, Model):
@@ -153,6 +151,13 @@ def load_vae(path: str | Path, map_location: str | torch.device = "cpu") -> Mode
             f"{path} can't be rebuilt: its weights do not fit its model ({first})."
         ) from error
     return vae.eval()
+
+
+def _description(checkpoint: dict[str, Any]) -> Any:
+    """Of the model, in the words of today's format."""
+    described = checkpoint[DESCRIPTION]
+    model = described.get("model")
+    return upgraded(model) if described["format"] == 1 else model
 
 
 def _damaged(path: Path) -> ValueError:
