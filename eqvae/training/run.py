@@ -213,7 +213,7 @@ def _write_config(run: Run) -> None:
 
 
 _KEYS = (
-    "symmetry latent model objective data optimizer scheduler trainer logger callbacks "
+    "symmetry latent domain harmonics model objective data optimizer scheduler trainer logger callbacks "
     "image name seed run_dir resume"
 ).split()
 
