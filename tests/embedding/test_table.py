@@ -191,6 +191,20 @@ def test_labels_and_indices_come_through(pose_vae, images):
     assert table.pose.shape == (3, 4) and len(table.to_frame()) == 3
 
 
+def test_optics_come_with_the_batch_or_beside_the_tensor(images):
+    vae, seen = made("plain"), []
+    encode = vae.encode
+    vae.encode = lambda batch: seen.append(batch.transfer) or encode(batch)
+    transfer = torch.rand(20, 5)
+    for given in (
+        {"images": images, "transfer": transfer},
+        {"images": [Batch(images, transfer=transfer)]},
+    ):
+        seen.clear()
+        embed(vae, batch=8, clusters=0, **given)
+        torch.testing.assert_close(torch.cat(seen), transfer)
+
+
 def test_what_is_done_stays_when_it_is_interrupted(pose_vae, images, tmp_path):
     def batches():
         yield images[:6]
@@ -218,6 +232,7 @@ def test_what_is_done_stays_when_it_is_interrupted(pose_vae, images, tmp_path):
             "image 13 holds",
         ),
         (lambda x: {"images": x, "names": ["a"]}, "one entry for each of the 20 images; got 1"),
+        (lambda x: {"images": [x], "names": ["a"]}, "for each image; got 1, and image 1 has none"),
         (lambda x: {"images": [x], "transfer": x}, "into each Batch"),
         (lambda x: {"images": x, "clusters": -1}, "clusters must be 0, for none"),
         (lambda x: {"images": x, "batch": 0}, "batch must be a whole number"),
