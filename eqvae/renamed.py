@@ -36,6 +36,7 @@ RENAMED = {
     "model.encoder.encoder.radius": "image.radius",
     "data/pose=stretched": "data/camera=stretch",
     "data/pose=lit": "data/camera=light",
+    "level": "scenario",
 }
 
 # constructors of stored configurations that are gone

@@ -1,66 +1,6 @@
-"""Build the Weights & Biases workspace and report of a comparison whose cells were logged there.
+"""Show a comparison; the command is `eqvae.cli.dashboard`, `eqvae dashboard` the same."""
 
-Usage: python scripts/dashboard.py entity=TEAM [KEY=VALUE ...]
-
-  entity=TEAM                    user or team that owns the project
-  project=eqvae                  of the runs
-  comparison=atlas_laptop        name of the design: the group of the runs
-  results=benchmarks/results     folder of its table, for the sentences of the report
-
-Log the cells first: python scripts/compare.py experiment=atlas_laptop wandb=online (or wandb=offline, then
-`wandb sync` on the folders under runs/atlas). Without an account atlas.html has the same scores.
-"""
-
-import sys
-from pathlib import Path
-
-OWN = {
-    "entity": None,
-    "project": "eqvae",
-    "comparison": "atlas_laptop",
-    "results": "benchmarks/results",
-}
-
-
-def main() -> None:
-    if {"-h", "--help"} & set(sys.argv[1:]) or len(sys.argv) == 1:
-        print(__doc__.strip())
-        return
-    from eqvae.cli.console import one_sentence_errors
-
-    with one_sentence_errors():
-        options = _options(sys.argv[1:])
-        from eqvae.comparison.dashboard import report, workspace
-        from eqvae.comparison.sentences import sentences
-        from eqvae.comparison.table import read_table
-        from eqvae.training.loggers import check_account
-
-        table = Path(options["results"]) / f"{options['comparison']}.parquet"
-        if not table.is_file():
-            raise ValueError(
-                f"comparison must name a table in {options['results']}; {table} is not there."
-            )
-        told = sentences(read_table(table))
-        place = (options["entity"], options["project"], options["comparison"])
-        view, text = workspace(*place), report(*place, told)
-        check_account("online")
-        print(view.save().url)
-        print(text.save().url)
-
-
-def _options(arguments: list[str]) -> dict[str, str]:
-    options = dict(OWN)
-    for argument in arguments:
-        key, equals, value = argument.partition("=")
-        if key not in OWN or not equals:
-            raise ValueError(
-                f"{argument!r} is not an option: give KEY=VALUE with {', '.join(OWN)}."
-            )
-        options[key] = value
-    if not options["entity"]:
-        raise ValueError("entity must name the user or team that owns the project: entity=TEAM.")
-    return options
-
+from eqvae.cli.dashboard import main
 
 if __name__ == "__main__":
     main()

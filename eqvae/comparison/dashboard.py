@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # what runs share, so that a bar is a mean over seeds: the rest, other sizes and weights, has scatter plots
 ALIKE = {"match": "parameters", "weight": 1.0, "tuning": False}
-SCORES = {  # section: scores, each a bar for each level and arm
+SCORES = {  # section: scores, each a bar for each scenario and arm
     "Likelihood": ("free_energy", "elbo", "iwae", "squared_error", "kl"),
     "Equivariance": ("encoder_error", "encoder_shift_error", "decoder_error", "dial"),
     "Pose and content": ("pose_degrees", "shift_px", "leak_r2", "clustering"),
@@ -111,7 +111,7 @@ def report(
         entity=entity,
         project=project,
         title=f"Hard or soft: {comparison}",
-        description="How the symmetry should be put in, by arm and level.",
+        description="How the symmetry should be put in, by arm and scenario.",
         blocks=blocks,
     )
 

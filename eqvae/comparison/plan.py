@@ -1,7 +1,7 @@
 """What a comparison still has to do: cells with the widths that make them comparable.
 
-The reference arm keeps its own widths. Every other arm gets, for each level and rule, the widths at which it
-has as many parameters, or multiply-accumulates, as the reference there.
+The reference arm keeps its own widths. Every other arm gets, in each scenario and for each rule, the widths
+at which it has as many parameters, or multiply-accumulates, as the reference there.
 """
 
 import json
@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from eqvae.comparison.arms import arms
 from eqvae.comparison.cell import cell_config
 from eqvae.comparison.design import Cell, Design
 from eqvae.comparison.sizes import COUNTS, fit_widths
@@ -49,6 +50,7 @@ class Plan:
         self.results = Results(self.folder / "cells", table)
         self.watch = watch
         self._shapes: dict[str, tuple[int, int, int]] = {}
+        self._targets: dict[tuple[str, tuple[int, int, int]], float] = {}
         self._widths_file = self.folder / "widths.json"
         self._widths: dict[str, dict[str, int]] = {}
         if self._widths_file.is_file():
@@ -130,33 +132,34 @@ class Plan:
             return {}
         if cell.arm == given["arm"]:
             return dict(given["widths"])
-        shape = self.shape(cell.level)
+        shape = self.shape(cell.scenario)
         key = f"{cell.arm}/{cell.match}/{shape}"
         if key not in self._widths:
-            reference = Cell(given["arm"], cell.level, cell.images)
-            ours = cell_config(reference, self.design.settings(given["arm"]), given["widths"])
-            ours = fill_data(ours, shape)
-            target = COUNTS[cell.match](build(ours["model"], path="model"), shape)
             theirs = fill_data(cell_config(cell, self.design.settings(cell.arm)), shape)
-            keys = self.design.widths.get(cell.arm)
-            if keys is None:
-                raise ValueError(
-                    f"atlas.widths must name the keys that set the size of {cell.arm}, such as "
-                    "[model.encoder.width, model.decoder.width]."
-                )
-            self._widths[key] = fit_widths(theirs, keys, target, cell.match)
+            target = self._target(cell, shape)
+            self._widths[key] = fit_widths(theirs, arms()[cell.arm].widths, target, cell.match)
             write_whole(self._widths_file, json.dumps(self._widths, indent=1))
         return self._widths[key]
 
-    def shape(self, level: str) -> tuple[int, int, int]:
-        """(C, H, H) of a level's images."""
-        if level not in self._shapes:
+    def _target(self, cell: Cell, shape: tuple[int, int, int]) -> float:
+        """What the reference arm has of the parameters or multiply-accumulates that a cell must meet."""
+        key = (cell.match, shape)
+        if key not in self._targets:
+            arm, widths = self.design.reference["arm"], self.design.reference["widths"]
+            reference = Cell(arm, cell.scenario, cell.images)
+            config = fill_data(cell_config(reference, self.design.settings(arm), widths), shape)
+            self._targets[key] = COUNTS[cell.match](build(config["model"], path="model"), shape)
+        return self._targets[key]
+
+    def shape(self, scenario: str) -> tuple[int, int, int]:
+        """(C, H, H) of a scenario's images."""
+        if scenario not in self._shapes:
             arm = self.design.reference["arm"]
-            config = cell_config(Cell(arm, level, 1), self.design.settings(arm))
+            config = cell_config(Cell(arm, scenario, 1), self.design.settings(arm))
             data = build(config["data"], path="data")
             data.setup()
-            self._shapes[level] = data.image_shape
-        return self._shapes[level]
+            self._shapes[scenario] = data.image_shape
+        return self._shapes[scenario]
 
     def _tuned(self) -> list[str]:
         """Arms whose trials are done, one of them with a score."""

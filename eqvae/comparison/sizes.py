@@ -10,33 +10,42 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from eqvae.config import build
+from eqvae.data.batch import Batch
+from eqvae.models.model import Model
 
 TOLERANCE = {"parameters": 0.05, "macs": 0.10}
 _LARGEST = 512
 
 
-def num_parameters(vae: nn.Module) -> int:
+def num_parameters(model: nn.Module) -> int:
     """Trained numbers of a model."""
-    return sum(p.numel() for p in vae.parameters() if p.requires_grad)
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
-def num_macs(vae: nn.Module, image_shape: tuple[int, int, int]) -> float:
-    """Multiply-accumulates of one forward pass, for one image."""
-    was_training = vae.training
-    vae.train()
+def num_macs(model: Model, image_shape: tuple[int, int, int]) -> float:
+    """Multiply-accumulates of scoring one image."""
+    return count_macs(model, lambda x: model.score(Batch(x)), image_shape)
+
+
+def count_macs(
+    module: nn.Module, call: Callable[[Tensor], Any], image_shape: tuple[int, int, int]
+) -> float:
+    """Multiply-accumulates of a call with one image, by a module in training mode."""
+    was_training = module.training
+    module.train()
     # with gradients: the counter of torch 2.14 fails under no_grad where parameters are arguments (escnn)
     with torch.random.fork_rng(), FlopCounterMode(display=False) as counter:
-        vae(torch.rand(1, *image_shape))
-    vae.train(was_training)
+        call(torch.rand(1, *image_shape))
+    module.train(was_training)
     return counter.get_total_flops() / 2
 
 
-COUNTS: dict[str, Callable[[nn.Module, tuple[int, int, int]], float]] = {
-    "parameters": lambda vae, shape: num_parameters(vae),
+COUNTS: dict[str, Callable[[Model, tuple[int, int, int]], float]] = {
+    "parameters": lambda model, shape: num_parameters(model),
     "macs": num_macs,
 }
 

@@ -5,7 +5,6 @@ a second worker never leaves half a result. The table is made anew from the file
 already counts as finished cells too, so a clone goes on where the commit stopped.
 """
 
-import csv
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 COLUMNS: dict[str, type] = {
-    "block": str, "arm": str, "level": str, "images": int, "match": str, "weight": float, "seed": int,
+    "block": str, "arm": str, "scenario": str, "images": int, "match": str, "weight": float, "seed": int,
     "lr": float, "status": str, "step": int, "parameters": int, "macs": float, "epochs": float,
     "seconds": float, "wall_seconds": float, "val_elbo": float, "elbo": float, "free_energy": float,
     "iwae": float,
@@ -82,7 +81,7 @@ def read_table(path: str | Path) -> list[dict[str, Any]]:
 
 
 def write_table(rows: Iterable[Mapping[str, Any]], path: str | Path) -> None:
-    """Write rows as Parquet, and beside it as CSV; columns and their order are `COLUMNS`."""
+    """Write rows as Parquet; columns and their order are `COLUMNS`."""
     import io
 
     import pyarrow as pa
@@ -99,8 +98,3 @@ def write_table(rows: Iterable[Mapping[str, Any]], path: str | Path) -> None:
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(full, schema=schema), buffer)
     write_whole(path, buffer.getvalue())
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(COLUMNS), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(full)
-    write_whole(path.with_suffix(".csv"), text.getvalue())

@@ -26,7 +26,7 @@ def log_cell(
         folder: where W&B's files go, in a folder of the cell's name.
         comparison: group of the runs.
         name: of the run.
-        cell: design: arm, level, images, ...; the run's configuration.
+        cell: design: arm, scenario, images, ...; the run's configuration.
         row: results; the run's summary.
         mode: of W&B.
         tuning: whether the cell only chose a learning rate.
@@ -37,7 +37,7 @@ def log_cell(
     run = _run(folder, comparison, name, mode)
     if run is None:
         return
-    run.config.update({**cell, "place": f"{cell['level']}/{cell['arm']}", "tuning": tuning})
+    run.config.update({**cell, "place": f"{cell['scenario']}/{cell['arm']}", "tuning": tuning})
     run.summary.update({key: value for key, value in row.items() if value is not None})
     run.finish()
 

@@ -213,8 +213,8 @@ def _write_config(run: Run) -> None:
 
 
 _KEYS = (
-    "symmetry latent domain harmonics model objective data optimizer scheduler trainer logger callbacks "
-    "image name seed run_dir resume"
+    "arm symmetry latent domain harmonics model objective data optimizer scheduler trainer logger "
+    "callbacks image name seed run_dir resume"
 ).split()
 
 

@@ -1,20 +1,18 @@
 """The chooser: finds a planted best arm, says when it can't, and is judged on cells that it did not see."""
 
-import importlib.util
-import json
-import sys
-
 import numpy as np
 import pytest
 import torch
-import yaml
 
-from eqvae.comparison.advice import Pilot, elbos, recommend, supports, told, validate
+from eqvae.comparison.advice import Pilot, Support, elbos, recommend, supports, told, validate
+from eqvae.comparison.arms import pilots
 from eqvae.comparison.table import read_table
 from eqvae.config import CONFIG_DIR
+from eqvae.data.batch import Batch
 from eqvae.distributions import GaussianLikelihood, GaussianPrior
 from eqvae.domains import SquareGrid
-from eqvae.models.vae import VAE, VAEOutput
+from eqvae.models.model import ELBO
+from eqvae.models.vae import VAE
 from eqvae.nn import PlainDecoder, PlainEncoder
 from eqvae.symmetry import Representation
 
@@ -65,10 +63,9 @@ def test_diverged_pilots_are_named_and_none_left_is_an_error():
 class Upright(VAE):
     """Likes what is bright at the top, whatever its latent."""
 
-    def forward(self, x: torch.Tensor, sample: bool = True) -> VAEOutput:
-        top = x[..., : x.shape[-1] // 2, :].sum(dim=(1, 2, 3))
-        zero = torch.zeros(len(x))
-        return VAEOutput(top, {"z": zero}, zero, *[None] * 3)
+    def score(self, batch: Batch, *, sample: bool = True) -> ELBO:
+        x, zero = batch.image, torch.zeros(len(batch))
+        return ELBO(x[..., : x.shape[-1] // 2, :].sum(dim=(1, 2, 3)), {"z": zero}, zero)
 
 
 def blind(kind: type[VAE] = VAE) -> VAE:
@@ -78,35 +75,35 @@ def blind(kind: type[VAE] = VAE) -> VAE:
     return kind(*parts, GaussianPrior(latent), GaussianLikelihood()).eval()
 
 
+def asked(images: torch.Tensor) -> dict[str, Support]:
+    return {s.symmetry: s for s in supports(blind(Upright), Batch(images))}
+
+
 def test_support_is_lost_where_the_images_have_a_side_and_kept_where_they_have_none():
     axis = torch.arange(33.0) - 16
     side = torch.exp(-((axis[:, None] + 6) ** 2 + axis[None] ** 2) / 8).expand(60, 1, 33, 33)
     middle = torch.exp(-(axis[None] ** 2 + axis[:, None] ** 2) / 8).expand(60, 1, 33, 33)
-    lost = {
-        s.symmetry: s for s in supports(blind(Upright), side + 0.01 * torch.rand(60, 1, 33, 33))
-    }
+    lost = asked(side + 0.01 * torch.rand(60, 1, 33, 33))
     assert not lost["rotation"].holds and not lost["mirror"].holds and lost["mirror"].loss > 5
-    kept = {
-        s.symmetry: s for s in supports(blind(Upright), middle + 0.01 * torch.rand(60, 1, 33, 33))
-    }
+    kept = asked(middle + 0.01 * torch.rand(60, 1, 33, 33))
     assert kept["mirror"].holds and abs(kept["rotation"].loss) < 0.1 * lost["rotation"].loss
-    grey = {s.symmetry: s for s in supports(blind(Upright), 0.5 + 0.5 * middle)}  # a background
+    grey = asked(0.5 + 0.5 * middle)  # a background
     assert abs(grey["rotation"].loss) < 0.1 * lost["rotation"].loss
 
 
 def test_scores_are_the_same_for_the_same_seed_and_leave_the_random_numbers_alone():
-    vae, x = blind(), torch.rand(5, 1, 33, 33)
+    vae, x = blind(), Batch(torch.rand(5, 1, 33, 33))
     state = torch.get_rng_state()
     assert torch.equal(elbos(vae, x, 1), elbos(vae, x, 1))
     assert not torch.equal(elbos(vae, x, 1), elbos(vae, x, 2))
     assert torch.equal(state, torch.get_rng_state())
 
 
-def row(arm: str, level: str, seed: int, val: float, test: float, **more) -> dict:
-    given = {"match": "parameters", "weight": 1.0, "block": "levels", "status": "finished"}
+def row(arm: str, scenario: str, seed: int, val: float, test: float, **more) -> dict:
+    given = {"match": "parameters", "weight": 1.0, "block": "scenarios", "status": "finished"}
     given |= {
         "arm": arm,
-        "level": level,
+        "scenario": scenario,
         "images": 1000,
         "seed": seed,
         "val_elbo": val,
@@ -138,45 +135,11 @@ def test_an_arm_that_the_chooser_does_not_know_still_sets_the_bar_and_tuning_nev
     assert validate(rows[:1]) is None and validate([]) is None
 
 
-def advise(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> None:
-    script = CONFIG_DIR.parent / "scripts" / "advise.py"
-    spec = importlib.util.spec_from_file_location("advise_script", script)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    monkeypatch.setattr(sys, "argv", [str(script), *arguments])
-    module.main()
-
-
-def test_the_command_trains_and_tells(tmp_path, monkeypatch, capsys):
-    small = ["level=upright", "images=40", "steps=2", "repeats=1", f"out={tmp_path}"]
-    advise(monkeypatch, *small, "data.split=[0.1, 0.02, 0.88]")
-    found = json.loads((tmp_path / "advice.json").read_text())
-    assert set(found["advice"]["elbo"]) >= {"plain", "hard", "relaxed_bias"}
-    assert {p["images"] for p in found["pilots"]} == {40, 10} and len(found["pilots"]) == 8
-    assert {s["symmetry"] for s in found["support"]} == {"rotation", "shift", "mirror"}
-    assert "Recommended:" in capsys.readouterr().out and (tmp_path / "advice.png").is_file()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["images=10"], "data must name the images"),
-        (["data=mnist5k", "images=many"], "images must be a whole number >= 1; got 'many'"),
-        (["data=mnist5k", "model=plain"], "'model=plain' is not an option"),
-        (["data=npz", "data.source.path=nowhere.npz"], "nowhere.npz"),
-    ],
-)
-def test_mistakes_are_told_in_a_sentence_before_training(arguments, message, monkeypatch, capsys):
-    with pytest.raises(SystemExit) as stop:
-        advise(monkeypatch, *arguments)
-    assert stop.value.code == 2 and message in capsys.readouterr().err
-
-
 def test_the_pilots_have_the_rates_that_the_atlas_tuned():
     rows = read_table(CONFIG_DIR.parent / "benchmarks" / "results" / "atlas_laptop.parquet")
-    tuned = {row["arm"]: row["lr"] for row in rows if row["block"] == "levels"}
-    rates = yaml.safe_load((CONFIG_DIR / "advise.yaml").read_text())["arms"]
-    assert rates == {arm: tuned[arm] for arm in rates}
+    tuned = {row["arm"]: row["lr"] for row in rows if row["block"] == "scenarios"}
+    assert pilots() == {arm: tuned[arm] for arm in pilots()}
+    assert {"plain", "hard"} <= set(pilots())
 
 
 def test_the_results_page_says_how_often_the_chooser_is_right():

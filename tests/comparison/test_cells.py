@@ -1,26 +1,24 @@
 """Cells train, measure, diverge and repeat; a comparison resumes."""
 
-import json
 import math
-import os
-import subprocess
-import sys
 
 import pytest
 
+from eqvae.comparison.arms import arms
 from eqvae.comparison.cell import cell_config, run_cell
 from eqvae.comparison.design import Cell
 from eqvae.comparison.plan import Plan
-from eqvae.comparison.table import COLUMNS, read_table
+from eqvae.comparison.table import COLUMNS
+from eqvae.training.run import prepare
 
-from .test_grid import design
+from .test_design import design
 
 TINY = [
-    "data=sprites", "data.source.num_images=200", "data.source.shapes=[flag,zed]",
-    "latent.multiplicities=[2,2]",
-    "data.batch_size=20", "trainer.max_epochs=-1", "+trainer.max_steps=4", "+trainer.val_check_interval=2",
+    *("data=sprites", "data.source.num_images=200", "data.source.shapes=[flag,zed]"),
+    *("latent.multiplicities=[2,2]", "data.batch_size=20"),
+    *("trainer.max_epochs=-1", "+trainer.max_steps=4", "+trainer.val_check_interval=2"),
     "trainer.check_val_every_n_epoch=null",
-]  # fmt: skip
+]
 SMALL = {"model.encoder.hidden": 4, "model.decoder.hidden": 4}
 
 
@@ -31,7 +29,17 @@ def row():
 
 def test_a_cell_measures_everything(row):
     assert row["status"] == "finished"
-    of_the_design = {"block", "arm", "level", "images", "match", "weight", "seed", "cell", "design"}
+    of_the_design = {
+        "block",
+        "arm",
+        "scenario",
+        "images",
+        "match",
+        "weight",
+        "seed",
+        "cell",
+        "design",
+    }
     assert set(row) == set(COLUMNS) - of_the_design - {"step", "reason"}
     assert row["dial"] is None and all(math.isfinite(v) for k, v in row.items() if type(v) is float)
     assert row["iwae"] > row["elbo"], "a tighter bound"
@@ -69,9 +77,10 @@ def test_the_weight_scales_every_penalty():
     assert all(ten[name]["weight"] == pytest.approx(10 * one[name]["weight"]) for name in one)
 
 
-def test_the_price_of_departures_is_shared_by_the_cell_s_images():
+def test_the_price_of_residuals_is_shared_by_the_cell_s_images(tmp_path):
     config = cell_config(Cell("relaxed", "se2", 60, lr=0.01), TINY)
-    assert config["objective"]["penalties"]["residual"]["term"]["images"] == 60
+    term = prepare(config, tmp_path).config["objective"]["penalties"]["residual"]["term"]
+    assert term["images"] == 60
 
 
 def test_limits_and_seeds_reach_the_run():
@@ -89,7 +98,7 @@ def test_a_plan_matches_sizes_and_forgets_nothing(tmp_path):
     assert [job.cell.arm for job in jobs] == ["plain", "plain", "hard", "hard"]
     assert jobs[2].widths == jobs[3].widths == SMALL
     assert plan.job(jobs[0].cell.name) == jobs[0] and set(jobs[0].widths) == set(
-        made.widths["plain"]
+        arms()["plain"].widths
     )
     for job, value in zip(jobs, (1.0, 2.0, 4.0, 3.0), strict=True):
         plan.results.put(job.cell.name, {"status": "finished", "val_elbo": value})
@@ -108,7 +117,7 @@ def test_a_table_holds_the_arms_that_are_tuned_and_waits_for_none(tmp_path):
         plan.results.put(cell.name, {"status": "finished", "val_elbo": -cell.lr})
     done = [cell for _, cell in part.cells(plan.rates(["hard"]))]
     plan.results.put(done[0].name, {"status": "finished", "elbo": 7.0})
-    assert [row["block"] for row in plan.rows()] == ["tuning", "tuning", "levels"]
+    assert [row["block"] for row in plan.rows()] == ["tuning", "tuning", "scenarios"]
     assert plan.rows()[-1]["elbo"] == 7.0 and plan.rows()[-1]["lr"] == 0.01
     for cell in made.part({"arms": ["plain"]}).trials():
         plan.results.put(cell.name, {"status": "diverged", "step": 3})
@@ -132,55 +141,3 @@ def test_cells_of_another_design_are_refused_not_mixed(tmp_path):
         other = design(**{"overrides": TINY, "reference": made.reference, **changes})
         with pytest.raises(ValueError, match="1 cells in .* other settings, such as hard-"):
             Plan(other, tmp_path).refuse_other_designs()
-
-
-def test_the_command_resumes_and_runs_failed_cells_again(tmp_path):
-    command = [
-        sys.executable, "-W", "ignore", "scripts/compare.py", "experiment=atlas_smoke",
-        f"results={tmp_path / 'results'}", f"work={tmp_path / 'work'}", "atlas.rates=[0.01]",
-        "atlas.blocks.levels.seeds=[0,1]", "part={arms:[hard],levels:[se2]}",
-    ]  # fmt: skip
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-
-    def run():
-        return subprocess.run(command, capture_output=True, text=True, env=environment)
-
-    first = run()
-    assert first.returncode == 0, first.stderr
-    table = tmp_path / "results" / "atlas_smoke.parquet"
-    rows = read_table(table)
-    assert [row["status"] for row in rows] == ["finished"] * 2
-    assert json.loads((tmp_path / "results" / "atlas.json").read_text())["cells"] == 2
-    cell = next((tmp_path / "work" / "atlas_smoke" / "cells").glob("*-s0.json"))
-    cell.write_text(
-        json.dumps({"status": "failed", "reason": "it was unplugged", "cell": cell.stem})
-    )
-    table.unlink()
-    second = run()
-    assert second.returncode == 0, second.stderr
-    again = read_table(table)
-    different = [k for k in COLUMNS if again[0][k] != rows[0][k]]
-    assert set(different) <= {"seconds", "wall_seconds"}, "run again, and the same number again"
-    assert again[1] == rows[1], "not run again"
-
-
-@pytest.mark.parametrize(
-    ("mistake", "said"),
-    [
-        ("atlas.blocks.levels.arms=[hrad]", ("atlas.blocks.levels.arms must be among", "'hrad'")),
-        ("part.arms=[hrad]", ("part.arms must be among", "'hrad'")),
-        ("atlas.nmae=mine", ("Could not override 'atlas.nmae'",)),
-    ],
-)
-def test_a_mistake_ends_in_one_sentence(mistake, said, tmp_path):
-    command = [sys.executable, "scripts/compare.py", mistake]
-    command += [f"results={tmp_path}", f"work={tmp_path}"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 2 and "Traceback" not in done.stderr
-    assert all(part in done.stderr for part in said) and done.stderr.count("\n") == 1
-
-
-def test_hydra_s_own_flags_are_no_overrides():
-    command = [sys.executable, "scripts/compare.py", "--cfg", "job"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0 and "name: atlas_smoke" in done.stdout

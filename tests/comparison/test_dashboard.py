@@ -1,15 +1,10 @@
 """Dashboards as code: every panel reads a column that the cells have, and serialises without an account."""
 
-import importlib.util
 import json
-import sys
-
-import pytest
 
 from eqvae.comparison.dashboard import ALIKE, SCORES, TRADEOFFS, report, sections, workspace
-from eqvae.comparison.table import COLUMNS, write_table
+from eqvae.comparison.table import COLUMNS
 from eqvae.comparison.tracking import MEDIA
-from eqvae.config import CONFIG_DIR
 
 PLACE = ("team", "eqvae", "atlas_smoke")
 
@@ -45,27 +40,3 @@ def test_the_report_tells_the_sentences_and_holds_every_section():
         assert means == ("tuning" in str(runs.filters)) == (runs.groupby != [])
         assert len(grid.panels) == len(panels)
         assert all(panel._to_model().model_dump_json(by_alias=True) for panel in grid.panels)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["project=eqvae"], "entity must name the user or team"),
-        (["entity=me", "level=se2"], "'level=se2' is not an option"),
-        (["entity=me", "comparison=nothing"], "comparison must name a table"),
-        (["entity=me", "results=RESULTS", "comparison=made"], "Weights & Biases account"),
-    ],
-)
-def test_without_an_account_the_command_says_so(arguments, message, monkeypatch, capsys, tmp_path):
-    script = CONFIG_DIR.parent / "scripts" / "dashboard.py"
-    spec = importlib.util.spec_from_file_location("dashboard_script", script)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.delenv("WANDB_API_KEY", raising=False)
-    write_table([], tmp_path / "made.parquet")
-    arguments = [a.replace("RESULTS", str(tmp_path)) for a in arguments]
-    monkeypatch.setattr(sys, "argv", [str(script), *arguments])
-    with pytest.raises(SystemExit) as stop:
-        module.main()
-    assert stop.value.code == 2 and message in capsys.readouterr().err

@@ -8,9 +8,12 @@ import pytest
 from matplotlib.text import Text
 
 from eqvae.comparison import charts, summary
-from eqvae.comparison.report import draw, plus_minus, render, tables, write_atlas
-from eqvae.comparison.sentences import compare, sentences
+from eqvae.comparison.arms import arms, of_kind
+from eqvae.comparison.charts import labels
+from eqvae.comparison.report import render, write_page
+from eqvae.comparison.sentences import sentence, sentences
 from eqvae.comparison.summary import Paired, Spread
+from eqvae.comparison.tables import plus_minus, tables
 from tests.comparison.test_summary import cell, changed, planted
 from tests.evaluation.test_report import Page
 
@@ -21,12 +24,17 @@ def with_losses() -> list[dict]:
     return changed(rows, lost | {"status": "failed"}, arm="soft_lie", seed=1)
 
 
+def small() -> list[dict]:
+    """A planted comparison of few arms, which is drawn faster."""
+    return [r for r in planted() if r["arm"] in ("augment", "soft_sum", "relaxed", "hard")]
+
+
 def all_told(rows) -> str:
     return "\n".join(line for told in sentences(rows).values() for line in told)
 
 
 def test_the_page_is_written_well_formed_and_asks_for_nothing(tmp_path):
-    path = write_atlas(with_losses(), tmp_path / "new", "Atlas <1>", {"machine": "a & b"})
+    path = write_page(with_losses(), tmp_path / "new", "Atlas <1>", {"machine": "a & b"})
     text = path.read_text(encoding="utf-8")
     page = Page(text)
     assert not page.open
@@ -46,7 +54,7 @@ def test_the_page_is_written_well_formed_and_asks_for_nothing(tmp_path):
 
 def test_a_pyarrow_table_will_do(tmp_path):
     rows = [cell(arm=a, seed=s) for a in ("hard", "augment") for s in range(2)]
-    path = write_atlas(pa.Table.from_pylist(rows), tmp_path)
+    path = write_page(pa.Table.from_pylist(rows), tmp_path)
     assert "hard gains 10.0" in path.read_text(encoding="utf-8")
 
 
@@ -55,35 +63,35 @@ def test_a_pyarrow_table_will_do(tmp_path):
     [
         [],
         [{}],
-        [{"block": "levels", "arm": "hard", "level": "se2", "status": "failed"}],
+        [{"block": "scenarios", "arm": "hard", "scenario": "se2", "status": "failed"}],
         [cell()],
         [cell("budgets", images=500), cell("budgets", images=1000)],
         [cell("weights", "soft_sum", weight=w) for w in (0.0, 1.0, 10.0)],
         [cell("macs", "plain", match="macs")],
-        [cell(level="of my own") | {"arm": a} for a in ("plain", "mine", "hard")],
-        changed(planted(), {"status": "diverged", "free_energy": None}),
-        changed(planted(), {"pose_degrees": None, "encoder_error": None}),
-        changed(planted(), {"encoder_error": 0.0, "decoder_error": 0.0}),
+        [cell(scenario="of my own") | {"arm": a} for a in ("plain", "mine", "hard")],
+        changed(small(), {"status": "diverged", "free_energy": None}),
+        changed(small(), {"pose_degrees": None, "encoder_error": None}),
+        changed(small(), {"encoder_error": 0.0, "decoder_error": 0.0}),
     ],
 )
 def test_half_a_table_is_shown_as_far_as_it_goes(tmp_path, rows):
-    page = Page(write_atlas(rows, tmp_path).read_text(encoding="utf-8"))
+    page = Page(write_page(rows, tmp_path).read_text(encoding="utf-8"))
     assert not page.open
 
 
 def test_every_block_level_and_budget_has_its_table_and_tuning_none():
     found = {t.title: t for t in tables(planted())}
-    assert len(found) == 2 + 3 + 1 + 1 - 1  # levels, budgets, weights (titled as se2), macs
+    assert len(found) == 2 + 3 + 1 + 1 - 1  # scenarios, budgets, weights (titled as se2), macs
     table = found["upright, 10,000 images, parameters matched"]
-    assert [g["arm"] for g in table.groups] == list(summary.ARMS)
+    assert [g["arm"] for g in table.groups] == list(arms())
     assert table.best == "relaxed" and "clustering" not in table.columns
     assert all(g["seeds"] == 5 for g in table.groups)
-    text = render(with_losses(), "t", {}, drawn={})
+    text = render(with_losses(), "t", {})
     assert "1,000,000" not in text  # the planted trial
 
 
 def test_lost_cells_are_listed_and_counted():
-    text = render(with_losses(), "t", {}, drawn={})
+    text = render(with_losses(), "t", {})
     lost = text[text.index('id="lost"') :]
     count = sum(r["status"] != "finished" for r in with_losses())
     assert len(re.findall(r'<td class="lost">', lost)) == count
@@ -135,11 +143,11 @@ def test_the_best_free_energy_is_not_called_the_best_at_everything():
     ],
 )
 def test_a_comparison_says_what_its_interval_allows(pair, words):
-    assert words in compare(pair, "At se2")
+    assert words in sentence(pair, "At se2")
 
 
 def test_no_sentence_without_a_number():
-    for rows in (planted(), with_losses(), [cell(arm=a) for a in summary.ARMS]):
+    for rows in (planted(), with_losses(), [cell(arm=a) for a in list(arms())]):
         for line in all_told(rows).splitlines():
             assert re.search(r"\d", line.replace("se2", "")), line
 
@@ -158,11 +166,10 @@ def test_spreads_read_well(spread, factor, text):
     assert plus_minus(spread, factor) == text
 
 
-def meetings(drawn) -> list[str]:
+def meetings(figures) -> list[str]:
     """Pairs of drawn names that overlap, and names that leave the picture; leader lines may cross."""
     found = []
-    for name in ("data_se2", "cost_seconds_se2", "cost_macs_se2", "tradeoff_se2", "weights_se2"):
-        figure = drawn[name][1]
+    for figure in figures:
         figure.canvas.draw()  # which places the names
         renderer = figure.canvas.get_renderer()
         words = [text for axes in figure.axes for text in axes.texts]
@@ -171,18 +178,21 @@ def meetings(drawn) -> list[str]:
         for i, box in enumerate(boxes):
             out = box.x0 < 0 or box.x1 > figure.bbox.x1
             if out or any(box.overlaps(other) for other in boxes[:i]):
-                found.append(f"{name}: {words[i].get_text()}")
+                found.append(words[i].get_text())
     return found
 
 
 def test_labels_do_not_meet(monkeypatch):
     """Even where ten arms lie on one point."""
-    assert meetings(draw(planted())) == []
-    monkeypatch.setattr(charts, "_apart", lambda places, *_: list(places))
-    assert meetings(draw(planted()))  # the control: left where they are, they do
+    rows = planted()
+    drawn = [charts.data_figure(rows), charts.tradeoff_figure(rows), charts.weight_figure(rows)]
+    drawn += [charts.cost_figure(rows, "se2", cost) for cost in ("seconds", "macs")]
+    assert meetings(drawn) == []
+    monkeypatch.setattr(labels, "apart", lambda places, *_: list(places))
+    assert meetings([charts.data_figure(rows)])  # the control: left where they are, they do
 
 
 def test_arms_look_different_and_families_alike():
-    looks = [charts.style(arm) for arm in summary.ARMS]
+    looks = [charts.style(arm) for arm in list(arms())]
     assert len({look["color"] for look in looks}) == len(looks)
-    assert {charts.style(a)["marker"] for a in summary.ARMS if a.startswith("hard")} == {"D"}
+    assert {charts.style(a)["marker"] for a in of_kind("hard")} == {"D"}

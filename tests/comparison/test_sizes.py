@@ -7,6 +7,7 @@ from torch import nn
 from eqvae.comparison.sizes import (
     COUNTS,
     TOLERANCE,
+    count_macs,
     fit_widths,
     num_macs,
     num_parameters,
@@ -21,7 +22,7 @@ KEYS = ("model.encoder.width", "model.decoder.width")
 def test_counts_of_a_known_network():
     net = nn.Sequential(nn.Conv2d(1, 4, 3, padding=1), nn.Flatten(), nn.Linear(4 * 81, 7))
     assert num_parameters(net) == 4 * 9 + 4 + 4 * 81 * 7 + 7
-    assert num_macs(net, (1, 9, 9)) == 81 * 9 * 4 + 4 * 81 * 7
+    assert count_macs(net, net, (1, 9, 9)) == 81 * 9 * 4 + 4 * 81 * 7
     net[0].weight.requires_grad = False
     assert num_parameters(net) == 4 + 4 * 81 * 7 + 7
 

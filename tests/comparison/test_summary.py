@@ -1,6 +1,6 @@
 """Summaries of a planted comparison, whose answers are known in closed form.
 
-Every arm's free energy is 100 + its offset at the level + the seed's own shift, which pairing removes. On
+Every arm's free energy is 100 + its offset at the scenario + the seed's own shift, which pairing removes. On
 budgets, F = 100 + offset + slope * log2(10000 / images).
 """
 
@@ -12,9 +12,10 @@ import pytest
 
 from eqvae.comparison import summary
 from eqvae.comparison.advice import Validation
-from eqvae.comparison.charts import _apart
-from eqvae.comparison.summary import ARMS
+from eqvae.comparison.arms import arms
+from eqvae.comparison.charts.labels import apart
 
+ARMS = list(arms())
 SEEDS = range(5)
 BUDGETS = (500, 1000, 2500, 10_000)
 OFFSETS = {  # nats behind hard at se2; the rest 30
@@ -30,15 +31,17 @@ WEIGHTS = (0.1, 0.3, 1.0, 3.0, 10.0)
 SHIFTS = (-3.0, -1.0, 0.0, 1.0, 3.0)  # of the seeds, the same for all arms
 
 
-def cell(block="levels", arm="hard", level="se2", images=10_000, seed=0, **other) -> dict[str, Any]:
-    offset = OFFSETS.get(arm, 30.0) if level != "upright" else -10.0 * (arm == "relaxed")
+def cell(
+    block="scenarios", arm="hard", scenario="se2", images=10_000, seed=0, **other
+) -> dict[str, Any]:
+    offset = OFFSETS.get(arm, 30.0) if scenario != "upright" else -10.0 * (arm == "relaxed")
     slope = SLOPES.get(arm, 12.0)
     energy = 100 + offset + slope * math.log2(10_000 / images) + SHIFTS[seed]
     error = 1e-3 if arm.startswith("hard") else 0.3
     return {
         "block": block,
         "arm": arm,
-        "level": level,
+        "scenario": scenario,
         "images": images,
         "match": "parameters",
         "weight": 1.0,
@@ -62,24 +65,27 @@ def cell(block="levels", arm="hard", level="se2", images=10_000, seed=0, **other
         "pose_degrees": 1.0 if arm.startswith("hard") else 90.0,
         "shift_px": 0.2,
         "leak_r2": 0.01,
-        "clustering": 0.8 if level == "se2" else None,
+        "clustering": 0.8 if scenario == "se2" else None,
         "dial": 0.1 if arm == "relaxed" else None,
     } | other
 
 
 def planted() -> list[dict[str, Any]]:
-    """Levels se2 and upright (relaxed ahead by 10), budgets, a monotone sweep of soft_sum, MAC matches."""
+    """Scenarios se2 and upright (relaxed ahead by 10), budgets, a monotone sweep of soft_sum, MAC matches."""
     rows = [
-        cell(arm=a, level=name, seed=s) for a in ARMS for name in ("se2", "upright") for s in SEEDS
+        cell(arm=a, scenario=name, seed=s)
+        for a in ARMS
+        for name in ("se2", "upright")
+        for s in SEEDS
     ]
     rows += [
         cell("budgets", a, images=n, seed=s)
         for a in ("plain", "augment", "soft_sum", "hard")
-        for n in BUDGETS[:-1]  # the last one stands among the levels
+        for n in BUDGETS[:-1]  # the last one stands among the scenarios
         for s in SEEDS
     ]
     for weight in WEIGHTS:
-        if weight != 1.0:  # stands among the levels
+        if weight != 1.0:  # stands among the scenarios
             error = 0.3 * weight**-0.5
             better = {"encoder_error": error, "decoder_error": error, "weight": weight}
             for s in SEEDS:
@@ -99,8 +105,10 @@ def changed(rows, change: dict, **where) -> list[dict[str, Any]]:
 
 
 def test_seeds_are_averaged_and_tuning_never_counts():
-    found = {(g["block"], g["arm"], g["level"], g["images"]): g for g in summary.groups(planted())}
-    hard = found["levels", "hard", "se2", 10_000]
+    found = {
+        (g["block"], g["arm"], g["scenario"], g["images"]): g for g in summary.groups(planted())
+    }
+    hard = found["scenarios", "hard", "se2", 10_000]
     assert hard["seeds"] == 5 and hard["free_energy"].mean == pytest.approx(100)
     assert hard["free_energy"].std == pytest.approx(np.std(SHIFTS, ddof=1))
     assert not any(block == "tuning" for block, *_ in found)
@@ -108,12 +116,12 @@ def test_seeds_are_averaged_and_tuning_never_counts():
 
 def test_a_cell_that_was_run_again_counts_once_with_its_last_run():
     rows = planted() + [cell(seed=0, free_energy=200.0)]
-    assert summary.level_means(rows, "se2")["hard"].n == 5
-    assert summary.level_means(rows, "se2")["hard"].mean == pytest.approx(100 + 103 / 5)
+    assert summary.scenario_means(rows, "se2")["hard"].n == 5
+    assert summary.scenario_means(rows, "se2")["hard"].mean == pytest.approx(100 + 103 / 5)
 
 
 def test_pairing_removes_what_the_seeds_share():
-    pair = summary.paired(planted(), "hard", "augment", level="se2", images=10_000)
+    pair = summary.paired(planted(), "hard", "augment", scenario="se2", images=10_000)
     assert pair.mean == pytest.approx(-10) and pair.wins == pair.n == 5
     assert pair.interval == pytest.approx((-10, -10)) and pair.separable and pair.better
     assert pair.percent == pytest.approx(-100 * 10 / 110)
@@ -186,14 +194,14 @@ def test_relaxed_gap_and_hards():
     assert found["upright"].best == "relaxed" and found["upright"].amount == 0
     hard = summary.gaps(rows, "hard")
     assert hard["upright"].percent == pytest.approx(100 * 10 / 90) and hard["se2"].percent == 0
-    assert summary.worst_gap(found).level == "se2"
+    assert summary.worst_gap(found).scenario == "se2"
     assert summary.gaps(rows, "relaxed", "elbo")["se2"].percent == pytest.approx(100 * 2 / 150)
 
 
 def test_match_is_measured_against_hard():
     found = summary.match_percent(planted(), "parameters")
     assert found["se2", "plain"] == pytest.approx(1.0) and ("se2", "hard") not in found
-    rows = changed(planted(), {"parameters": 96_000}, arm="soft_sum", level="upright")
+    rows = changed(planted(), {"parameters": 96_000}, arm="soft_sum", scenario="upright")
     assert summary.match_percent(rows, "parameters")["upright", "soft_sum"] == pytest.approx(-4)
     first = summary.headline(rows)
     assert first["parameter_match_worst_percent"] == pytest.approx(4)
@@ -201,10 +209,10 @@ def test_match_is_measured_against_hard():
 
 
 def test_the_reference_stands_in_at_matched_macs():
-    means = summary.level_means(planted(), "se2", match="macs")
+    means = summary.scenario_means(planted(), "se2", match="macs")
     assert set(means) == {"plain", "augment", "relaxed", "hard"}
     pair = summary.paired(
-        planted(), "hard", "plain", blocks=("macs",), level="se2", images=10_000, match="macs"
+        planted(), "hard", "plain", blocks=("macs",), scenario="se2", images=10_000, match="macs"
     )
     assert pair.mean == pytest.approx(-40) and pair.n == 5
 
@@ -230,13 +238,17 @@ def test_ranks_of_a_known_order():
     three = [r for r in planted() if r["arm"] in ("hard", "plain", "relaxed")]
     found = summary.ranks(three)
     assert found.critical_difference == pytest.approx(2.343 * math.sqrt(12 / 60), abs=2e-3)
-    assert found.intervals is None  # two levels are too few to resample
+    assert found.intervals is None  # two scenarios are too few to resample
 
 
 def test_a_diverged_cell_ranks_last_and_a_lone_arm_drops_out():
-    rows = changed(planted(), {"status": "diverged", "free_energy": None}, arm="hard", level="se2")
+    rows = changed(
+        planted(), {"status": "diverged", "free_energy": None}, arm="hard", scenario="se2"
+    )
     assert summary.ranks(rows).means["hard"] == pytest.approx((18 + 10) / 2)
-    lone = [r for r in planted() if r["arm"] != "plain" or (r["level"] == "se2" and r["seed"] == 0)]
+    lone = [
+        r for r in planted() if r["arm"] != "plain" or (r["scenario"] == "se2" and r["seed"] == 0)
+    ]
     assert "plain" not in summary.ranks(lone).means
     assert summary.ranks([cell(arm="hard"), cell(arm="plain")]) is None
 
@@ -244,7 +256,7 @@ def test_a_diverged_cell_ranks_last_and_a_lone_arm_drops_out():
 def test_arms_that_are_the_same_are_not_separable():
     rows = changed(planted(), {"free_energy": 100.0})
     assert summary.ranks(rows) is None
-    pair = summary.paired(rows, "hard", "plain", level="se2", images=10_000)
+    pair = summary.paired(rows, "hard", "plain", scenario="se2", images=10_000)
     assert pair.mean == 0 and not pair.separable and pair.wins == 0
 
 
@@ -260,8 +272,8 @@ def test_a_planted_crossing_is_found_between_its_budgets():
 def test_no_crossing_where_hard_is_always_ahead():
     found = summary.crossing(planted())
     assert found.between == [] and found.wins == [] and list(found.points) == list(BUDGETS)
-    by_level = summary.crossing(planted(), along="level")
-    assert list(by_level.points) == ["se2", "upright"] and not by_level.wins
+    by_scenario = summary.crossing(planted(), along="scenario")
+    assert list(by_scenario.points) == ["se2", "upright"] and not by_scenario.wins
 
 
 def test_a_control_where_hard_does_not_win():
@@ -286,14 +298,14 @@ def test_the_headline_is_complete():
     # 100 + 4 x = 110 at 2.5 doublings below 10,000
     assert first["data_ratio_to_match_plain"] == pytest.approx(2**-2.5)
     assert first["relaxed_worst_gap_percent"] == pytest.approx(2)
-    assert first["relaxed_worst_level"] == "se2"
+    assert first["relaxed_worst_scenario"] == "se2"
     forms = first["relaxed_forms_worst_gap_percent_elbo"]
     assert set(forms) == {"relaxed", "relaxed_layers", "relaxed_bias"}
     assert forms["relaxed"] == first["relaxed_worst_gap_percent_elbo"] == pytest.approx(2 / 1.5)
     assert forms["relaxed_bias"] == pytest.approx(30 / 1.5)  # behind hard's -150
 
 
-@pytest.mark.parametrize("rows", [[], [{}], [{"block": "levels", "arm": "hard"}], [cell()]])
+@pytest.mark.parametrize("rows", [[], [{}], [{"block": "scenarios", "arm": "hard"}], [cell()]])
 def test_missing_data_are_none_and_never_a_crash(rows):
     first = summary.headline(rows)
     assert first["data_ratio_to_match_plain"] is None
@@ -304,5 +316,5 @@ def test_missing_data_are_none_and_never_a_crash(rows):
 
 
 def test_labels_move_apart_and_no_further():
-    assert _apart([0.0, 50.0], 10) == [0.0, 50.0]
-    assert _apart([0.0, 0.0, 0.0], 10) == [-10.0, 0.0, 10.0]
+    assert apart([0.0, 50.0], 10) == [0.0, 50.0]
+    assert apart([0.0, 0.0, 0.0], 10) == [-10.0, 0.0, 10.0]

@@ -1,6 +1,5 @@
 """Results are whole or not there, and a table from before counts."""
 
-import csv
 import json
 from pathlib import Path
 
@@ -8,7 +7,14 @@ import pytest
 
 from eqvae.comparison.table import COLUMNS, Results, read_table, write_table, write_whole
 
-ROW = {"block": "levels", "arm": "hard", "level": "se2", "images": 100, "seed": 3, "elbo": 1.5}
+ROW = {
+    "block": "scenarios",
+    "arm": "hard",
+    "scenario": "se2",
+    "images": 100,
+    "seed": 3,
+    "elbo": 1.5,
+}
 
 
 def test_a_table_survives_the_disk(tmp_path):
@@ -20,8 +26,8 @@ def test_a_table_survives_the_disk(tmp_path):
     again = read_table(tmp_path / "t.parquet")
     assert list(again[0]) == list(COLUMNS)
     assert again[0]["elbo"] == 1.5 and again[0]["step"] is None and again[1]["step"] == 7
-    with (tmp_path / "t.csv").open() as file:
-        assert [row["cell"] for row in csv.DictReader(file)] == ["a", "b"]
+    assert [row["cell"] for row in again] == ["a", "b"]
+    assert [file.name for file in tmp_path.iterdir()] == ["t.parquet"], "each table once"
 
 
 def test_finished_and_diverged_cells_are_done_and_failed_ones_are_not(tmp_path):

@@ -5,7 +5,7 @@ from PIL import Image
 
 from eqvae.comparison.tracking import log_cell, log_page
 
-CELL = {"arm": "hard", "level": "se2", "seed": 0}
+CELL = {"arm": "hard", "scenario": "se2", "seed": 0}
 
 
 @pytest.fixture(autouse=True)

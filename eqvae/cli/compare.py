@@ -1,0 +1,127 @@
+"""`eqvae compare`: train every cell of a design, resume what is missing, report."""
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from eqvae.cli.console import complain, one_sentence_errors, run_with_hydra, spelled, watch
+
+USAGE = """\
+Compare ways to put the symmetry in: train every cell of a design, resume what is missing, report.
+
+Usage: {compare} [experiment=atlas_smoke] [KEY=VALUE ...]
+
+Designs
+  experiment=atlas_smoke     does everything run? minutes
+  experiment=atlas_laptop    two cores, hours: every arm, a part of the scenarios and budgets
+  experiment=atlas_sprites   generated shapes of known symmetry, as the laptop's
+  experiment=atlas_real      nuclei and galaxies, from the archives in data/
+  experiment=atlas_full      the whole grid, for a cluster
+
+Where the cells run
+  (default)                                                   one after the other
+  hydra/launcher=joblib hydra.launcher.n_jobs=2               local processes
+  hydra/launcher=submitit_slurm hydra.launcher.partition=P    SLURM
+  hydra/launcher=ray                                          Ray
+Each but the first is a package: pip install 'eqvae[launchers]' has joblib and SLURM, 'eqvae[ray]' Ray.
+
+Run the same command again to go on: finished cells are kept, failed and killed ones are run again.
+  part={{arms:[plain,hard],scenarios:[se2]}}
+                             run only these now; also images, seeds, match, weights
+  results=FOLDER             where the table and the page with its figures go
+  work=FOLDER                where cells are kept until then
+  wandb=online               one W&B run for each cell, grouped by the comparison"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the comparison that the arguments say, by default those of this process."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    if {"-h", "--help"} & set(arguments):
+        print(USAGE.format(compare=spelled("compare")))
+        return
+    with one_sentence_errors():
+        refuse_old_words(arguments)
+    run_with_hydra(run, "compare", arguments)
+
+
+def refuse_old_words(arguments: Sequence[str]) -> None:
+    """Say what a key of before is called now.
+
+    Raises:
+        ValueError: if an argument uses one.
+    """
+    from eqvae.comparison.design import RENAMED
+
+    for argument in arguments:
+        for old, new in RENAMED.items():
+            if re.search(rf"^(part|atlas)\b.*[.{{,]\s*{old}\s*[:.=]", argument):
+                raise ValueError(f"{old} is called {new} now; got {argument!r}.")
+
+
+def run(config: Any) -> None:
+    """The whole comparison, or with `cell` one job of it."""
+    with one_sentence_errors():
+        from eqvae.comparison.design import Design
+        from eqvae.config import to_plain
+
+        plain = to_plain(config)
+        design = Design(**plain["atlas"])
+        part = design.part({axis: kept for axis, kept in plain["part"].items() if kept is not None})
+        from eqvae.comparison.plan import Plan  # which imports torch
+        from eqvae.comparison.work import work
+        from eqvae.training.loggers import check_account
+
+        check_account(plain["wandb"])
+        results = Path(plain["results"])
+        plan = Plan(
+            design, Path(plain["work"]) / design.name, results / f"{design.name}.parquet", watch
+        )
+        if plain["cell"] is not None:
+            work(plan, plain["cell"], plain["wandb"])
+            return
+        plan.refuse_other_designs()
+        try:
+            _train(plan, part)
+        except KeyboardInterrupt:
+            complain("interrupted; the finished cells are kept. Run the same command to go on.")
+            sys.exit(130)
+        finally:
+            _collect(plan, results, plain["wandb"])
+
+
+def _train(plan: Any, part: Any) -> None:
+    """All that a part of the design still lacks: first its learning rates, then its cells."""
+    from eqvae.cli.launch import launch
+
+    arguments = sys.argv[1:]
+    launch(plan, plan.pending(part.trials()), "learning rates", arguments)
+    cells = [cell for _, cell in part.cells(plan.rates(part.arms))]
+    launch(plan, plan.pending(cells), "cells", arguments)
+
+
+def _collect(plan: Any, results: Path, wandb: str) -> None:
+    """Table and page of what there is."""
+    from eqvae.comparison.advice import validate
+    from eqvae.comparison.report import write_page
+    from eqvae.comparison.table import write_table
+
+    rows, name = plan.rows(), plan.design.name
+    if not rows:
+        return
+    table = results / f"{name}.parquet"
+    write_table(rows, table)
+    page = write_page(rows, results / name, f"Hard or soft: {name}", chooser=validate(rows))
+    if wandb != "disabled":
+        from eqvae.comparison.tracking import log_page
+        from eqvae.comparison.work import log_row
+
+        for row in rows:  # those of a table from before too
+            log_row(plan, row, wandb)
+        log_page(plan.folder, name, page, wandb)
+    for row in rows:
+        if row["status"] != "finished":
+            why = row.get("reason") or f"at step {row.get('step')}"
+            complain(f"{row['status']}: {row['cell']}: {why}")
+    print(f"{len(rows)} cells; {table}, {page}")
