@@ -16,7 +16,7 @@ from eqvae.losses import dials
 from eqvae.metrics.clustering.clusterers import varying
 from eqvae.metrics.clustering.partitions import contingency, matched_accuracy
 from eqvae.metrics.content.leak import pose_leak
-from eqvae.metrics.likelihood.importance import estimate_bound
+from eqvae.metrics.likelihood.streaming import estimate_bound
 from eqvae.metrics.pose.error import pose_errors
 from eqvae.symmetry import angle_of, motion
 
