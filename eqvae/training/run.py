@@ -30,6 +30,7 @@ from torch import Tensor
 from eqvae.config import build, fill_data
 from eqvae.data.extent import object_radius
 from eqvae.renamed import check_stored
+from eqvae.threads import threads_for
 from eqvae.training.interruption import InterruptCheckpoint
 from eqvae.training.loggers import MetricsCSV, log_model
 from eqvae.training.module import TrainingModule
@@ -114,7 +115,8 @@ def train(run: Run) -> dict[str, float]:
     for logger in trainer.loggers:
         logger.log_hyperparams(run.config)
     began, busy = time.monotonic(), time.process_time()
-    trainer.fit(module, datamodule, ckpt_path=run.resume_from, weights_only=True)
+    with threads_for(module):
+        trainer.fit(module, datamodule, ckpt_path=run.resume_from, weights_only=True)
     seconds, busy = time.monotonic() - began, time.process_time() - busy
 
     best = next((c for c in trainer.checkpoint_callbacks if _is_best(c)), None)
