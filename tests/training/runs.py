@@ -15,16 +15,28 @@ TINY = [
     "trainer.accelerator=cpu",
     "trainer.num_sanity_val_steps=0",
 ]
-LATENTS = {
-    "pose": "pose"
-}  # of the families that take no other; the rest take a small steerable one
 NO_PICTURES = "~callbacks.pictures"
+SOFT = ("projected", "relaxed", "relaxed_layers")  # families whose soft layers need their price
+_BOTH = ("encoder", "decoder")
+_HARMONIC = [f"++model.{part}.{part}.hidden=8" for part in _BOTH]
+NARROW = {  # what keeps each family small: the laws of training do not depend on the width
+    "harmonic": [f"++model.{part}.hidden=8" for part in _BOTH],
+    "steerable": [f"++model.{part}.{size}=4" for part in _BOTH for size in ("maps", "hidden")],
+    "plain": [f"++model.{part}.width=8" for part in _BOTH],
+    "pose": ["latent=pose", "++model.encoder.hidden=16", "++model.decoder.hidden=16"],
+    "canonicalised": [f"++model.{part}.{part}.width=8" for part in _BOTH],
+    "projected": _HARMONIC,
+    "relaxed_layers": _HARMONIC,
+    "relaxed": [*_HARMONIC, *(f"++model.{part}.free.width=8" for part in _BOTH)],
+}
 
 
 def tiny_config(*overrides: str) -> dict[str, Any]:
-    family = dict(choice.split("=", 1) for choice in overrides if "=" in choice).get("model")
-    latent = [f"latent={LATENTS[family]}"] if family in LATENTS else []
-    return compose([*TINY, *latent, *overrides])
+    """The configuration of a narrow model on few images, with the overrides on top."""
+    chosen = dict(choice.split("=", 1) for choice in overrides if "=" in choice)
+    family = chosen.get("model", "harmonic")
+    objective = ["objective=elbo_relaxed"] if family in SOFT and "objective" not in chosen else []
+    return compose([*TINY, *NARROW[family], *objective, *overrides])
 
 
 def tiny_run(folder: Path, *overrides: str) -> Run:
