@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from eqvae.data.batch import Batch
 from eqvae.distributions import GaussianLikelihood, GaussianPosterior, GaussianPrior
+from eqvae.domains import SquareGrid
 from eqvae.drawing import (
     orbit_frames,
     orbit_picture,
@@ -29,14 +30,13 @@ class Still(nn.Module):
     def __init__(self, channels: int | None = None):
         super().__init__()
         self.representation = LATENT
-        self.channels = channels
-        self.level = nn.Parameter(torch.tensor(0.5), requires_grad=False)
+        self.channels, self.domain = channels, SquareGrid(20)
 
     def forward(self, x: Tensor) -> Tensor | GaussianPosterior:
         if self.channels is None:
             nothing = torch.zeros(len(x), LATENT.dim)
             return GaussianPosterior(LATENT, nothing, torch.zeros(len(x), LATENT.num_copies))
-        return self.level.expand(len(x), self.channels, 20, 20)
+        return torch.full((len(x), self.channels, 20, 20), 0.5)
 
 
 def still(channels: int) -> VAE:
