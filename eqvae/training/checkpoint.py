@@ -6,6 +6,7 @@ the averaged weights where a run kept them. Reading never runs code from the fil
 tensors and numbers only, and of the configuration only classes that eqvae defines are built.
 """
 
+import errno
 import pickle
 import zipfile
 from pathlib import Path
@@ -95,6 +96,12 @@ def read_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") 
             ) from error
         raise _damaged(path) from error
     except (RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
+        raise _damaged(path) from error
+    except OSError as error:
+        if (
+            error.errno != errno.EINVAL
+        ):  # looks for a place before the beginning of a file that was cut
+            raise
         raise _damaged(path) from error
     described = checkpoint.get(DESCRIPTION) if isinstance(checkpoint, dict) else None
     if not isinstance(described, dict) or "format" not in described:

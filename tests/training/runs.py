@@ -17,26 +17,25 @@ TINY = [
 ]
 NO_PICTURES = "~callbacks.pictures"
 SOFT = ("projected", "relaxed", "relaxed_layers")  # families whose soft layers need their price
+LATENTS = {"pose": "pose"}  # of the families that take no other
 _BOTH = ("encoder", "decoder")
-_HARMONIC = [f"++model.{part}.{part}.hidden=8" for part in _BOTH]
+_HARMONIC = [f"model.{part}.{part}.hidden=8" for part in _BOTH]
 NARROW = {  # what keeps each family small: the laws of training do not depend on the width
-    "harmonic": [f"++model.{part}.hidden=8" for part in _BOTH],
-    "steerable": [f"++model.{part}.{size}=4" for part in _BOTH for size in ("maps", "hidden")],
-    "plain": [f"++model.{part}.width=8" for part in _BOTH],
-    "pose": ["latent=pose", "++model.encoder.hidden=16", "++model.decoder.hidden=16"],
-    "canonicalised": [f"++model.{part}.{part}.width=8" for part in _BOTH],
+    "harmonic": [f"model.{part}.hidden=8" for part in _BOTH],
+    "steerable": [f"model.{part}.{size}=8" for part in _BOTH for size in ("width", "hidden")],
+    "plain": [f"model.{part}.width=8" for part in _BOTH],
+    "pose": ["latent=pose", *(f"model.{part}.hidden=16" for part in _BOTH)],
+    "canonicalised": [f"model.{part}.{part}.width=8" for part in _BOTH],
     "projected": _HARMONIC,
     "relaxed_layers": _HARMONIC,
-    "relaxed": [*_HARMONIC, *(f"++model.{part}.free.width=8" for part in _BOTH)],
+    "relaxed": [*_HARMONIC, *(f"model.{part}.free.width=8" for part in _BOTH)],
 }
 
 
 def tiny_config(*overrides: str) -> dict[str, Any]:
     """The configuration of a narrow model on few images, with the overrides on top."""
-    chosen = dict(choice.split("=", 1) for choice in overrides if "=" in choice)
-    family = chosen.get("model", "harmonic")
-    objective = ["objective=elbo_relaxed"] if family in SOFT and "objective" not in chosen else []
-    return compose([*TINY, *NARROW[family], *objective, *overrides])
+    family = dict(choice.split("=", 1) for choice in overrides if "=" in choice).get("model")
+    return compose([*TINY, *NARROW[family or "harmonic"], *overrides])
 
 
 def tiny_run(folder: Path, *overrides: str) -> Run:

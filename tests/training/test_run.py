@@ -259,5 +259,3 @@ def test_a_soft_objective_that_cannot_judge_is_refused_before_training(
 ) -> None:
     with pytest.raises(ValueError, match="objective"):
         tiny_run(tmp_path, f"model={family}", "objective=elbo_soft")
-
-
