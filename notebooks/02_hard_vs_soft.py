@@ -40,7 +40,7 @@ from eqvae.comparison.plan import Plan
 from eqvae.comparison.sentences import sentences
 from eqvae.comparison.table import read_table
 from eqvae.config import CONFIG_DIR, build, compose
-from eqvae.domains import act_on_image
+from eqvae.data.batch import Batch
 from eqvae.symmetry import motion
 from eqvae.training.run import prepare, train
 
@@ -59,21 +59,21 @@ def show(figure):
 
 # %% [markdown]
 # ## The data
-# Digits under six laws. Under *se2* every pose is as likely as any other; under *limited* only angles
+# Digits in six scenarios. Under *se2* every pose is as likely as any other; under *limited* only angles
 # up to 45 degrees; *upright* digits never move; under *broken* the classes 6 and 9 are never turned, so
 # that the pose tells the class; *stretched* images obey another group than the one we build in; *lit*
 # ones have a light that stays where it is when the digit turns.
 
 # %%
-LEVELS = ["se2", "limited", "upright", "broken", "stretched", "lit"]
-figure, axes = plt.subplots(len(LEVELS), 10, figsize=(8, 5), layout="constrained")
-for level, row in zip(LEVELS, axes, strict=True):
-    data = build(compose([f"level={level}", "data.limit=10"])["data"], path="data")
+SCENARIOS = ["se2", "limited", "upright", "broken", "stretched", "lit"]
+figure, axes = plt.subplots(len(SCENARIOS), 10, figsize=(8, 5), layout="constrained")
+for scenario, row in zip(SCENARIOS, axes, strict=True):
+    data = build(compose([f"scenario={scenario}", "data.limit=10"])["data"], path="data")
     data.setup()
     for image, axis in zip(data.train.images, row, strict=True):
         axis.imshow(image[0], cmap="gray_r")
         axis.set(xticks=[], yticks=[])
-    row[0].set_ylabel(level, rotation=0, ha="right", va="center")
+    row[0].set_ylabel(scenario, rotation=0, ha="right", va="center")
 show(figure)
 
 # %% [markdown]
@@ -89,7 +89,7 @@ for topic, lines in sentences(rows).items():
     print(topic, *(f"  - {line}" for line in lines), "", sep="\n")
 
 # %% [markdown]
-# Nats behind the best arm, level by level; then how many images each arm needs, what it costs, and
+# Nats behind the best arm, scenario by scenario; then how many images each arm needs, what it costs, and
 # what it pays for equivariance as the weight of the penalties grows.
 
 # %%
@@ -117,10 +117,10 @@ if found is not None:
         f"without looking at the data, always choosing {found.constant}, "
         f"in {100 * found.always[found.constant]:.0f} %"
     )
-    for (level, images), regret in found.regret.items():
-        chosen = ", ".join(f"{arm} {n}x" for arm, n in found.chosen[level, images].items())
+    for (scenario, images), regret in found.regret.items():
+        chosen = ", ".join(f"{arm} {n}x" for arm, n in found.chosen[scenario, images].items())
         print(
-            f"  {level}, {images:,} images: loses {100 * regret:.1f} % on average; chose {chosen}"
+            f"  {scenario}, {images:,} images: loses {100 * regret:.1f} % on average; chose {chosen}"
         )
 
 # %% [markdown]
@@ -142,11 +142,11 @@ for name in ("sprites", "real", "full"):
 
 # %% [markdown]
 # ## One cell, live
-# A hard and a plain model of equal size learn from 250 digits under *se2*. Change `LEVEL`, `IMAGES` or
+# A hard and a plain model of equal size learn from 250 digits under *se2*. Change `SCENARIO`, `IMAGES` or
 # `ARMS` (any file in `configs/arm`) and run the cells again.
 
 # %%
-LEVEL, IMAGES, ARMS = "se2", 250, ["hard", "plain"]
+SCENARIO, IMAGES, ARMS = "se2", 250, ["hard", "plain"]
 STEPS = 5 if FAST else 400
 
 described = compose(["experiment=atlas_laptop"], name="compare")["atlas"]
@@ -157,7 +157,7 @@ design = Design(**{**described, "overrides": steps})
 plan = Plan(design, RUNS / "notebooks" / "hard_vs_soft")
 models, results = {}, {}
 for arm in ARMS:
-    cell = Cell(arm, LEVEL, IMAGES, lr=1e-2)
+    cell = Cell(arm, SCENARIO, IMAGES, lr=1e-2)
     run = prepare(
         cell_config(cell, design.settings(arm), plan.widths(cell)),
         plan.folder / f"{arm}-{os.getpid()}",
@@ -175,14 +175,14 @@ for arm, result in results.items():
 
 # %%
 angles = torch.arange(8) * (2 * torch.pi / 8)
-digit = data.test.images[:1].expand(8, -1, -1, -1)
-turned = act_on_image(motion(angles), digit)
+digit = data.test[:1].image.expand(8, -1, -1, -1)
+domain = next(iter(models.values())).domain
+turned = domain.act(motion(angles), digit)
 with torch.no_grad():
     pictures = {"image": turned}
-    for arm, vae in models.items():
-        z = vae.encode(digit).mode
-        pictures[f"{arm}: images turned"] = vae.decode(vae.encode(turned).mode)
-        pictures[f"{arm}: latents turned"] = vae.decode(vae.representation.act(motion(angles), z))
+    for arm, model in models.items():
+        pictures[f"{arm}: images turned"] = model.decode(model.encode(Batch(turned)).mode)
+        pictures[f"{arm}: latents turned"] = model.transform(motion(angles), Batch(digit))
 figure, axes = plt.subplots(len(pictures), 8, figsize=(8, 5), layout="constrained")
 for (name, images), row in zip(pictures.items(), axes, strict=True):
     for image, axis in zip(images, row, strict=True):
@@ -198,15 +198,16 @@ show(figure)
 # %%
 figure, axis = plt.subplots(figsize=(6, 3), layout="constrained")
 many = torch.linspace(0, 2 * torch.pi, 49)[1:-1]
-few = data.test.images[:20]
-for arm, vae in models.items():
+few = data.test[:20]
+for arm, model in models.items():
     with torch.no_grad():
-        z = vae.encode(few).mode
-        decoded = vae.decode(z)
+        z = model.encode(few).mode
+        decoded = model.decode(z)
         errors = []
         for angle in many:
             g = motion(angle).expand(len(few), 4)
-            gap = vae.decode(vae.representation.act(g, z)) - act_on_image(g, decoded, "fourier")
+            again = model.decode(model.representation.act(g, z))
+            gap = again - domain.act(g, decoded, "fourier")
             errors.append((gap.square().sum() / decoded.square().sum()).sqrt())
     axis.semilogy(torch.rad2deg(many), errors, label=arm, color=charts.style(arm)["color"])
 axis.set(xlabel="angle (degrees)", ylabel="decoder error, relative", xticks=range(0, 361, 45))
