@@ -235,7 +235,7 @@ def equivariance(vae, data) -> dict[str, float]:
     """Errors in per cent, decibels and nats of a trained model."""
     import torch
 
-    from eqvae.metrics.equivariance.errors import (
+    from eqvae.metrics import (
         angle_sweep,
         decibels,
         decoder_errors,

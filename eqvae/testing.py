@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from eqvae.domains.grid import pixel_coordinates
-from eqvae.metrics.equivariance.errors import latent_error
+from eqvae.metrics.equivariance.norms import latent_error
 from eqvae.symmetry.motions import apply, linear_part, motion
 
 __all__ = [
@@ -125,9 +125,9 @@ def assert_equivariant(
     Args:
         function: f, from (B, ...) to (B, ...).
         x: inputs, (B, ...).
-        motions: rows [reflection, angle, x, y], (4,) each; all elements of a finite group, seeded
-            draws of a continuous one.
-        act_in: (g, x) -> g x, with g (B, 4).
+        motions: elements of a group, (E,) each, such as rows [reflection, angle, x, y]; all of a finite
+            group, seeded draws of a continuous one.
+        act_in: (g, x) -> g x, with g (B, E).
         act_out: (g, y) -> g y.
         rtol: largest error accepted.
         error: (f(g x), g f(x)) -> number.
@@ -142,13 +142,13 @@ def assert_equivariant(
         still = function(x)
         errors = []
         for g in motions:
-            batch = g.reshape(1, 4).to(x.dtype).expand(len(x), 4)
+            batch = g.reshape(1, -1).to(x.dtype).expand(len(x), -1)
             errors.append((error(function(act_in(batch, x)), act_out(batch, still)), g))
     worst, g = max(errors, key=lambda pair: pair[0] if math.isfinite(pair[0]) else math.inf)
     if not worst <= rtol:
         raise AssertionError(
             f"not equivariant: relative error {worst:.2e} > {rtol:.0e} at "
-            f"[reflection, angle, x, y] = {[round(v, 4) for v in g.tolist()]}."
+            f"g = {[round(v, 4) for v in g.tolist()]}."
         )
     return worst
 

@@ -35,27 +35,27 @@ from eqvae.metrics.disentanglement.sap import block_sap, sap
 from eqvae.metrics.disentanglement.suite import disentanglement_scores
 from eqvae.metrics.disentanglement.udr import unsupervised_disentanglement_ranking
 from eqvae.metrics.disentanglement.votes import beta_vae_score, factor_vae_score
-from eqvae.metrics.equivariance.audit import AuditResult, SymmetryAudit
-from eqvae.metrics.equivariance.errors import (
-    Errors,
-    angle_sweep,
-    band_limited,
-    compare,
-    decibel_score,
-    decibels,
+from eqvae.metrics.equivariance.audit import SymmetryAudit
+from eqvae.metrics.equivariance.audit_result import AuditResult
+from eqvae.metrics.equivariance.decibels import decibel_score, decibels
+from eqvae.metrics.equivariance.errors import Errors, equivariance_errors, keep, paired_errors
+from eqvae.metrics.equivariance.layer_actions import FieldAction, InvariantAction
+from eqvae.metrics.equivariance.layers import LayerRow, layer_table
+from eqvae.metrics.equivariance.lie import LieDerivative, lie_derivative, lie_scores
+from eqvae.metrics.equivariance.model_errors import (
     decoder_errors,
     elbo_change,
     encoder_errors,
-    equivariance_errors,
-    keep,
-    latent_error,
+    round_trip_errors,
+)
+from eqvae.metrics.equivariance.norms import latent_error
+from eqvae.metrics.equivariance.resampling import (
+    band_limited,
     resampling_errors,
     resampling_floor,
-    round_trip_errors,
-    subpixel_shifts,
 )
-from eqvae.metrics.equivariance.layers import FieldAction, InvariantAction, LayerRow, layer_table
-from eqvae.metrics.equivariance.lie import ImageAction, LieDerivative, lie_derivative, lie_scores
+from eqvae.metrics.equivariance.sweeps import angle_sweep, subpixel_shifts
+from eqvae.metrics.equivariance.velocity import ImageAction
 from eqvae.metrics.generation.features import (
     FeatureNetwork,
     feature_metadata,
@@ -121,7 +121,6 @@ __all__ = [
     "cluster_change",
     "content_clustering",
     "clustering_scores",
-    "compare",
     "content_invariance",
     "d_lsbd",
     "d_lsbd_reference",
@@ -161,6 +160,7 @@ __all__ = [
     "mean_interval",
     "mig",
     "modularity",
+    "paired_errors",
     "pose_consistency",
     "pose_errors",
     "pose_errors_by_class",

@@ -1,5 +1,6 @@
 """Does the law f(g x) = g f(x) hold, and where does it break?"""
 
+from eqvae.drawing.audit import layer_figure, polar_figure
 from eqvae.drawing.pictures import orbit_picture
 from eqvae.evaluation.findings import Findings
 from eqvae.evaluation.held_out import HeldOut
@@ -12,17 +13,18 @@ PLACE = 30
 def equivariance(held_out: HeldOut) -> Findings:
     """The symmetry audit: errors at every angle and of every layer."""
     n = min(len(held_out.batch), 16 if held_out.fast else 32)
-    x = held_out.images[:n].to(held_out.device)
+    batch = held_out.batch[:n].to(held_out.device)
+    x = batch.image
     scenes = GaussianScenes(n, seed=held_out.seed, size=x.shape[-1], channels=x.shape[1])
     audit = SymmetryAudit.of(held_out.model)
-    found = audit.run(x, scenes=scenes, preset=held_out.effort, seed=held_out.seed)
+    found = audit.run(batch, scenes=scenes, preset=held_out.effort, seed=held_out.seed)
     one = held_out.batch[_asymmetric(held_out)].to(held_out.device)
     shown = {
-        "Equivariance error at every angle": found.polar_figure(),
+        "Equivariance error at every angle": polar_figure(found),
         "Orbit of one image": orbit_picture(held_out.model, one),
     }
     if found.layers:
-        shown["Equivariance error of the layers"] = found.layer_figure()
+        shown["Equivariance error of the layers"] = layer_figure(found)
     ordered = dict(sorted(found.scores.items(), key=lambda item: item[0].count("/")))
     return Findings(ordered | found.layer_scores, shown)
 

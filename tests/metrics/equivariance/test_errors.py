@@ -7,29 +7,28 @@ import pytest
 import torch
 from torch import Tensor
 
-from eqvae.domains import act_on_image, disc_mask
+from eqvae.data.batch import Batch
+from eqvae.domains import SquareGrid
 from eqvae.metrics import (
     angle_sweep,
+    band_limited,
+    decibel_score,
     decibels,
     decoder_errors,
     elbo_change,
     encoder_errors,
+    equivariance_errors,
+    keep,
     latent_error,
+    paired_errors,
+    resampling_errors,
     resampling_floor,
     round_trip_errors,
     subpixel_shifts,
 )
-from eqvae.metrics.equivariance.errors import (
-    band_limited,
-    compare,
-    decibel_score,
-    disc_norms,
-    equivariance_errors,
-    keep,
-    mean_squares,
-    resampling_errors,
-)
-from eqvae.symmetry import PlaneMotions, motion
+from eqvae.metrics.equivariance.decibels import mean_squares
+from eqvae.metrics.equivariance.norms import disc_norms
+from eqvae.symmetry import PlaneMotions, angle_of, linear_of, motion, reflection_of, shift_of
 from eqvae.testing import GaussianScenes, quarter_turns
 from tests.toys import LATENT, toy_vae
 
@@ -55,12 +54,12 @@ def latents() -> Tensor:
 
 
 def test_sweeps_leave_the_identity_out():
-    assert torch.rad2deg(angle_sweep(90.0)[:, 1]).tolist() == pytest.approx([90, 180, 270])
+    assert torch.rad2deg(angle_of(angle_sweep(90.0))).tolist() == pytest.approx([90, 180, 270])
     assert len(angle_sweep()) == 71
     shifts = subpixel_shifts(1000)
-    assert shifts[:, :2].abs().max() == 0
-    assert shifts[:, 2:].abs().max() <= 0.5
-    assert shifts[:, 2:].min() < -0.45 and shifts[:, 2:].max() > 0.45
+    assert reflection_of(shifts).abs().max() == angle_of(shifts).abs().max() == 0
+    assert shift_of(shifts).abs().max() <= 0.5
+    assert shift_of(shifts).min() < -0.45 and shift_of(shifts).max() > 0.45
     assert torch.equal(shifts, subpixel_shifts(1000))
 
 
@@ -91,7 +90,7 @@ def test_decoder_errors_are_relative_on_the_disc(render):
     with torch.no_grad():
         moved = vae.decode(vae.representation.act(g, z))
         still = torch.rot90(vae.decode(z), 2, (-2, -1))
-    mask = disc_mask(SIZE).double()
+    mask = SquareGrid(SIZE).mask().double()
     error = ((moved - still) * mask).norm() / (still * mask).norm()
     mean_square = ((moved - still).square() * mask).sum() / (mask.sum() * len(z))
     relative, squared = decoder_errors(vae, z, g)
@@ -102,7 +101,7 @@ def test_decoder_errors_are_relative_on_the_disc(render):
 def test_encoder_error_of_a_known_bias():
     """E = exact + b: at a half turn the error is 2 b in both coordinates, over |v|."""
     vae, n = toy_vae(SIZE, bias=0.5), 3
-    v = vae.encode(move(motion())).mode[:, 2:]
+    v = vae.encode(Batch(move(motion()))).mode[:, LATENT.slices.vector]
     expected = math.sqrt(n * 2 * (2 * 0.5 / 5.0) ** 2) / v.norm().item()
     measured = encoder_errors(vae, move, motion(angle=math.pi))
     assert measured.item() == pytest.approx(expected, rel=1e-5)
@@ -128,14 +127,13 @@ def test_the_floor_is_what_interpolation_costs():
 
 
 def test_elbo_of_an_exact_model_changes_with_the_position_prior_only():
-    vae, turns = toy_vae(SIZE), motions()
-    turns[:, 2:] = 0
+    vae, turns = toy_vae(SIZE), linear_of(motions())
     nats, fraction = elbo_change(vae, move, turns)
     assert nats.max() < 1e-3 and fraction.max() < 1e-5
     shift = motion(shift=(0.4, 0.0))
     with torch.no_grad():
-        t = vae.encode(move(motion())).mode[:, :2]
-        expected = ((t + shift[:, 2:]).square() - t.square()).sum(dim=1).abs().mean() / 2 / 25
+        t = vae.encode(Batch(move(motion()))).mode[:, LATENT.slices.position]
+        expected = ((t + shift_of(shift)).square() - t.square()).sum(dim=1).abs().mean() / 2 / 25
     assert elbo_change(vae, move, shift)[0].item() == pytest.approx(expected.item(), abs=1e-3)
     biased = partial(elbo_change, toy_vae(SIZE, bias=1.0), move)
     assert biased(turns)[0].min() > 0.1
@@ -151,21 +149,25 @@ def test_the_toy_speaks_for_its_representation():
     assert toy_vae(SIZE).representation == LATENT
 
 
+def on_grid(g: Tensor, x: Tensor) -> Tensor:
+    return SquareGrid.of(x).act(g, x)
+
+
 def noise_move(g: Tensor) -> Tensor:
     x = torch.rand(6, 1, 16, 16, generator=torch.Generator().manual_seed(0))
-    return act_on_image(g.expand(len(x), -1), x)
+    return on_grid(g.expand(len(x), -1), x)
 
 
 def test_any_function_can_be_measured():
     """Quarter turns and mirrors of white noise are exact, so errors are the function's alone."""
     turns = quarter_turns(reflections=True)[1:]
     pooled = equivariance_errors(
-        lambda x: torch.nn.functional.avg_pool2d(x, 2), noise_move, act_on_image, turns
+        lambda x: torch.nn.functional.avg_pool2d(x, 2), noise_move, on_grid, turns
     )
     assert pooled.relative.max() < 1e-12
     mean = equivariance_errors(lambda x: x.mean((2, 3)), noise_move, keep, turns)
     assert mean.relative.max() < 1e-12
-    subsampled = equivariance_errors(lambda x: x[..., ::2, ::2], noise_move, act_on_image, turns)
+    subsampled = equivariance_errors(lambda x: x[..., ::2, ::2], noise_move, on_grid, turns)
     assert subsampled.relative.max() > 0.3  # the control: one mirror keeps the even pixels
 
 
@@ -173,27 +175,27 @@ def test_scores_have_an_interval_over_images_and_the_floor_of_unrelated_ones():
     torch.manual_seed(0)
     expected = torch.randn(5, 200, 12)
     motions = motion(angle=torch.arange(1.0, 6.0))
-    score = compare(motions, expected + 0.1 * torch.randn(5, 200, 12), expected).score()
+    score = paired_errors(motions, expected + 0.1 * torch.randn(5, 200, 12), expected).score()
     assert score.value == pytest.approx(0.1, rel=0.03)
     assert score.floor == pytest.approx(math.sqrt(2), rel=0.02)
     assert (score.ceiling, score.n, score.better) == (0.0, 200, "lower")
     assert score.interval[0] < score.value < score.interval[1] < 0.11
-    random = compare(motions, torch.randn(5, 200, 12), expected).score()
+    random = paired_errors(motions, torch.randn(5, 200, 12), expected).score()
     assert random.value == pytest.approx(random.floor, rel=0.02)  # no better than chance
-    single = compare(motions, expected[:, :1], expected[:, :1]).score()
+    single = paired_errors(motions, expected[:, :1], expected[:, :1]).score()
     assert single.value == 0 and single.floor is None and single.interval is None
 
 
 def test_what_has_no_relative_error_says_so():
     zeros, g = torch.zeros(1, 4, 3), motion(angle=1.0)
-    assert "zero" in compare(g, zeros, zeros).score().reason
-    assert "not finite" in compare(g, zeros * math.nan, zeros + 1).score().reason
+    assert "zero" in paired_errors(g, zeros, zeros).score().reason
+    assert "not finite" in paired_errors(g, zeros * math.nan, zeros + 1).score().reason
 
 
 def test_a_sweep_after_a_mirror_holds_the_mirror():
     sweep = angle_sweep(90.0, reflection=True)
-    assert sweep[:, 0].tolist() == [1, 1, 1, 1]
-    assert torch.rad2deg(sweep[:, 1]).tolist() == pytest.approx([0, 90, 180, 270])
+    assert reflection_of(sweep).tolist() == [1, 1, 1, 1]
+    assert torch.rad2deg(angle_of(sweep)).tolist() == pytest.approx([0, 90, 180, 270])
 
 
 def test_band_limited_images_cost_little_to_resample():
@@ -213,7 +215,7 @@ def test_decibels_of_a_decoder_have_floor_and_interval():
     images = GaussianScenes(8, size=SIZE).render()
     turns = angle_sweep(60.0)
     off = [images + 0.01 for _ in turns]
-    errors = compare(turns, off, [images] * len(turns), disc_norms)
+    errors = paired_errors(turns, off, [images] * len(turns), disc_norms)
     assert mean_squares(errors, images.shape) == pytest.approx(1e-4)
     score = decibel_score(errors, images.shape, resampling_errors(images, turns))
     assert score.value == pytest.approx(40)
