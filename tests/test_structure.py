@@ -21,16 +21,6 @@ MOTIONS = {  # what motions (..., 4) and latents are called
 LONG_FILES: set[str] = set()
 LONG_FUNCTIONS: set[str] = set()
 COLUMNS: set[str] = {
-<<<<<<< HEAD
-    "eqvae/metrics/equivariance/audit.py",
-    "eqvae/metrics/equivariance/errors.py",
-    "eqvae/metrics/equivariance/layers.py",
-    "eqvae/metrics/equivariance/lie.py",
-=======
-    "eqvae/comparison/cell.py",
-    "eqvae/distributions/pose.py",
-    "eqvae/distributions/posed.py",
->>>>>>> b947b9a (Audit and Lie derivatives ask the group for their motions; optics travel with the images; figures of an audit move to drawing)
     "eqvae/nn/canonical.py",
     "eqvae/nn/fibre.py",
     "eqvae/nn/harmonic.py",
@@ -41,14 +31,6 @@ COLUMNS: set[str] = {
     "eqvae/pose/template.py",
 }
 NAMES: set[str] = {
-<<<<<<< HEAD
-    "eqvae/metrics/equivariance/audit.py",
-    "eqvae/metrics/equivariance/errors.py",
-    "eqvae/metrics/equivariance/lie.py",
-=======
-    "eqvae/comparison/advice.py",
-    "eqvae/comparison/cell.py",
->>>>>>> b947b9a (Audit and Lie derivatives ask the group for their motions; optics travel with the images; figures of an audit move to drawing)
     "eqvae/nn/canonical.py",
     "eqvae/nn/harmonic.py",
 }
