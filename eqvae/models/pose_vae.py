@@ -77,11 +77,13 @@ class PoseVAE(Model):
         deform: nn.Module | None = None,
     ):
         super().__init__(encoder, decoder, prior, likelihood)
-        if encoder.harmonics != decoder.harmonics:
-            raise ValueError(
-                f"encoder and decoder must share one basis; got {encoder.harmonics} and "
-                f"{decoder.harmonics}. Give both the same harmonics."
-            )
+        for name, part in {"decoder": decoder, "inference": inference}.items():
+            theirs = getattr(part, "harmonics", encoder.harmonics)
+            if theirs != encoder.harmonics:
+                raise ValueError(
+                    f"encoder and {name} must share one basis; got {encoder.harmonics} and {theirs}. "
+                    "Give both the same harmonics."
+                )
         if passes < 1 or refinements < 1:
             raise ValueError(
                 f"passes and refinements must be at least 1; got {passes} and {refinements}."

@@ -133,7 +133,7 @@ def pointing(t: Tensor, direction: Tensor) -> Tensor:
 
 def check_canonical(part: nn.Module) -> None:
     """Refuse mirrors."""
-    if part.symmetry.reflections:
+    if part.symmetry is not None and part.symmetry.reflections:
         raise ValueError(
             f"symmetry must have no mirrors for a canonicalised network, whose poses are turns and "
             f"shifts; got {part.symmetry.name}. Use symmetry=so2."

@@ -158,7 +158,8 @@ class FibreMLP(nn.Module):
         self.out_dim = out_type.dim
         in_order, out_order = fibre_order(in_type, frequency), fibre_order(out_type, out_frequency)
         self.register_buffer("in_order", in_order, persistent=False)
-        self.register_buffer("out_filled", (out_order < out_type.dim).flatten(), persistent=False)
+        filled = (out_order < out_type.dim).flatten().nonzero()[:, 0]
+        self.register_buffer("out_filled", filled, persistent=False)
         self.register_buffer("out_order", out_order[out_order < out_type.dim], persistent=False)
 
         def layer(channels: int, out: int) -> nn.Sequential:

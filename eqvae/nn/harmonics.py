@@ -106,13 +106,23 @@ class DiskHarmonics:
     @cached_property
     def multiplicities(self) -> tuple[int, ...]:
         """Copies of psi_l for l = 0 .. N, for one channel."""
-        return tuple((self.degree - ell) // 2 + 1 for ell in range(self.degree + 1))
+        return multiplicities(self.degree)
 
     @cached_property
     def representation(self) -> Representation:
         """Of the coefficients of all channels together, see `by_irrep`."""
         copies = tuple(self.channels * n for n in self.multiplicities)
         return Representation(copies, position=False)
+
+    @property
+    def numbers(self) -> tuple[int, int, int, float]:
+        """What tells it from others: side of the images, channels, degree, radius."""
+        return self.domain.size, self.channels, self.degree, self.radius
+
+    @classmethod
+    def of(cls, size: int, channels: int, degree: int, radius: float) -> "DiskHarmonics":
+        """The basis that has these `numbers`."""
+        return cls(SquareGrid(size), channels, degree, radius)
 
     def coarser(self, degree: int) -> "DiskHarmonics":
         """The same disc in functions of a degree that is at most this one."""
@@ -153,7 +163,7 @@ class DiskHarmonics:
 
     def order(self, like: Tensor) -> tuple[Tensor, Tensor]:
         """Where each coordinate of `representation` lies in coefficients (C, dim) flattened, and back."""
-        return table(_channel_order, self, like=like)
+        return table(_channel_order, self.degree, self.channels, like=like)
 
     def _products(self, coefficients: Tensor) -> Tensor:
         """Coefficients of h_j(y) h_i(x), (B, C, j, i)."""
@@ -163,7 +173,7 @@ class DiskHarmonics:
 
     def _hermite_at(self, t: Tensor) -> tuple[Tensor, Tensor]:
         """Hermite functions of the columns and the rows about t, each (B, 1, N + 1, H)."""
-        (axes,) = table(_axes, self.domain, like=t)
+        (axes,) = table(_axes, self.domain.size, like=t)
         h = self._hermite(axes - t[:, :, None])
         return h[:, None, 0], h[:, None, 1]
 
@@ -173,16 +183,21 @@ class DiskHarmonics:
         return h / math.sqrt(self.width)
 
 
-def _axes(domain: SquareGrid) -> tuple[Tensor]:
+def multiplicities(degree: int) -> tuple[int, ...]:
+    """Copies of psi_l for l = 0 .. N among functions of degree 2n + l <= N."""
+    return tuple((degree - ell) // 2 + 1 for ell in range(degree + 1))
+
+
+def _axes(size: int) -> tuple[Tensor]:
     """x of the columns and y of the rows, (2, H)."""
-    points = domain.points(dtype=torch.float64)
+    points = SquareGrid(size).points(dtype=torch.float64)
     return (torch.stack([points[0, :, 0], points[:, 0, 1]]),)
 
 
-def _channel_order(harmonics: DiskHarmonics) -> tuple[Tensor, Tensor]:
+def _channel_order(degree: int, channels: int) -> tuple[Tensor, Tensor]:
     """See `DiskHarmonics.order`."""
-    single = harmonics.of_channels(1).representation
-    index = torch.arange(harmonics.channels * harmonics.dim).unflatten(0, (-1, harmonics.dim))
+    single = Representation(multiplicities(degree), position=False)
+    index = torch.arange(channels * single.dim).unflatten(0, (channels, single.dim))
     order = torch.cat([index[:, block.slice].reshape(-1) for block in single.blocks])
     return order, order.argsort()
 
@@ -201,8 +216,8 @@ def _hermite_to_laguerre(degree: int) -> tuple[Tensor]:
 def _laguerre(degree: int, r: np.ndarray, angle: np.ndarray) -> np.ndarray:
     """All phi_k at polar positions in units of s, r.shape + (dim,)."""
     columns = []
-    for ell in range(degree + 1):
-        for n in range((degree - ell) // 2 + 1):
+    for ell, copies in enumerate(multiplicities(degree)):
+        for n in range(copies):
             log_norm = 0.5 * (gammaln(n + 1) - gammaln(n + ell + 1) - math.log(math.pi))
             radial = np.exp(log_norm - r**2 / 2) * r**ell * eval_genlaguerre(n, ell, r**2)
             if ell == 0:

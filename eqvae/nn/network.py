@@ -15,7 +15,8 @@ class LatentNetwork(nn.Module):
         domain: of the images.
         channels: of the images.
         representation: of the latent.
-        symmetry: that it respects; a plain network names one without obeying it.
+        symmetry: that it respects; a plain encoder names one without obeying it. None where it matters to
+            nothing.
 
     Attributes:
         harmonics: the basis that images are read or drawn in, None without one.
@@ -28,13 +29,17 @@ class LatentNetwork(nn.Module):
         domain: SquareGrid,
         channels: int,
         representation: Representation,
-        symmetry: PlaneMotions,
+        symmetry: PlaneMotions | None,
     ):
         super().__init__()
         self.domain = domain
         self.channels = channels
         self.representation = representation
         self.symmetry = symmetry
+
+
+def _of_inner(name: str) -> property:
+    return property(lambda wrapper: getattr(getattr(wrapper, wrapper.inner), name))
 
 
 class Wrapper(nn.Module):
@@ -45,23 +50,8 @@ class Wrapper(nn.Module):
     """
 
     inner: str
-
-    @property
-    def domain(self) -> SquareGrid:
-        return getattr(self, self.inner).domain
-
-    @property
-    def channels(self) -> int:
-        return getattr(self, self.inner).channels
-
-    @property
-    def harmonics(self) -> DiskHarmonics | None:
-        return getattr(self, self.inner).harmonics
-
-    @property
-    def representation(self) -> Representation:
-        return getattr(self, self.inner).representation
-
-    @property
-    def symmetry(self) -> PlaneMotions:
-        return getattr(self, self.inner).symmetry
+    domain = _of_inner("domain")
+    channels = _of_inner("channels")
+    harmonics = _of_inner("harmonics")
+    representation = _of_inner("representation")
+    symmetry = _of_inner("symmetry")

@@ -26,7 +26,7 @@ class PlainEncoder(LatentNetwork):
         domain: of the images.
         channels: of the images.
         representation: the latent space; only its sizes matter here.
-        symmetry: taken for a uniform call; nothing is imposed.
+        symmetry: names the action that losses and scores use, None the trivial one; nothing is imposed.
         width: channels at full resolution; the three coarser levels have 2, 3 and 3 times as many.
 
     Raises:
@@ -38,11 +38,11 @@ class PlainEncoder(LatentNetwork):
         domain: SquareGrid,
         channels: int,
         representation: Representation,
-        symmetry: PlaneMotions = PlaneMotions.trivial(),
+        symmetry: PlaneMotions | None = None,
         width: int = 32,
     ):
         check_plain_size(domain, channels, width)
-        super().__init__(domain, channels, representation, symmetry)
+        super().__init__(domain, channels, representation, symmetry or PlaneMotions.trivial())
         sizes = _level_sizes(domain.size)
         self.trunk = nn.Sequential(
             nn.Conv2d(channels, width, 3, padding=1),
@@ -79,11 +79,7 @@ class PlainEncoder(LatentNetwork):
 class PlainDecoder(LatentNetwork):
     """Latents -> images, the mirror image of `PlainEncoder`.
 
-    Args:
-        domain, channels, representation, symmetry, width: as for the encoder.
-
-    Raises:
-        ValueError: if the image is too small for three halvings.
+    Args and errors: as for the encoder.
     """
 
     def __init__(
@@ -91,11 +87,10 @@ class PlainDecoder(LatentNetwork):
         domain: SquareGrid,
         channels: int,
         representation: Representation,
-        symmetry: PlaneMotions = PlaneMotions.trivial(),
         width: int = 32,
     ):
         check_plain_size(domain, channels, width)
-        super().__init__(domain, channels, representation, symmetry)
+        super().__init__(domain, channels, representation, None)
         sizes = _level_sizes(domain.size)
         self.head = nn.Linear(representation.dim, width * sizes[-1] ** 2)
         self.trunk = nn.Sequential(

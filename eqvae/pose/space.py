@@ -16,7 +16,6 @@ is one small matrix product over l: no image is ever turned.
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 import torch
@@ -60,6 +59,7 @@ class Layout(NamedTuple):
         parity: -1 for sines, which a mirror negates.
         by_frequency: 1 where a coordinate has frequency l, (dim, N + 1).
         constant: coefficients of a constant image in one channel, (harmonics.dim,).
+        remainder: nu, the norm of what it has beyond them, ().
     """
 
     frequency: Tensor
@@ -68,6 +68,7 @@ class Layout(NamedTuple):
     parity: Tensor
     by_frequency: Tensor
     constant: Tensor
+    remainder: Tensor
 
 
 @dataclass(frozen=True)
@@ -92,15 +93,9 @@ class TemplateSpace:
     def max_frequency(self) -> int:
         return self.harmonics.degree
 
-    @cached_property
-    def remainder(self) -> float:
-        """nu, see above."""
-        constant = _layout(self.harmonics).constant
-        return math.sqrt(max(self.harmonics.domain.size**2 - float(constant.square().sum()), 1.0))
-
     def layout(self, like: Tensor) -> Layout:
         """What the coordinates are, where and as precise as a tensor."""
-        return Layout(*table(_layout, self.harmonics, like=like))
+        return table(_layout, *self.harmonics.numbers, like=like)
 
     def look(self, x: Tensor, t: Tensor, transfer: Tensor | None = None) -> View:
         """Images (B, C, H, H) seen from positions (B, 2)."""
@@ -114,7 +109,8 @@ class TemplateSpace:
             return self.analyse(many, t.reshape(-1, 2)).unflatten(0, (batch, views))
         a = self.harmonics.analyse(x, t)
         total = x.sum(dim=(2, 3))
-        background = (total - a @ self.layout(x).constant) / self.remainder
+        layout = self.layout(x)
+        background = (total - a @ layout.constant) / layout.remainder
         return torch.cat([a.flatten(1), background], dim=1)
 
     def synthesise(self, d: Tensor, t: Tensor) -> Tensor:
@@ -171,17 +167,17 @@ class TemplateSpace:
         if generator == "intensity":
             return d
         if generator == "background":
-            constant = self.layout(d).constant
-            rest = constant.new_full((self.channels,), self.remainder)
-            return torch.cat([constant.repeat(self.channels), rest]).expand_as(d)
-        (matrix,) = table(_generator, self.harmonics, generator, like=d)
+            layout = self.layout(d)
+            parts = layout.constant.repeat(self.channels), layout.remainder.expand(self.channels)
+            return torch.cat(parts).expand_as(d)
+        (matrix,) = table(_generator, generator, *self.harmonics.numbers, like=d)
         moved = d[..., : -self.channels].unflatten(-1, (self.channels, -1)) @ matrix.T
         return F.pad(moved.flatten(-2), (0, self.channels))
 
     def filter(self, d: Tensor, transfer: Tensor) -> Tensor:
         """Coordinates (B, ..., dim) seen through optics with radial transfer functions (B, Q)."""
         points = max(64, 2 * transfer.shape[1])
-        frequency, basis, index = table(_radial_transform, self.harmonics, points, like=d)
+        frequency, basis, index = table(_radial_transform, points, *self.harmonics.numbers, like=d)
         place = (frequency / math.pi).clamp(max=1.0) * (transfer.shape[1] - 1)
         low = place.floor().long().clamp(max=transfer.shape[1] - 2)
         part = place - low
@@ -207,11 +203,12 @@ class TemplateSpace:
 
     def _background(self, a: Tensor) -> Tensor:
         """Grey value of the background, (..., C), of coordinates (..., dim)."""
-        return a[..., -self.channels :] / self.remainder
+        return a[..., -self.channels :] / self.layout(a).remainder
 
 
-def _layout(harmonics: DiskHarmonics) -> Layout:
+def _layout(*numbers: float) -> Layout:
     """See `Layout`; the background of each channel comes last and does not turn."""
+    harmonics = DiskHarmonics.of(*numbers)
     channels, dim = harmonics.channels, harmonics.dim
     frequency, partner = torch.zeros(dim, dtype=torch.float64), torch.arange(dim)
     sign, parity = torch.zeros_like(frequency), torch.ones_like(frequency)
@@ -235,11 +232,12 @@ def _layout(harmonics: DiskHarmonics) -> Layout:
         F.pad(parity.repeat(channels), (0, channels), value=1.0),
         F.one_hot(frequency.long()).double(),
         constant,
+        (ones.sum() - constant.square().sum()).clamp_min(1.0).sqrt(),
     )
 
 
-def _generator(harmonics: DiskHarmonics, name: str) -> tuple[Tensor, ...]:
-    return (generator_matrix(harmonics, name),)
+def _generator(name: str, *numbers: float) -> tuple[Tensor, ...]:
+    return (generator_matrix(DiskHarmonics.of(*numbers), name),)
 
 
 def _angle_functions(degree: int, count: int) -> tuple[Tensor, ...]:
@@ -249,8 +247,9 @@ def _angle_functions(degree: int, count: int) -> tuple[Tensor, ...]:
     return cos_sin(ell * angle)
 
 
-def _radial_transform(harmonics: DiskHarmonics, points: int) -> tuple[Tensor, ...]:
+def _radial_transform(points: int, *numbers: float) -> tuple[Tensor, ...]:
     """Frequencies (points,), V by (l, part) (rows, n, points), and where each (row, n) lies, dim for none."""
+    harmonics = DiskHarmonics.of(*numbers)
     frequency, values = radial_quadrature(harmonics, points)
     most = harmonics.multiplicities[0]
     rows, start = [], 0

@@ -41,7 +41,7 @@ class ContentEncoder(LatentNetwork):
         self,
         harmonics: DiskHarmonics,
         representation: Representation,
-        symmetry: PlaneMotions = PlaneMotions.so2(),
+        symmetry: PlaneMotions,
         hidden: int = 64,
         frequency: int = 5,
         depth: int = 3,
@@ -84,19 +84,13 @@ class TemplateDecoder(LatentNetwork):
     """Images of z = (t, c, u): the template of c, turned by the angle of u and centred at t.
 
     Args:
-        harmonics, representation, symmetry: as for `ContentEncoder`.
+        harmonics, representation: as for `ContentEncoder`.
         hidden: width of the two hidden layers.
     """
 
-    def __init__(
-        self,
-        harmonics: DiskHarmonics,
-        representation: Representation,
-        symmetry: PlaneMotions = PlaneMotions.so2(),
-        hidden: int = 256,
-    ):
-        check_pose_latent(representation, symmetry.reflections)
-        super().__init__(harmonics.domain, harmonics.channels, representation, symmetry)
+    def __init__(self, harmonics: DiskHarmonics, representation: Representation, hidden: int = 256):
+        check_pose_latent(representation, bool(representation.sign))
+        super().__init__(harmonics.domain, harmonics.channels, representation, None)
         self.harmonics = harmonics
         self.space = TemplateSpace(harmonics)
         self.network = nn.Sequential(

@@ -17,6 +17,7 @@ _MOVED = {
 }
 _MOVED_MODULES = {"eqvae.priors.": "eqvae.distributions.priors."}
 _ARGUMENTS = {"eqvae.nn.SteerableEncoder": {"degree": "readout_degree"}}
+_WITHOUT_SYMMETRY = ("eqvae.nn.PlainDecoder", "eqvae.pose.template.TemplateDecoder")
 _BASIS = (
     "channels",
     "degree",
@@ -40,6 +41,8 @@ def upgraded(model: Any) -> Any:
     node[TARGET] = _moved(node[TARGET])
     names = _ARGUMENTS.get(node[TARGET], {})
     node = {names.get(key, key): part for key, part in node.items()}
+    if node[TARGET] in _WITHOUT_SYMMETRY:
+        node.pop("symmetry", None)
     if "image_size" in node:
         domain = {TARGET: "eqvae.domains.SquareGrid", "size": node.pop("image_size")}
         accepted = inspect.signature(resolve(node[TARGET], ("eqvae.",))).parameters

@@ -34,7 +34,7 @@ def _double() -> None:
 
 
 def encoder() -> ContentEncoder:
-    return ContentEncoder(BASIS, LATENT, hidden=8)
+    return ContentEncoder(BASIS, LATENT, PlaneMotions.so2(), hidden=8)
 
 
 def clusters(n: int = 300) -> tuple[Tensor, ContentPosterior]:

@@ -24,6 +24,6 @@ def vae(family: str) -> VAE:
         encoder = HarmonicEncoder(*shared, hidden=8, frequency=3)
         decoder = HarmonicDecoder(*shared, hidden=8, frequency=3, out_frequency=6)
     else:
-        shared = SquareGrid(SIZE), 1, LATENT, PlaneMotions.so2()
-        encoder, decoder = PlainEncoder(*shared, width=4), PlainDecoder(*shared, width=4)
+        encoder = PlainEncoder(SquareGrid(SIZE), 1, LATENT, PlaneMotions.so2(), width=4)
+        decoder = PlainDecoder(SquareGrid(SIZE), 1, LATENT, width=4)
     return VAE(encoder, decoder, GaussianPrior(LATENT), GaussianLikelihood())

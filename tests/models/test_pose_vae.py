@@ -2,7 +2,7 @@
 
 import copy
 import math
-from functools import cache
+from functools import cache, partial
 
 import pytest
 import torch
@@ -48,17 +48,17 @@ def made(
     torch.manual_seed(0)
     latent = MIRRORED if kind == "mirrors" else LATENT
     symmetry = PlaneMotions.o2() if kind == "mirrors" else PlaneMotions.so2()
-    shared = basis(SIZE, channels, DEGREE), latent, symmetry
+    shared = basis(SIZE, channels, DEGREE), latent
     decoder, extra = TemplateDecoder, {"hidden": 16}
     if kind == "harmonic":
-        decoder, extra = HarmonicDecoder, {"hidden": 8}
+        decoder, extra = HarmonicDecoder, {"hidden": 8, "symmetry": symmetry}
     how = {"attention": AttentionPose, "unimodal": UnimodalPose}
     inference = settings.pop("inference", None)
     if inference is None and kind in how:
         inference = how[kind](shared[0], hidden=8)
     inference = inference or ExactPose(angles=32, fine_angles=64, reflections=kind == "mirrors")
     return PoseVAE(
-        ContentEncoder(*shared, hidden=8),
+        ContentEncoder(*shared, symmetry, hidden=8),
         decoder(*shared, **extra),
         settings.pop("prior", None) or PosedPrior(latent),
         TemplateLikelihood(variance, nuisances=nuisances),
@@ -557,9 +557,11 @@ def test_parts_that_do_not_fit_are_refused():
              kind="mirrors", inference=ExactPose())  # fmt: skip
     rejected("inference.reflections must be False for a latent with sign=0; got True",
              inference=ExactPose(reflections=True))  # fmt: skip
-    rejected("must be True .* got False", kind="mirrors", inference=UnimodalPose(basis(SIZE)))
+    unimodal = UnimodalPose(basis(SIZE, degree=DEGREE))
+    rejected("must be True .* got False", kind="mirrors", inference=unimodal)
+    rejected("encoder and inference must share one basis", inference=UnimodalPose(basis(SIZE)))
     rejected("share one representation", prior=PosedPrior(Representation((5, 1))))
-    encoder = ContentEncoder(basis(SIZE, degree=10), LATENT, hidden=8)
+    encoder = ContentEncoder(basis(SIZE, degree=10), LATENT, PlaneMotions.so2(), hidden=8)
     with pytest.raises(
         ValueError, match="share one basis; got .*degree=10,.* and .*degree=12,.*same harmonics"
     ):
@@ -567,8 +569,8 @@ def test_parts_that_do_not_fit_are_refused():
                 TemplateLikelihood(), CentreOfMass(SquareGrid(SIZE)), ExactPose())  # fmt: skip
     with pytest.raises(ValueError, match=r"symmetry must be SO\(2\) or O\(2\) .* got C8"):
         ContentEncoder(basis(SIZE), LATENT, PlaneMotions.cyclic(8))
-    for part in (ContentEncoder, TemplateDecoder):
-        with pytest.raises(ValueError, match="Choose latent=pose and set latent.sign=1"):
-            part(basis(SIZE), LATENT, PlaneMotions.o2())
+    with pytest.raises(ValueError, match="Choose latent=pose and set latent.sign=1"):
+        ContentEncoder(basis(SIZE), LATENT, PlaneMotions.o2())
+    for part in (partial(ContentEncoder, symmetry=PlaneMotions.so2()), TemplateDecoder):
         with pytest.raises(ValueError, match=r"got multiplicities=\[4, 2\]"):
             part(basis(SIZE), Representation((4, 2)))

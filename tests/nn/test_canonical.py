@@ -44,12 +44,11 @@ def _double() -> None:
 
 def canonical(interpolation: str = "fourier") -> VAE:
     torch.manual_seed(0)
-    plain = [
-        part(GRID, 1, LATENT, PlaneMotions.so2(), width=8) for part in (PlainEncoder, PlainDecoder)
-    ]
+    encoder = PlainEncoder(GRID, 1, LATENT, PlaneMotions.so2(), width=8)
+    decoder = PlainDecoder(GRID, 1, LATENT, width=8)
     return VAE(
-        CanonicalEncoder(Canonicaliser(basis(SIZE)), plain[0], interpolation),
-        CanonicalDecoder(plain[1], interpolation),
+        CanonicalEncoder(Canonicaliser(basis(SIZE)), encoder, interpolation),
+        CanonicalDecoder(decoder, interpolation),
         GaussianPrior(LATENT),
         GaussianLikelihood(),
     )
@@ -177,4 +176,4 @@ def test_what_it_cannot_treat_is_refused():
         )
     content = Representation((4,))
     with pytest.raises(ValueError, match="must carry a position and a psi_1"):
-        CanonicalDecoder(PlainDecoder(GRID, 1, content, PlaneMotions.so2()))
+        CanonicalDecoder(PlainDecoder(GRID, 1, content))

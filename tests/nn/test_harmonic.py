@@ -56,11 +56,9 @@ def harmonic(symmetry: PlaneMotions, channels: int = 1, steps: int = 0) -> VAE:
 
 def plain(symmetry: PlaneMotions) -> VAE:
     torch.manual_seed(0)
-    parts = [
-        part(SquareGrid(SIZE), 1, LATENT, symmetry, width=8)
-        for part in (PlainEncoder, PlainDecoder)
-    ]
-    return trained(VAE(*parts, GaussianPrior(LATENT), GaussianLikelihood()), 1, 0)
+    encoder = PlainEncoder(SquareGrid(SIZE), 1, LATENT, symmetry, width=8)
+    decoder = PlainDecoder(SquareGrid(SIZE), 1, LATENT, width=8)
+    return trained(VAE(encoder, decoder, GaussianPrior(LATENT), GaussianLikelihood()), 1, 0)
 
 
 def trained(vae: VAE, channels: int, steps: int) -> VAE:

@@ -189,3 +189,14 @@ def test_one_motion_of_pixels_is_a_phase():
     still = harmonics.analyse(x, torch.zeros(3, 2))[:, 0]
     turned = harmonics.analyse(torch.rot90(x, 1, (-2, -1)), torch.zeros(3, 2))[:, 0]
     torch.testing.assert_close(turned, latent.act(g, still), atol=1e-10, rtol=0)
+
+
+def test_a_compiled_network_takes_the_tables_as_constants():
+    harmonics, x, t = basis(21, degree=5, radius=6.5), torch.rand(2, 1, 21, 21), torch.zeros(2, 2)
+
+    def again(x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        h = harmonics.by_irrep(harmonics.analyse(x, t))
+        return harmonics.synthesise(harmonics.by_channel(h), t)
+
+    compiled = torch.compile(again, backend="eager", fullgraph=True)  # one graph, or an error
+    torch.testing.assert_close(compiled(x, t), again(x, t))

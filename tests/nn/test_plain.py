@@ -17,9 +17,8 @@ LATENT = Representation((16, 8, 6, 4))
 @pytest.fixture(scope="module")
 def parts() -> tuple[PlainEncoder, PlainDecoder]:
     torch.manual_seed(0)
-    return PlainEncoder(SquareGrid(50), 1, LATENT).double(), PlainDecoder(
-        SquareGrid(50), 1, LATENT
-    ).double()
+    encoder, decoder = (part(SquareGrid(50), 1, LATENT) for part in (PlainEncoder, PlainDecoder))
+    return encoder.double(), decoder.double()
 
 
 def test_has_the_size_of_the_published_reference(parts):

@@ -139,7 +139,9 @@ def test_decoder_follows_shifts_by_whole_pixels():
 def test_encoder_at_other_angles_and_shifts(seed):
     """What is promised at the start: 1 % for rotations, 0.5 % for shifts, of the default network."""
     torch.manual_seed(seed)
-    part = SteerableEncoder(SquareGrid(50), 1, Representation((16, 8, 6, 4))).double()
+    part = SteerableEncoder(
+        SquareGrid(50), 1, Representation((16, 8, 6, 4)), PlaneMotions.so2()
+    ).double()
     generator = torch.Generator().manual_seed(0)
     turns = PlaneMotions.so2().sample(6, generator=generator).double()
     shifts = motion(shift=2 * torch.rand(6, 2, generator=generator) - 1, dtype=torch.float64)
@@ -152,7 +154,7 @@ def test_decoder_at_other_angles_and_shifts(seed):
     """Above 45 dB for rotations, 55 dB for shifts, of the range of images that are still noise."""
     torch.manual_seed(seed)
     rho = Representation((16, 8, 6, 4))
-    part = SteerableDecoder(SquareGrid(50), 1, rho).double()
+    part = SteerableDecoder(SquareGrid(50), 1, rho, PlaneMotions.so2()).double()
     z = torch.randn(4, rho.dim, dtype=torch.float64)
     z[:, :2] = 0
     generator = torch.Generator().manual_seed(0)

@@ -96,7 +96,7 @@ def _build(shape, multiplicities, variance, position_scale, width):
     domain, channels, so2 = SquareGrid(shape[-1]), shape[1], PlaneMotions.so2()
     return VAE(
         PlainEncoder(domain, channels, latent, so2, width),
-        PlainDecoder(domain, channels, latent, so2, width),
+        PlainDecoder(domain, channels, latent, width),
         GaussianPrior(latent, position_scale),
         GaussianLikelihood(variance, learnable=True),
     )
