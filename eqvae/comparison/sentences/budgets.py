@@ -56,20 +56,23 @@ def costs(rows: Sequence[Row]) -> list[str]:
             if arm != "hard" and pair is not None:
                 found.append(sentence(pair, f"At {scenario} with MACs matched"))
     for scenario in summary.scenarios(rows)[:1]:
-        seconds = summary.scenario_means(rows, scenario, "seconds")
-        macs = summary.scenario_means(rows, scenario, "macs")
-        for arm in ("augment", "relaxed"):
-            if (
-                {"hard", arm} <= seconds.keys() & macs.keys()
-                and seconds[arm].mean
-                and macs[arm].mean
-            ):
-                found.append(
-                    f"At {scenario}, hard trains {seconds['hard'].mean / seconds[arm].mean:.2g} times as "
-                    f"long as {arm} ({number(seconds['hard'].mean)} s to {number(seconds[arm].mean)} s) "
-                    f"with {macs['hard'].mean / macs[arm].mean:.2g} times its MACs."
-                )
+        found += [told for arm in ("augment", "relaxed") if (told := _dearer(rows, arm, scenario))]
     return found
+
+
+def _dearer(rows: Sequence[Row], arm: str, scenario: str) -> str | None:
+    """How much longer hard trains than another arm, and on how many times its MACs."""
+    seconds, macs = (
+        {a: s.mean for a, s in summary.scenario_means(rows, scenario, column).items()}
+        for column in ("seconds", "macs")
+    )
+    if not all(found.get(a) for found in (seconds, macs) for a in ("hard", arm)):
+        return None
+    return (
+        f"At {scenario}, hard trains {seconds['hard'] / seconds[arm]:.2g} times as long as {arm} "
+        f"({number(seconds['hard'])} s to {number(seconds[arm])} s) with "
+        f"{macs['hard'] / macs[arm]:.2g} times its MACs."
+    )
 
 
 def fairness(rows: Sequence[Row]) -> list[str]:

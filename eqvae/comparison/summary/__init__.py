@@ -13,28 +13,18 @@ from eqvae.comparison.summary.budgets import (
     data_ratio,
     hard_wins_all_seeds,
 )
+from eqvae.comparison.summary.choose import groups, results, select
+from eqvae.comparison.summary.fairness import match_percent
 from eqvae.comparison.summary.headline import headline
+from eqvae.comparison.summary.order import in_order, sort_arms, sort_scenarios
 from eqvae.comparison.summary.pairs import Paired, difference, paired
 from eqvae.comparison.summary.ranks import Ranks, ranks
-from eqvae.comparison.summary.rows import (
-    REFERENCE,
-    Row,
-    Spread,
-    groups,
-    in_order,
-    results,
-    select,
-    sort_arms,
-    sort_scenarios,
-    spread,
-    value,
-)
+from eqvae.comparison.summary.rows import REFERENCE, Row, Spread, spread, value
 from eqvae.comparison.summary.scenarios import (
     Gap,
     best_arm,
     gaps,
     main_budget,
-    match_percent,
     scenario_means,
     scenarios,
     worst_gap,

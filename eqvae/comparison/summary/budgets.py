@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from eqvae.comparison.summary.choose import select
 from eqvae.comparison.summary.pairs import Paired, paired
-from eqvae.comparison.summary.rows import Row, is_finished, select, value
+from eqvae.comparison.summary.rows import Row, is_finished, value
 from eqvae.comparison.summary.scenarios import main_budget, scenarios
 
 

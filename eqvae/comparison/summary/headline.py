@@ -7,8 +7,10 @@ from typing import Any
 
 from eqvae.comparison.arms import of_kind
 from eqvae.comparison.summary.budgets import crossing, data_ratio, hard_wins_all_seeds
-from eqvae.comparison.summary.rows import Row, groups, results
-from eqvae.comparison.summary.scenarios import gaps, match_percent, worst_gap
+from eqvae.comparison.summary.choose import groups, results
+from eqvae.comparison.summary.fairness import match_percent
+from eqvae.comparison.summary.rows import Row
+from eqvae.comparison.summary.scenarios import gaps, worst_gap
 
 
 def headline(rows: Iterable[Row], chooser: Any = None) -> dict[str, Any]:

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from eqvae.comparison.summary.rows import HIGHER, Row, select, value
+from eqvae.comparison.summary.choose import select
+from eqvae.comparison.summary.rows import HIGHER, Row, value
 
 
 @dataclass(frozen=True)

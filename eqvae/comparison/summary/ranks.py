@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from eqvae.comparison.summary.rows import HIGHER, Row, is_finished, select, sort_arms, value
+from eqvae.comparison.summary.choose import select
+from eqvae.comparison.summary.order import sort_arms
+from eqvae.comparison.summary.rows import HIGHER, Row, is_finished, value
 from eqvae.comparison.summary.scenarios import main_budget, scenarios
 
 

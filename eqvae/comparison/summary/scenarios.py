@@ -1,21 +1,12 @@
-"""The arms side by side in each scenario, at its main budget of images and at matched sizes."""
+"""The arms side by side in each scenario, at its main budget of images."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from eqvae.comparison.summary.rows import (
-    HIGHER,
-    REFERENCE,
-    Row,
-    Spread,
-    results,
-    select,
-    sort_arms,
-    sort_scenarios,
-    spread,
-    value,
-)
+from eqvae.comparison.summary.choose import results, select
+from eqvae.comparison.summary.order import sort_arms, sort_scenarios
+from eqvae.comparison.summary.rows import HIGHER, Row, Spread, spread, value
 
 
 @dataclass(frozen=True)
@@ -83,26 +74,3 @@ def worst_gap(found: Mapping[str, Gap]) -> Gap | None:
     """The largest gap in per cent; None where none is known."""
     known = [gap for gap in found.values() if gap.percent is not None]
     return max(known, key=lambda gap: gap.percent) if known else None
-
-
-def match_percent(rows: Iterable[Row], column: str) -> dict[tuple[str, str], float]:
-    """{(scenario, arm): 100 (x - x_hard) / x_hard} of the rows matched by `column`, farthest of its cells.
-
-    Args:
-        rows: of the comparison; diverged cells count too, they were built all the same.
-        column: "parameters" or "macs".
-    """
-    rows = results(rows)
-    reference = {}  # the reference arm's own matched rows before its others
-    for wanted in (True, False):
-        for row in rows:
-            if row.get("arm") == REFERENCE and (row.get("match") == column) == wanted:
-                if value(row, column):
-                    reference.setdefault(row.get("scenario"), value(row, column))
-    found: dict[tuple[str, str], float] = {}
-    for row in rows:
-        scenario, arm, size = row.get("scenario"), row.get("arm"), value(row, column)
-        if row.get("match") == column and arm != REFERENCE and size and scenario in reference:
-            off = 100 * (size - reference[scenario]) / reference[scenario]
-            found[scenario, arm] = max(found.get((scenario, arm), 0.0), off, key=abs)
-    return found

@@ -5,18 +5,10 @@ from dataclasses import dataclass
 
 from scipy import stats
 
+from eqvae.comparison.summary.choose import select
+from eqvae.comparison.summary.order import sort_arms, sort_scenarios
 from eqvae.comparison.summary.pairs import Paired, difference
-from eqvae.comparison.summary.rows import (
-    ERRORS,
-    Row,
-    Spread,
-    field_of,
-    select,
-    sort_arms,
-    sort_scenarios,
-    spread,
-    value,
-)
+from eqvae.comparison.summary.rows import ERRORS, Row, Spread, field_of, spread, value
 from eqvae.comparison.summary.scenarios import main_budget
 
 
