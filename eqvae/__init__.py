@@ -18,7 +18,7 @@ _HOME = {
     "Batch": "eqvae.data.batch",
     "VAE": "eqvae.models.vae",
     "Model": "eqvae.models.model",
-    "act_on_image": "eqvae.domains",
+    "SquareGrid": "eqvae.domains",
     "embed": "eqvae.embedding",
     "load_vae": "eqvae.training.checkpoint",
     "motion": "eqvae.symmetry",

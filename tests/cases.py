@@ -40,3 +40,8 @@ def basis(
 
 def latent_id(representation: Representation) -> str:
     return "+".join(f"{b.copies}{b.name}" for b in representation.blocks)
+
+
+def move(g: Tensor, x: Tensor, interpolation: str = "bicubic") -> Tensor:
+    """g x on the grid that images (B, C, H, H) live on."""
+    return SquareGrid.of(x).act(g, x, interpolation)

@@ -61,7 +61,7 @@ def test_train_evaluate_load_continue(family, tmp_path, monkeypatch):
     assert least <= min(turns) and max(turns) <= most
 
     vae = eqvae.load_vae(folder)
-    x = eqvae.act_on_image(eqvae.motion(angle=0.5), vae.sample(1))
+    x = eqvae.move(eqvae.motion(angle=0.5), vae.sample(1))
     with torch.no_grad():
         assert vae.transform(eqvae.motion(angle=0.5), Batch(x)).shape == x.shape == (1, 1, 33, 33)
 

@@ -2,12 +2,11 @@
 
 from eqvae.domains.domain import Domain
 from eqvae.domains.grid import border, disc_mask, pixel_coordinates
-from eqvae.domains.square import SquareGrid, act_on_image
+from eqvae.domains.square import SquareGrid
 
 __all__ = [
     "Domain",
     "SquareGrid",
-    "act_on_image",
     "border",
     "disc_mask",
     "pixel_coordinates",

@@ -89,41 +89,20 @@ class SquareGrid(Domain):
                 f"x must be images of {self.size}x{self.size} pixels; got "
                 f"{x.shape[-2]}x{x.shape[-1]}. Crop or pad it, or use SquareGrid.of(x)."
             )
-        return act_on_image(g, x, interpolation)
-
-
-def act_on_image(g: Tensor, x: Tensor, interpolation: str = "bicubic") -> Tensor:
-    """Move images: (g x)(p) = x(g^-1 p), one motion for each image.
-
-    Args:
-        g: motions [reflection, angle, x, y], (B, 4), radians and pixels.
-        x: square images, (B, C, H, H).
-        interpolation: "bicubic" or "fourier"; unused where g maps the grid to itself.
-
-    Returns:
-        The moved images, (B, C, H, H), zero where they come from outside.
-
-    Raises:
-        ValueError: if `interpolation` is neither, g and x differ in length, or x is not square.
-    """
-    if interpolation not in _RESAMPLERS:
-        raise ValueError(
-            f"interpolation must be one of {sorted(_RESAMPLERS)}; got {interpolation!r}."
-        )
-    if len(g) != len(x):
-        raise ValueError(f"g needs one motion for each image; got {len(g)} and {len(x)}.")
-    if x.shape[-1] != x.shape[-2]:
-        raise ValueError(
-            f"x must be square to be rotated; got {x.shape[-2]}x{x.shape[-1]}. Crop or pad it."
-        )
-    g = g.to(device=x.device, dtype=x.dtype)
-    exact = _maps_grid_to_itself(g)
-    if exact.all():
-        return _permute_pixels(g, x)
-    moved = _RESAMPLERS[interpolation](g, x)
-    if exact.any():
-        moved[exact] = _permute_pixels(g[exact], x[exact])
-    return moved
+        if interpolation not in _RESAMPLERS:
+            raise ValueError(
+                f"interpolation must be one of {sorted(_RESAMPLERS)}; got {interpolation!r}."
+            )
+        if len(g) != len(x):
+            raise ValueError(f"g needs one motion for each image; got {len(g)} and {len(x)}.")
+        g = g.to(device=x.device, dtype=x.dtype)
+        exact = _maps_grid_to_itself(g)
+        if exact.all():
+            return _permute_pixels(g, x)
+        moved = _RESAMPLERS[interpolation](g, x)
+        if exact.any():
+            moved[exact] = _permute_pixels(g[exact], x[exact])
+        return moved
 
 
 def _maps_grid_to_itself(g: Tensor) -> Tensor:

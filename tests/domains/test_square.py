@@ -6,10 +6,10 @@ import pytest
 import torch
 from escnn import nn as enn
 
-from eqvae.domains import SquareGrid, act_on_image
+from eqvae.domains import SquareGrid
 from eqvae.symmetry import PlaneMotions, compose, identity, inverse, motion
 from eqvae.testing import GaussianScenes, quarter_turns, relative_error
-from tests.cases import BY_NAME
+from tests.cases import BY_NAME, move
 
 QUARTER = math.pi / 2
 TYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -61,16 +61,16 @@ ARROW = picture(  # points right, with a mark above its tail
     ids=["left turn", "right turn", "x", "y", "mirror", "all"],
 )
 def test_arrows(g, expected):
-    assert torch.equal(act_on_image(g, ARROW), picture(*expected))
+    assert torch.equal(move(g, ARROW), picture(*expected))
 
 
 @pytest.mark.parametrize("size", [4, 5])
 def test_a_quarter_turn_is_rot90_and_a_mirror_is_flip(size):
     x = torch.rand(1, 2, size, size)
-    assert torch.equal(act_on_image(motion(angle=QUARTER), x), torch.rot90(x, 1, (-2, -1)))
-    assert torch.equal(act_on_image(motion(angle=math.pi), x), x.flip(-1, -2))
-    assert torch.equal(act_on_image(motion(reflection=1.0), x), x.flip(-2))
-    assert torch.equal(act_on_image(motion(angle=math.pi, reflection=1.0), x), x.flip(-1))
+    assert torch.equal(move(motion(angle=QUARTER), x), torch.rot90(x, 1, (-2, -1)))
+    assert torch.equal(move(motion(angle=math.pi), x), x.flip(-1, -2))
+    assert torch.equal(move(motion(reflection=1.0), x), x.flip(-2))
+    assert torch.equal(move(motion(angle=math.pi, reflection=1.0), x), x.flip(-1))
 
 
 @TYPES
@@ -87,11 +87,11 @@ def test_grid_motions_compose_exactly(size, interpolation, dtype):
     x = torch.nn.functional.pad(x, (4, 4, 4, 4))
     for g in elements:
         g = g.expand(len(elements), 4)
-        twice = act_on_image(g, act_on_image(elements, x, interpolation), interpolation)
-        assert torch.equal(twice, act_on_image(compose(g, elements), x, interpolation))
-        back = act_on_image(inverse(g), act_on_image(g, x, interpolation), interpolation)
+        twice = move(g, move(elements, x, interpolation), interpolation)
+        assert torch.equal(twice, move(compose(g, elements), x, interpolation))
+        back = move(inverse(g), move(g, x, interpolation), interpolation)
         assert torch.equal(back, x)
-    assert torch.equal(act_on_image(identity(len(x), dtype=dtype), x), x)
+    assert torch.equal(move(identity(len(x), dtype=dtype), x), x)
 
 
 @pytest.mark.parametrize("size", [8, 9])
@@ -104,7 +104,7 @@ def test_quarter_turns_and_mirrors_agree_with_escnn(symmetry, size):
         turns = round(row[1].item() / QUARTER) % 4
         element = group.element((int(row[0]), turns) if symmetry.reflections else turns)
         theirs = field.transform(element).tensor
-        torch.testing.assert_close(act_on_image(row[None], x), theirs)
+        torch.testing.assert_close(move(row[None], x), theirs)
 
 
 @pytest.mark.parametrize("size", [8, 9])
@@ -112,8 +112,8 @@ def test_what_is_shifted_out_is_gone(size):
     x = torch.rand(1, 1, size, size) + 0.1
     for far in (size, size + 1, 3 * size, -2 * size):
         for shift in ((float(far), 0.0), (0.0, float(far))):
-            assert act_on_image(motion(shift=shift), x).abs().max() == 0
-    kept = act_on_image(motion(shift=(size - 1.0, 0.0)), x)
+            assert move(motion(shift=shift), x).abs().max() == 0
+    kept = move(motion(shift=(size - 1.0, 0.0)), x)
     assert torch.equal(kept[..., -1], x[..., 0]) and kept[..., :-1].abs().max() == 0
 
 
@@ -121,7 +121,7 @@ def scene_errors(interpolation: str, size: int, motions: torch.Tensor) -> list[f
     scenes = GaussianScenes(3, seed=0, size=size, dtype=torch.float64)
     x, errors = scenes.render(), []
     for g in motions.double():
-        moved = act_on_image(g.expand(3, 4), x, interpolation)
+        moved = move(g.expand(3, 4), x, interpolation)
         errors.append(relative_error(moved, scenes.render(g[None])))
     return errors
 
@@ -144,18 +144,18 @@ def test_the_wrong_direction_is_noticed():
     """A control: the same comparison with the inverse motion must fail."""
     scenes = GaussianScenes(3, seed=0, size=40)
     g = motion(angle=0.5).expand(3, 4)
-    assert relative_error(act_on_image(inverse(g), scenes.render()), scenes.render(g)) > 0.3
+    assert relative_error(move(inverse(g), scenes.render()), scenes.render(g)) > 0.3
 
 
 @INTERPOLATIONS
 def test_a_batch_moves_row_by_row(interpolation):
     x = torch.rand(4, 2, 9, 9)
     g = torch.tensor([[0, 0, 0, 0], [0, 0.3, 1, 0.5], [1, QUARTER, 1, 0], [1, 2.0, 0, 0]])
-    moved = act_on_image(g, x, interpolation)
+    moved = move(g, x, interpolation)
     assert moved.shape == x.shape and moved.dtype == x.dtype
     assert torch.equal(moved[0], x[0])
     for i in range(4):
-        single = act_on_image(g[i : i + 1], x[i : i + 1], interpolation)
+        single = move(g[i : i + 1], x[i : i + 1], interpolation)
         torch.testing.assert_close(moved[i : i + 1], single)
 
 
@@ -163,9 +163,9 @@ def test_a_batch_moves_row_by_row(interpolation):
 def test_gradients_flow_to_images_and_motions(interpolation):
     x = torch.rand(3, 1, 7, 7, dtype=torch.float64, requires_grad=True)
     g = torch.tensor([[0, 0.3, 0.2, 0.1], [0, QUARTER, 1, 0], [1, 1.0, -0.5, 0.3]]).double()
-    assert torch.autograd.gradcheck(lambda x: act_on_image(g, x, interpolation), (x,))
+    assert torch.autograd.gradcheck(lambda x: move(g, x, interpolation), (x,))
     g = g[::2].clone().requires_grad_()
-    act_on_image(g, x[::2].detach(), interpolation).square().sum().backward()
+    move(g, x[::2].detach(), interpolation).square().sum().backward()
     assert (g.grad[:, 1:] != 0).all()
 
 
@@ -184,12 +184,11 @@ def test_gradients_flow_to_images_and_motions(interpolation):
 )
 def test_mistakes_are_named(g, x, interpolation, message):
     with pytest.raises(ValueError, match=message):
-        act_on_image(g, x, interpolation)
+        move(g, x, interpolation)
 
 
 def test_a_grid_acts_on_its_own_images_only():
     x, g = torch.rand(2, 1, 9, 9), motion(0.3).expand(2, 4)
-    assert torch.equal(SquareGrid.of(x).act(g, x), act_on_image(g, x))
     assert SquareGrid(9) == SquareGrid.of(x) and SquareGrid(9).points().shape == (9, 9, 2)
     with pytest.raises(ValueError, match="must be images of 8x8 pixels; got 9x9"):
         SquareGrid(8).act(g, x)

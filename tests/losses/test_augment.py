@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from eqvae.data.batch import Batch
-from eqvae.domains import act_on_image
 from eqvae.losses import AugmentedObjective, Objective
 from eqvae.symmetry import PlaneMotions
 from eqvae.testing import GaussianScenes
+from tests.cases import move
 from tests.toys import toy_vae
 
 SIZE = 33
@@ -38,7 +38,7 @@ def test_training_scores_moved_images_in_the_unit_range():
     AugmentedObjective(PlaneMotions.so2(), shift=2.0)(vae, Batch(x), 0)
     torch.manual_seed(0)
     g = PlaneMotions.so2().sample(4, shift=2.0)
-    torch.testing.assert_close(seen[0], act_on_image(g, x).clamp(0, 1))
+    torch.testing.assert_close(seen[0], move(g, x).clamp(0, 1))
     assert seen[0].min() >= 0 and seen[0].max() <= 1
     assert (seen[0] - x).abs().max() > 0.1
 

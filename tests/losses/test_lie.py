@@ -4,11 +4,11 @@ import pytest
 import torch
 
 from eqvae.data.batch import Batch
-from eqvae.domains import act_on_image
 from eqvae.losses import LiePenalty
 from eqvae.models.vae import VAE
 from eqvae.symmetry import PlaneMotions, inverse, motion
 from eqvae.testing import GaussianScenes
+from tests.cases import move
 from tests.losses.models import LATENT, SIZE, vae
 from tests.toys import toy_vae
 
@@ -36,7 +36,7 @@ def derivative(model: VAE, x: torch.Tensor, g: torch.Tensor, step: float) -> tor
     """d/ds rho(g_s)^-1 E(g_s x) by a central difference, (B, D)."""
     act = model.representation.act
     ahead, behind = (
-        act(inverse(h), model.encode(Batch(act_on_image(h, x, "fourier"))).mode) for h in (g, -g)
+        act(inverse(h), model.encode(Batch(move(h, x, "fourier"))).mode) for h in (g, -g)
     )
     return (ahead - behind) / (2 * step)
 

@@ -12,7 +12,7 @@ from torch.distributions import LowRankMultivariateNormal
 from eqvae.data.batch import Batch
 from eqvae.distributions.posed import from_latent, to_latent
 from eqvae.distributions.priors import MixtureContent, PosedPrior, VampContent
-from eqvae.domains import SquareGrid, act_on_image, pixel_coordinates
+from eqvae.domains import SquareGrid, pixel_coordinates
 from eqvae.models.pose_vae import PoseVAE
 from eqvae.nn import CentreOfMass, HarmonicDecoder
 from eqvae.pose.amortised import AttentionPose, UnimodalPose
@@ -23,7 +23,7 @@ from eqvae.symmetry import PlaneMotions, Representation, compose, inverse, motio
 from eqvae.symmetry.motions import apply
 from eqvae.testing import GaussianScenes, quarter_turns, relative_error
 from eqvae.training.checkpoint import load_weights, weights
-from tests.cases import basis, draw
+from tests.cases import basis, draw, move
 from tests.pose.scenes import wrapped
 
 SIZE, DEGREE, N = 33, 12, 3
@@ -125,10 +125,10 @@ def test_content_is_exactly_invariant_where_pixels_move(kind):
     for angle, shift in whole:
         for mirror in (0.0, 1.0) if kind == "mirrors" else (0.0,):
             g = inside(motion(angle, shift, mirror))
-            moved = vae.encode(Batch(act_on_image(g, x))).content
+            moved = vae.encode(Batch(move(g, x))).content
             # after refinement at the place that the pose says, to rounding of the prior's pull
             assert relative_error(moved.loc, still.loc) < 1e-3
-            direct = vae.content_of(Batch(act_on_image(g, x)))[1]
+            direct = vae.content_of(Batch(move(g, x)))[1]
             assert relative_error(direct.loc, vae.content_of(Batch(x))[1].loc) < 1e-5
             assert (direct.log_scale - vae.content_of(Batch(x))[1].log_scale).abs().max() < 1e-5
 
@@ -387,7 +387,7 @@ def test_colour_is_served(kind):
     assert vae.score(Batch(x)).elbo.shape == (N,)
     assert q.rsample().shape == (N, vae.representation.dim)
     assert vae.sample(2).shape == (2, 3, SIZE, SIZE)
-    moved = vae.content_of(Batch(act_on_image(inside(motion(math.pi / 2)), x)))[1].loc
+    moved = vae.content_of(Batch(move(inside(motion(math.pi / 2)), x)))[1].loc
     assert relative_error(moved, vae.content_of(Batch(x))[1].loc) < 1e-5
     swapped = vae.content_of(Batch(x.flip(1)))[1].loc
     assert distance(swapped, vae.content_of(Batch(x))[1].loc) > 0.1  # control
@@ -537,9 +537,7 @@ def test_moving_an_image_through_its_latent():
     vae, x = trained(), scenes().render()
     g = motion(math.pi / 2)
     moved = vae.transform(inside(g), Batch(x))
-    assert (
-        relative_error(moved, act_on_image(inside(g), vae.decode(vae.encode(Batch(x)).mode))) < 1e-6
-    )
+    assert relative_error(moved, move(inside(g), vae.decode(vae.encode(Batch(x)).mode))) < 1e-6
     z = to_latent(LATENT, torch.randn(N, 4), draw(PlaneMotions.so2(), N))
     content, pose = from_latent(LATENT, z)
     torch.testing.assert_close(to_latent(LATENT, content, pose), z)

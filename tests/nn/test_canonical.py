@@ -8,7 +8,7 @@ from torch import Tensor
 
 from eqvae.data.batch import Batch
 from eqvae.distributions import GaussianLikelihood, GaussianPrior
-from eqvae.domains import SquareGrid, act_on_image
+from eqvae.domains import SquareGrid
 from eqvae.models.vae import VAE
 from eqvae.nn import (
     CanonicalDecoder,
@@ -28,7 +28,7 @@ from eqvae.testing import (
     quarter_turns,
     relative_error,
 )
-from tests.cases import basis, draw
+from tests.cases import basis, draw, move
 
 LATENT, SIZE = Representation((4, 2, 1)), 40
 GRID = SquareGrid(SIZE)
@@ -64,7 +64,7 @@ def encoder_error(encoder: torch.nn.Module) -> float:
 def decoder_error(decoder: torch.nn.Module, z: Tensor) -> float:
     g = draw(PlaneMotions.so2(), len(z), shift=2.0)
     with torch.no_grad():
-        return relative_error(decoder(LATENT.act(g, z)), act_on_image(g, decoder(z), "fourier"))
+        return relative_error(decoder(LATENT.act(g, z)), move(g, decoder(z), "fourier"))
 
 
 class Blurred(torch.nn.Module):
@@ -118,11 +118,11 @@ def test_the_decoder_moves_with_its_latents_and_a_plain_one_does_not(interpolati
 @RESAMPLED
 def test_quarter_turns_are_exact(interpolation):
     vae, noise = canonical(interpolation), torch.rand(3, 1, SIZE, SIZE)
-    laws = {"act_in": act_on_image, "act_out": LATENT.act, "rtol": 1e-5}
+    laws = {"act_in": move, "act_out": LATENT.act, "rtol": 1e-5}
     assert_equivariant(lambda x: vae.encode(Batch(x)).loc, noise, quarter_turns(), **laws)
     z = torch.randn(3, LATENT.dim)
     z[:, :2] = 0  # the window turns about its centre: what leaves it is lost
-    laws = {"act_in": LATENT.act, "act_out": act_on_image, "rtol": 1e-5}
+    laws = {"act_in": LATENT.act, "act_out": move, "rtol": 1e-5}
     if (
         interpolation == "bicubic"
     ):  # three shears are no exact function of the angle on white images
@@ -140,13 +140,13 @@ def test_gradient_reaches_every_parameter(interpolation):
 
 
 def test_the_gradient_to_the_pose_is_a_derivative():
-    """act_on_image passes it: against a difference of motions."""
+    """move passes it: against a difference of motions."""
     x, w = GaussianScenes(2, size=SIZE).render(), torch.randn(2, 1, SIZE, SIZE)
     g = motion(angle=torch.tensor([0.3, 1.1]), shift=(0.4, -0.7)).requires_grad_()
     for interpolation in ("bicubic", "fourier"):
 
         def f(g: Tensor, interpolation: str = interpolation) -> Tensor:
-            return (w * act_on_image(g, x, interpolation)).sum()
+            return (w * move(g, x, interpolation)).sum()
 
         (slope,) = torch.autograd.grad(f(g), g)
         for column in (1, 2, 3):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from eqvae.data.batch import Batch
 from eqvae.distributions import START_LOG_SCALE, GaussianLikelihood, GaussianPrior
-from eqvae.domains import SquareGrid, act_on_image, pixel_coordinates
+from eqvae.domains import SquareGrid, pixel_coordinates
 from eqvae.models.vae import VAE
 from eqvae.nn import CentreOfMass, HarmonicDecoder, HarmonicEncoder, PlainDecoder, PlainEncoder
 from eqvae.symmetry import PlaneMotions, Representation, inverse, motion
@@ -22,7 +22,7 @@ from eqvae.testing import (
     quarter_turns,
     relative_error,
 )
-from tests.cases import BY_NAME, basis, draw
+from tests.cases import BY_NAME, basis, draw, move
 
 SIZE = 50
 LATENT = Representation((6, 4, 3, 2))
@@ -124,9 +124,9 @@ def test_quarter_turns_are_exact_on_any_image(symmetry, steps):
     turns = quarter_turns(reflections=symmetry.reflections)
     noise = torch.rand(3, channels, SIZE, SIZE)
     error = partial(latent_error, LATENT)
-    laws = {"act_in": act_on_image, "act_out": LATENT.act, "rtol": 1e-5}
+    laws = {"act_in": move, "act_out": LATENT.act, "rtol": 1e-5}
     assert_equivariant(lambda x: vae.encode(Batch(x)).loc, noise, turns, **laws, error=error)
-    laws = {"act_in": LATENT.act, "act_out": act_on_image, "rtol": 1e-5}
+    laws = {"act_in": LATENT.act, "act_out": move, "rtol": 1e-5}
     assert_equivariant(vae.decoder, latents(3), turns, **laws)
 
 
@@ -141,7 +141,7 @@ def test_a_plain_encoder_fails_the_same_tests(symmetry):
             latents(3),
             quarter_turns(),
             act_in=LATENT.act,
-            act_out=act_on_image,
+            act_out=move,
         )
 
 

@@ -4,13 +4,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from eqvae.domains import SquareGrid, act_on_image, pixel_coordinates
+from eqvae.domains import SquareGrid, pixel_coordinates
 from eqvae.nn import CentreOfMass, ImageCentre, Localiser
 from eqvae.nn.localise import centroid
 from eqvae.symmetry import PlaneMotions, motion
 from eqvae.symmetry.motions import apply
 from eqvae.testing import GaussianScenes, assert_equivariant, quarter_turns
-from tests.cases import draw
+from tests.cases import draw, move
 
 SIZES = pytest.mark.parametrize("size", [40, 41])
 KINDS = pytest.mark.parametrize("kind", [CentreOfMass, Localiser])
@@ -31,7 +31,7 @@ def test_positions_move_with_quarter_turns_and_mirrors_of_any_image(kind, size):
     x = torch.rand(4, 2, size, size)
     part = kind(SquareGrid(size), channels=2)
     moves = quarter_turns(reflections=True)
-    assert_equivariant(part, x, moves, act_in=act_on_image, act_out=apply, rtol=1e-9, error=pixels)
+    assert_equivariant(part, x, moves, act_in=move, act_out=apply, rtol=1e-9, error=pixels)
 
 
 @SIZES
@@ -53,7 +53,7 @@ def test_a_network_on_flattened_pixels_does_not_move():
     x = GaussianScenes(4, size=40).render()
     with pytest.raises(AssertionError, match="not equivariant"):
         assert_equivariant(
-            part, x, quarter_turns(), act_in=act_on_image, act_out=apply, rtol=0.02, error=pixels
+            part, x, quarter_turns(), act_in=move, act_out=apply, rtol=0.02, error=pixels
         )
 
 
@@ -106,9 +106,7 @@ def test_the_image_centre_stays_and_moves_with_what_turns_about_it(size):
     assert t.shape == (4, 2) and t.dtype == x.dtype and t.abs().max() == 0
     assert not list(part.parameters()) and not part.state_dict()
     moves = quarter_turns(reflections=True)
-    assert_equivariant(part, x, moves, act_in=act_on_image, act_out=apply, rtol=0, error=pixels)
+    assert_equivariant(part, x, moves, act_in=move, act_out=apply, rtol=0, error=pixels)
     with pytest.raises(AssertionError, match="not equivariant"):  # control: shifts it does not see
         shifts = motion(shift=(3.0, 0.0))
-        assert_equivariant(
-            part, x, shifts, act_in=act_on_image, act_out=apply, rtol=1, error=pixels
-        )
+        assert_equivariant(part, x, shifts, act_in=move, act_out=apply, rtol=1, error=pixels)

@@ -7,7 +7,7 @@ import torch
 
 from eqvae.data.batch import Batch
 from eqvae.distributions import GaussianLikelihood, GaussianPrior
-from eqvae.domains import SquareGrid, act_on_image
+from eqvae.domains import SquareGrid
 from eqvae.losses import dials
 from eqvae.models.vae import VAE
 from eqvae.nn import (
@@ -20,7 +20,7 @@ from eqvae.nn import (
 )
 from eqvae.symmetry import PlaneMotions, Representation
 from eqvae.testing import GaussianScenes, latent_error, relative_error
-from tests.cases import basis, draw
+from tests.cases import basis, draw, move
 
 LATENT, SIZE = Representation((4, 2, 1)), 41
 
@@ -54,7 +54,7 @@ def errors(vae: VAE) -> tuple[float, float]:
     scenes, z = GaussianScenes(6, size=SIZE), torch.randn(6, LATENT.dim)
     still, moved = vae.encode(Batch(scenes.render())).act(g), vae.encode(Batch(scenes.render(g)))
     turned = vae.decode(LATENT.act(quarter, z))
-    decoder = relative_error(turned, act_on_image(quarter, vae.decode(z)))
+    decoder = relative_error(turned, move(quarter, vae.decode(z)))
     return latent_error(LATENT, moved.loc, still.loc), decoder
 
 

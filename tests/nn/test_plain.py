@@ -6,10 +6,11 @@ from functools import partial
 import pytest
 import torch
 
-from eqvae.domains import SquareGrid, act_on_image
+from eqvae.domains import SquareGrid
 from eqvae.nn.plain import PlainDecoder, PlainEncoder
 from eqvae.symmetry import PlaneMotions, Representation, motion
 from eqvae.testing import GaussianScenes, assert_equivariant, latent_error, quarter_turns
+from tests.cases import move
 
 LATENT = Representation((16, 8, 6, 4))
 
@@ -45,7 +46,7 @@ def test_encoder_breaks_the_law_even_at_quarter_turns(parts):
             lambda x: parts[0](x).loc,
             x,
             quarter_turns()[1:],
-            act_in=act_on_image,
+            act_in=move,
             act_out=LATENT.act,
             rtol=0.1,
             error=partial(latent_error, LATENT),
@@ -60,7 +61,7 @@ def test_decoder_breaks_the_law_even_at_quarter_turns(parts):
             z,
             quarter_turns()[1:],
             act_in=LATENT.act,
-            act_out=act_on_image,
+            act_out=move,
             rtol=0.1,
         )
 

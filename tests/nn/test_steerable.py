@@ -10,13 +10,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from eqvae.domains import SquareGrid, act_on_image
+from eqvae.domains import SquareGrid
 from eqvae.domains.grid import disc_mask
 from eqvae.nn.steerable import SteerableDecoder, SteerableEncoder
 from eqvae.nn.steerable.blocks import FourierSiLU
 from eqvae.nn.steerable.resample import GaussianResample
 from eqvae.symmetry import PlaneMotions, Representation, motion
 from eqvae.testing import GaussianScenes, assert_equivariant, latent_error, quarter_turns
+from tests.cases import move
 
 SYMMETRIES = [
     PlaneMotions.cyclic(4),
@@ -63,7 +64,7 @@ def latents(symmetry: PlaneMotions, n: int = 3, spread: float = 2.0) -> Tensor:
 
 def check_encoder(part: SteerableEncoder, x: Tensor, moves: Tensor, rtol: float) -> None:
     rho = part.representation
-    kwargs = {"act_in": act_on_image, "rtol": rtol}
+    kwargs = {"act_in": move, "rtol": rtol}
     assert_equivariant(
         lambda x: part(x).loc, x, moves, act_out=rho.act, error=partial(latent_error, rho), **kwargs
     )
@@ -88,7 +89,7 @@ def test_decoder_is_exact_on_the_grids_own_motions(symmetry, size):
         latents(symmetry),
         motions(symmetry),
         act_in=part.representation.act,
-        act_out=act_on_image,
+        act_out=move,
         rtol=1e-5,
     )
 
@@ -105,7 +106,7 @@ def test_stays_exact_after_training_steps(symmetry):
         latents(symmetry),
         motions(symmetry),
         act_in=parts[1].representation.act,
-        act_out=act_on_image,
+        act_out=move,
         rtol=1e-5,
     )
 
@@ -129,7 +130,7 @@ def test_decoder_follows_shifts_by_whole_pixels():
         z,
         moves,
         act_in=part.representation.act,
-        act_out=act_on_image,
+        act_out=move,
         rtol=3e-3,  # only the norm sees the border: what leaves the canvas leaves its mean square
         error=lambda a, b: ((a - b) * mask).norm().item() / (b * mask).norm().item(),
     )
@@ -165,7 +166,7 @@ def test_decoder_at_other_angles_and_shifts(seed):
         still = part(z)
         for moves, bound in ((turns, 45), (shifts, 55)):
             squares = [
-                (part(rho.act(g, z)) - act_on_image(g, still, "fourier")).square() * mask
+                (part(rho.act(g, z)) - move(g, still, "fourier")).square() * mask
                 for g in moves[:, None].expand(-1, 4, -1)
             ]
             mean = torch.cat(squares).sum() / (24 * mask.sum())
@@ -233,8 +234,8 @@ def test_resampling_commutes_with_quarter_turns_and_mirrors(sizes):
     step = 2.0 if sizes[0] > sizes[1] else 0.5
     resample = GaussianResample(*sizes, step, sigma=1.0).double()
     x = torch.randn(2, 1, sizes[0], sizes[0], dtype=torch.float64)
-    for move in (lambda x: torch.rot90(x, 1, (-2, -1)), lambda x: x.flip(-2)):
-        torch.testing.assert_close(resample(move(x)), move(resample(x)))
+    for turn in (lambda x: torch.rot90(x, 1, (-2, -1)), lambda x: x.flip(-2)):
+        torch.testing.assert_close(resample(turn(x)), turn(resample(x)))
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,13 @@ from torch import Tensor
 
 from eqvae.distributions.pose import PosePosterior, draw_bins
 from eqvae.distributions.pose_prior import PosePrior
-from eqvae.domains import act_on_image
 from eqvae.pose.amortised import AttentionPose, UnimodalPose
 from eqvae.pose.inference import PoseInference, PoseQuery, sampled_score
 from eqvae.pose.likelihood import TemplateLikelihood
 from eqvae.pose.space import View
 from eqvae.symmetry import compose, motion
 from eqvae.symmetry.motions import retract
-from tests.cases import basis
+from tests.cases import basis, move
 from tests.pose.scenes import DEGREE, degree_motion, scenes, seen_at, space, template, wrapped
 
 SMALL = 33
@@ -63,7 +62,7 @@ def test_the_law_turns_exactly_with_quarter_turns_of_any_image(kind):
     for quarter in (1, 2, 3):
         h = motion(quarter * math.pi / 2, dtype=torch.float64).expand(3, 4)
         at = compose(h, torch.cat([torch.zeros(3, 2), t], dim=1))[:, 2:]
-        moved = infer(pose, seen_at(act_on_image(h, x), at))
+        moved = infer(pose, seen_at(move(h, x), at))
         for g in points:
             torch.testing.assert_close(moved.log_prob(compose(h, g)), q.log_prob(g))
         assert (moved.log_prob(points[0]) - q.log_prob(points[0])).abs().max() > 1e-3  # control

@@ -9,12 +9,12 @@ from torch import Tensor
 
 from eqvae.distributions.pose import PosePosterior
 from eqvae.distributions.pose_prior import PosePrior
-from eqvae.domains import act_on_image
 from eqvae.pose.exact import ExactPose, shift_grid
 from eqvae.pose.inference import PoseQuery
 from eqvae.pose.likelihood import TemplateLikelihood
 from eqvae.pose.space import View
 from eqvae.symmetry import compose, inverse, motion
+from tests.cases import move
 from tests.pose.scenes import (
     SIZE,
     degree_motion,
@@ -165,7 +165,7 @@ def test_the_posterior_moves_with_the_image(reach):
     for angle, shift in ((90, (0, 0)), (180, (2, -1)), (270, (-3, 1))):
         h = degree_motion(angle, *shift).expand(3, 4)
         centre = compose(h, torch.cat([torch.zeros(3, 2), t], dim=1))[:, 2:]
-        moved = pose.infer(PoseQuery(seen_at(act_on_image(h, x), centre), d, model, FLAT))
+        moved = pose.infer(PoseQuery(seen_at(move(h, x), centre), d, model, FLAT))
         for g in points:
             torch.testing.assert_close(
                 moved.log_prob(compose(h, g)), q.log_prob(g), atol=1e-4, rtol=1e-5

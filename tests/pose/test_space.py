@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from eqvae.domains import act_on_image, pixel_coordinates
+from eqvae.domains import pixel_coordinates
 from eqvae.pose.space import TemplateSpace
 from eqvae.symmetry import PlaneMotions, Representation, compose, inverse, motion
 from eqvae.symmetry.motions import apply
 from eqvae.testing import quarter_turns, relative_error
-from tests.cases import draw
+from tests.cases import draw, move
 from tests.pose.scenes import SIZE, drawn, scenes, smooth, space, template, wrapped
 
 CHANNELS = pytest.mark.parametrize("channels", [1, 3])
@@ -98,7 +98,7 @@ def test_moved_images_have_moved_coordinates():
     still = space(2).analyse(x, torch.zeros(3, 2))
     for g in turns:
         g = g.expand(3, 4)
-        moved = space(2).analyse(act_on_image(g, x), torch.zeros(3, 2))
+        moved = space(2).analyse(move(g, x), torch.zeros(3, 2))
         torch.testing.assert_close(moved, space(2).turn(still, g[:, 1], g[:, 0]))
     still = template(scenes())
     for g in draw(PlaneMotions.o2(), 6, shift=2.0):

@@ -8,7 +8,6 @@ import torch
 import torch.nn.functional as F
 
 from eqvae.data.sources import MNIST5k, Sprites
-from eqvae.domains.square import act_on_image
 from eqvae.metrics.generation.features import (
     WEIGHTS,
     FeatureNetwork,
@@ -18,6 +17,7 @@ from eqvae.metrics.generation.features import (
 )
 from eqvae.metrics.generation.frechet import frechet
 from eqvae.symmetry.motions import motion
+from tests.cases import move
 
 KNOWN_SUM = -9.806
 
@@ -80,7 +80,7 @@ def test_known_features_have_not_moved():
 
 def test_the_unit_of_features_is_their_spread_over_images_in_random_pose(digits):
     angle = 2 * math.pi * torch.rand(500, generator=torch.Generator().manual_seed(0))
-    images = act_on_image(motion(angle), F.pad(digits[:500], (4, 4, 4, 4))).clamp(0, 1)
+    images = move(motion(angle), F.pad(digits[:500], (4, 4, 4, 4))).clamp(0, 1)
     assert 0.5 < np.square(image_features(images)).mean() < 1.5
 
 
