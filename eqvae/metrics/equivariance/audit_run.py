@@ -1,23 +1,36 @@
 """One audit at work: every part of a model under one kind of motion after the other."""
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from eqvae.data.batch import Batch
 from eqvae.domains import Domain, SquareGrid
 from eqvae.metrics.equivariance.audit_result import AuditResult
 from eqvae.metrics.equivariance.decibels import decibel_score
-from eqvae.metrics.equivariance.errors import Errors, each, equivariance_errors, paired_errors
+from eqvae.metrics.equivariance.errors import (
+    Action,
+    Errors,
+    each,
+    equivariance_errors,
+    paired_errors,
+)
+from eqvae.metrics.equivariance.layer_actions import LayerAction
 from eqvae.metrics.equivariance.layers import layer_table
 from eqvae.metrics.equivariance.lie import lie_scores
 from eqvae.metrics.equivariance.model_errors import elbo_values
-from eqvae.metrics.equivariance.norms import column_list, latent_norms, masked_norms
+from eqvae.metrics.equivariance.norms import (
+    Columns,
+    column_list,
+    latent_norms,
+    masked_norms,
+)
 from eqvae.metrics.equivariance.resampling import resampling_errors
 from eqvae.metrics.equivariance.sweeps import Sweep, flow
 from eqvae.metrics.equivariance.velocity import ImageAction, central_difference
@@ -25,11 +38,25 @@ from eqvae.metrics.intervals import Resampling
 from eqvae.metrics.score import Score
 from eqvae.symmetry.group import Generator, Group
 
-if TYPE_CHECKING:
-    from eqvae.metrics.equivariance.audit import SymmetryAudit
-
 _ELBO_MOTIONS = 18  # at most, of each kind: every 20 degrees
 _PUBLISHED = {"rotation": "eq_r", "shift": "eq_t"}  # names of decoder errors in decibels
+
+
+class Audited(Protocol):
+    """The functions of a model, as `SymmetryAudit` describes them."""
+
+    encode: Callable[[Batch], Tensor] | None
+    decode: Callable[[Tensor], Tensor] | None
+    act: Action
+    group: Group | None
+    domain: Domain | None
+    blocks: Mapping[str, Sequence[int]]
+    position: Columns
+    position_scale: float
+    render: Callable[[Tensor, Tensor, Tensor], Tensor] | None
+    elbo: Callable[[Batch, Tensor], Tensor] | None
+    network: nn.Module | None
+    layer_actions: Mapping[str, LayerAction]
 
 
 @dataclass(frozen=True)
@@ -46,7 +73,7 @@ class AuditRun:
         result: filled by `sweep`, `lie` and `tabulate_layers`.
     """
 
-    audit: "SymmetryAudit"
+    audit: Audited
     group: Group
     batch: Batch | None
     z: Tensor | None
