@@ -1,16 +1,14 @@
 """The main job on tiny data, as two commands do it: train, evaluate, load, look, continue."""
 
-import importlib.util
 import json
 import math
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 import eqvae
-from eqvae.config import CONFIG_DIR
+from eqvae.cli import evaluate
 from eqvae.data.batch import Batch
 from eqvae.training.checkpoint import read_checkpoint
 from eqvae.training.run import prepare, stored_config, train
@@ -28,25 +26,20 @@ QUARTER_TURNS = {
 }
 
 
-def evaluate(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, dict]:
-    """What `python scripts/evaluate.py ckpt=<folder>` does and writes: every suite."""
-    script = CONFIG_DIR.parent / "scripts" / "evaluate.py"
-    spec = importlib.util.spec_from_file_location("evaluate_script", script)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    monkeypatch.setattr(sys, "argv", [str(script), f"ckpt={folder}"])
-    module.main()
+def evaluated(folder: Path) -> dict[str, dict]:
+    """What `eqvae evaluate ckpt=<folder>` writes: every suite."""
+    evaluate.main([f"ckpt={folder}"])
     return json.loads((folder / "evaluation" / "metrics.json").read_text())
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_train_evaluate_load_continue(family, tmp_path, monkeypatch):
+def test_train_evaluate_load_continue(family, tmp_path):
     folder = tmp_path / "run"
     trained = train(tiny_run(folder, NO_PICTURES, f"model={family}", "scheduler=constant"))
     written = json.loads((folder / "metrics.json").read_text())
     assert written == pytest.approx(trained)
 
-    scores = evaluate(folder, monkeypatch)
+    scores = evaluated(folder)
     measured = {name: s["value"] for name, s in scores.items() if s["value"] is not None}
     assert all(math.isfinite(value) for value in measured.values())
     failed = [name for name in scores if name.endswith("/suite")]

@@ -126,7 +126,7 @@ def _write(found: dict[str, Any], out: Path) -> None:
     """Tell, and leave advice.json and advice.png."""
     from eqvae.comparison.advice import told
     from eqvae.comparison.charts.advice import advice_figure
-    from eqvae.evaluation.evaluate import save_figure
+    from eqvae.drawing.png import save_figure
 
     advice, support, pilots = found["advice"], found["support"], found["pilots"]
     for line in told(advice, support, pilots):

@@ -5,7 +5,6 @@ cell has measured is left out, and cells that diverged or failed are listed.
 """
 
 import base64
-import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -19,7 +18,7 @@ from eqvae.comparison.arms import arms
 from eqvae.comparison.sentences import sentences
 from eqvae.comparison.summary import Row
 from eqvae.comparison.tables import BLOCKS, COLUMNS, match_table, plus_minus, tables
-from eqvae.evaluation.evaluate import save_figure
+from eqvae.drawing.png import png
 from eqvae.evaluation.report import number
 
 
@@ -45,9 +44,9 @@ def write_page(
     rows = rows.to_pylist() if hasattr(rows, "to_pylist") else list(rows)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = {name: (caption, _png(figure)) for name, (caption, figure) in draw(rows).items()}
-    for name, (_, png) in pictures.items():
-        (folder / f"{name}.png").write_bytes(png)
+    pictures = {name: (caption, png(figure)) for name, (caption, figure) in draw(rows).items()}
+    for name, (_, image) in pictures.items():
+        (folder / f"{name}.png").write_bytes(image)
     first = summary.headline(rows, chooser)
     text = json.dumps(first, indent=2, allow_nan=False) + "\n"
     (folder / "atlas.json").write_text(text, encoding="utf-8")
@@ -131,14 +130,8 @@ def draw(rows: Sequence[Row]) -> dict[str, tuple[str, Figure]]:
     return {_file_name(name): pair for name, pair in made.items() if pair[1] is not None}
 
 
-def _png(figure: Figure) -> bytes:
-    buffer = io.BytesIO()
-    save_figure(figure, buffer)
-    return buffer.getvalue()
-
-
-def _data_uri(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode()
+def _data_uri(image: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(image).decode()
 
 
 def _file_name(name: str) -> str:

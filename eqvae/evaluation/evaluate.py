@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
 
 from eqvae.config import build
+from eqvae.drawing.png import save_figure
 from eqvae.evaluation.agreement import agreement
 from eqvae.evaluation.findings import Findings, Suite
 from eqvae.evaluation.held_out import HeldOut
@@ -153,14 +153,6 @@ def log_evaluation(folder: str | Path, evaluation: Evaluation) -> bool:
     logger.experiment.summary.update(values)
     logger.experiment.finish()
     return True
-
-
-def save_figure(figure: Any, target: Path | BinaryIO) -> None:
-    """Save a matplotlib figure or a PIL image as PNG, to a path or an open file."""
-    if hasattr(figure, "savefig"):
-        figure.savefig(target, format="png", dpi=110)
-    else:
-        figure.save(target, format="PNG")
 
 
 def _row(run: str, name: str, score: Score) -> dict:

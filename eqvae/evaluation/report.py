@@ -6,7 +6,6 @@ the sections of docs/metrics.md that the scores name.
 """
 
 import base64
-import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from eqvae.evaluation.evaluate import Evaluation, save_figure
+from eqvae.drawing.png import png
+from eqvae.evaluation.evaluate import Evaluation
 from eqvae.metrics.score import Score
 from eqvae.resources import docs
 
@@ -162,9 +162,7 @@ def bar(score: Score) -> dict[str, float] | None:
 
 def picture(figure: Any) -> str:
     """A matplotlib figure or PIL image as a data URI."""
-    buffer = io.BytesIO()
-    save_figure(figure, buffer)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return "data:image/png;base64," + base64.b64encode(png(figure)).decode()
 
 
 def wide(figure: Any) -> bool:
