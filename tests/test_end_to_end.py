@@ -12,6 +12,7 @@ from eqvae.cli import evaluate
 from eqvae.data.batch import Batch
 from eqvae.training.checkpoint import read_checkpoint
 from eqvae.training.run import prepare, stored_config, train
+from tests.cases import move
 from tests.training.runs import FAMILIES, NO_PICTURES, tiny_run
 
 # errors under quarter turns of the families that are not exact; after one epoch a posterior over poses is so
@@ -54,7 +55,7 @@ def test_train_evaluate_load_continue(family, tmp_path):
     assert least <= min(turns) and max(turns) <= most
 
     vae = eqvae.load_vae(folder)
-    x = eqvae.move(eqvae.motion(angle=0.5), vae.sample(1))
+    x = move(eqvae.motion(angle=0.5), vae.sample(1))
     with torch.no_grad():
         assert vae.transform(eqvae.motion(angle=0.5), Batch(x)).shape == x.shape == (1, 1, 33, 33)
 
