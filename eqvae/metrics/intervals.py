@@ -21,6 +21,7 @@ from eqvae.metrics.inputs import check_keywords
 
 Interval = tuple[float, float]
 Statistic = Callable[[np.ndarray], float]  # row indices -> a number
+Statistics = Callable[[np.ndarray], Sequence[float]]  # row indices -> several
 
 
 class Draws(TypedDict, total=False):
@@ -40,7 +41,7 @@ class Draws(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Resampling:
-    """How intervals are drawn: see `Draws`; None for `resamples` leaves each statistic its default."""
+    """How intervals are drawn: see `Draws`; None for `resamples` is 1000 for means, 200 for the rest."""
 
     groups: ArrayLike | None = None
     resamples: int | None = None
@@ -72,22 +73,39 @@ class Resampling:
             return np.arange(n)
         return np.unique(np.asarray(self.groups), return_inverse=True)[1]
 
-    def interval(self, statistic: Statistic, n: int) -> Interval | None:
-        """`bootstrap` of a statistic of n rows."""
-        return bootstrap(statistic, n, **self._given())
+    def interval(self, statistic: Statistic, n: int, value: float | None = None) -> Interval | None:
+        """`bootstrap` of a statistic of n rows, whose value on all of them may be known already."""
+        value = statistic(np.arange(n)) if value is None else value
+        return self.intervals(lambda rows: [statistic(rows)], n, [value])[0]
+
+    def intervals(
+        self, statistics: Statistics, n: int, values: Sequence[float]
+    ) -> list[Interval | None]:
+        """`bootstrap` of several statistics of n rows, all from the same draws.
+
+        Args:
+            statistics: row indices -> K numbers.
+            n: number of rows.
+            values: the statistics of all rows, K.
+        """
+        if len(values) == 0:
+            return []
+        resamples = 200 if self.resamples is None else self.resamples
+        drawn = _resampled_rows(n, self.groups, resamples, self.seed)
+        draws = np.asarray([statistics(rows) for rows in drawn]).reshape(-1, len(values))
+        pairs = zip(values, draws.T, strict=True)
+        return [_interval(value, column[np.isfinite(column)]) for value, column in pairs]
 
     def of_mean(self, values: np.ndarray, weights: np.ndarray | None = None) -> Interval | None:
         """`mean_interval` of values, one for each row."""
-        return mean_interval(values, weights, **self._given())
+        resamples = 1000 if self.resamples is None else self.resamples
+        known = {"groups": self.groups, "resamples": resamples, "seed": self.seed}
+        return mean_interval(values, weights, **known)
 
     def of_root(self, squares: np.ndarray, weights: np.ndarray | None = None) -> Interval | None:
         """Interval of the root of sum(squares) / sum(weights)."""
         interval = self.of_mean(squares, weights)
         return interval and tuple(math.sqrt(max(end, 0.0)) for end in interval)
-
-    def _given(self) -> dict:
-        known = {"groups": self.groups, "seed": self.seed}
-        return known if self.resamples is None else {"resamples": self.resamples, **known}
 
 
 def bootstrap(
@@ -113,9 +131,7 @@ def bootstrap(
     Returns:
         (low, high), or None if there are fewer than two sources or the statistic is never defined.
     """
-    draws = [statistic(rows) for rows in _resampled_rows(n, groups, resamples, seed)]
-    draws = np.asarray([d for d in draws if np.isfinite(d)])
-    return _interval(statistic(np.arange(n)), draws) if len(draws) > 1 else None
+    return Resampling(groups, resamples, seed).interval(statistic, n)
 
 
 def mean_interval(

@@ -6,13 +6,13 @@ gives (ceiling), the sample size, a 95 % interval (`eqvae.metrics.intervals`) an
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
 
-from eqvae.metrics.intervals import Interval, Resampling, Statistic
+from eqvae.metrics.intervals import Interval, Resampling, Statistic, Statistics
 
 
 @dataclass(frozen=True)
@@ -110,8 +110,27 @@ class Score:
         cls, statistic: Statistic, n: int, resampling: Resampling, **known: Any
     ) -> "Score":
         """A statistic of n rows, (indices) -> number, with the bootstrap's interval."""
-        interval = resampling.interval(statistic, n)
-        return cls(statistic(np.arange(n)), n=n, interval=interval, **known)
+        value = statistic(np.arange(n))
+        return cls(value, n=n, interval=resampling.interval(statistic, n, value), **known)
+
+    @classmethod
+    def of_statistics(
+        cls,
+        names: Sequence[str],
+        statistics: Statistics,
+        n: int,
+        resampling: Resampling,
+        floors: Sequence[float | None],
+        **known: Any,
+    ) -> dict[str, "Score"]:
+        """Several statistics of n rows, (indices) -> numbers, with intervals from the same draws."""
+        values = statistics(np.arange(n))
+        intervals = resampling.intervals(statistics, n, values)
+        parts = zip(names, values, intervals, floors, strict=True)
+        return {
+            name: cls(value, n=n, interval=interval, floor=floor, **known)
+            for name, value, interval, floor in parts
+        }
 
     def __float__(self) -> float:
         """The value; NaN where there is none."""

@@ -70,18 +70,15 @@ def block_dci(
         told = _informativeness(parts, truth, owner, is_class)
         return *disentanglement_completeness(importance), told
 
-    floors = measured(null, shuffled)
-    found = {
-        name: Score.of_statistic(
-            lambda drawn, i=i: measured(real[drawn], truth[drawn])[i],
-            len(held),
-            rows.scored,
-            floor=floors[i],
-            ceiling=1.0,
-            page=PAGE,
-        )
-        for i, name in enumerate(NAMES)
-    }
+    found = Score.of_statistics(
+        NAMES,
+        lambda drawn: measured(real[drawn], truth[drawn]),
+        len(held),
+        rows.scored,
+        floors=measured(null, shuffled),
+        ceiling=1.0,
+        page=PAGE,
+    )
     return found | undefined(len(points), len(targets))
 
 

@@ -7,7 +7,6 @@ representations (2018), https://openreview.net/forum?id=By-7dz-AZ.
 """
 
 from dataclasses import replace
-from functools import cache
 from typing import Unpack
 
 import numpy as np
@@ -79,8 +78,8 @@ def dci(
     trees = clone(trees).set_params(random_state=resampling.seed)
     importance, right = tree_importance(codes[fit], labels[fit], codes[held], labels[held], trees)
     floors = _chance(codes, labels, fit, held, resampling)
-    intervals = _refit_intervals(codes, labels, fit, trees, refits, resampling)
     values = disentanglement_completeness(importance)
+    intervals = _refit_intervals(values, codes, labels, fit, trees, refits, resampling)
     known["ceiling"] = 1.0
     found = {
         name: Score(values[i], len(fit), floor=floors[i], interval=intervals[i], **known)
@@ -110,22 +109,16 @@ def _chance(codes, labels, fit, held, resampling: Resampling) -> tuple[float, fl
 
 
 def _refit_intervals(
-    codes, labels, fit, trees, refits: int, resampling: Resampling
+    values: tuple[float, float], codes, labels, fit, trees, refits: int, resampling: Resampling
 ) -> list[Interval | None]:
     """Intervals of D and C from a few refits, both from the same ones."""
-    if refits < 2:
-        return [None, None]
 
-    @cache
-    def refitted(rows: bytes) -> tuple[float, float]:
-        drawn, one = fit[np.frombuffer(rows, dtype=np.int64)], fit[:1]
+    def refitted(rows: np.ndarray) -> tuple[float, float]:
+        drawn, one = fit[rows], fit[:1]
         importance, _ = tree_importance(codes[drawn], labels[drawn], codes[one], labels[one], trees)
         return disentanglement_completeness(importance)
 
+    if refits < 2:
+        return [None, None]
     resampling = replace(resampling.of_rows(fit), resamples=refits)
-    return [
-        resampling.interval(
-            lambda rows, i=i: refitted(rows.astype(np.int64).tobytes())[i], len(fit)
-        )
-        for i in range(2)
-    ]
+    return resampling.intervals(refitted, len(fit), values)

@@ -16,7 +16,6 @@ was fitted on, and a latent is dropped when its range is under an eighth of the 
 dropped that know no more than they know of shuffled factors.
 """
 
-from collections.abc import Callable
 from typing import Unpack
 
 import numpy as np
@@ -63,21 +62,26 @@ def infomec(
     resampling = rows.resampling
     known = information or block_information(codes, factors, blocks=blocks, seed=resampling.seed)
     active, about = known.active, dict(page=PAGE, legacy=blocks is None)
-
-    def score(of: Callable[[np.ndarray], float], reason: str) -> Score:
-        if reason:
-            return Score.null(reason, n=len(known.rows), **about)
-        # floor: blocks that know all factors equally well; unrelated codes have no active block
-        return known.score(lambda shares: of(shares[active]), resampling, floor=0.0, **about)
-
     empty = "" if active.any() else "no block knows more about the factors than about shuffled ones"
     one_factor = "" if len(known.factors) > 1 else "InfoM needs two factors that vary"
     one_block = "" if active.sum() > 1 else "InfoC needs two blocks that know something"
-    return {
-        "infom": score(concentration, one_factor or empty),
-        "infoc": score(lambda shares: concentration(shares.T), empty or one_block),
-        "infoe": _explicitness(codes, factors, blocks, rows),
+    wanted = {
+        "infom": (concentration, one_factor or empty),
+        "infoc": (lambda shares: concentration(shares.T), empty or one_block),
     }
+    missing = {name: reason for name, (_, reason) in wanted.items() if reason}
+    found = {name: of for name, (of, _) in wanted.items() if name not in missing}
+    # floor: blocks that know all factors equally well; unrelated codes have no active block
+    scores = known.scores(
+        list(found),
+        lambda normalised: [of(normalised[active]) for of in found.values()],
+        resampling,
+        [0.0] * len(found),
+        **about,
+    )
+    for name, reason in missing.items():
+        scores[name] = Score.null(reason, n=len(known.rows), **about)
+    return scores | {"infoe": _explicitness(codes, factors, blocks, rows)}
 
 
 def _explicitness(codes: np.ndarray, factors: Factors, blocks: Blocks, rows: HeldOutRows) -> Score:

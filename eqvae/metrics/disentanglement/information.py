@@ -70,19 +70,32 @@ class BlockInformation:
         threshold = self.shuffled.mean(axis=(0, 2)) + 4 * self.shuffled.std(axis=(0, 2)) + 0.005
         return self.normalised().max(axis=1) > threshold
 
-    def score(
-        self, of: Callable[[np.ndarray], float], resampling: Resampling, **known: Any
-    ) -> Score:
-        """The score of a statistic of `normalised`; resampling rows leaves neighbourhoods as they are.
+    def scores(
+        self,
+        names: Sequence[str],
+        of: Callable[[np.ndarray], Sequence[float]],
+        resampling: Resampling,
+        floors: Sequence[float],
+        **known: Any,
+    ) -> dict[str, Score]:
+        """Scores from statistics of `normalised`; resampling rows leaves neighbourhoods as they are.
 
         Args:
-            of: information (B, F) -> a number, 1 at best.
+            names: of the scores.
+            of: information (B, F) -> a number for each name, 1 at best.
             resampling: of the rows of the data.
-            **known: further fields of the score.
+            floors: of each score.
+            **known: further fields of all.
         """
-        n, resampling = len(self.rows), resampling.of_rows(self.rows)
-        known = {"ceiling": 1.0, **known}
-        return Score.of_statistic(lambda rows: of(self.normalised(rows)), n, resampling, **known)
+        return Score.of_statistics(
+            names,
+            lambda rows: of(self.normalised(rows)),
+            len(self.rows),
+            resampling.of_rows(self.rows),
+            floors,
+            ceiling=1.0,
+            **known,
+        )
 
 
 def block_information(

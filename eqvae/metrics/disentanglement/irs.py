@@ -105,5 +105,9 @@ def _deviation(part: np.ndarray, classes: np.ndarray, quantile: float) -> float:
     sums = np.stack([np.bincount(classes, column) for column in part.T], axis=1)
     mean = sums / np.maximum(counts, 1)[:, None]
     away = np.linalg.norm(part - mean[classes], axis=1)
-    runs = np.split(away[np.argsort(classes, kind="stable")], np.cumsum(counts)[:-1])
-    return float(np.mean([np.quantile(run, quantile) for run in runs if len(run)]))
+    away = away[np.lexsort((away, classes))]  # runs of equal value, each in rising order
+    first, counts = (np.cumsum(counts) - counts)[counts > 0], counts[counts > 0]
+    place = quantile * (counts - 1)
+    below = first + place.astype(int)
+    above = np.minimum(below + 1, first + counts - 1)
+    return float(np.mean(away[below] + (place % 1) * (away[above] - away[below])))

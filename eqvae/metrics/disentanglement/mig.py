@@ -109,17 +109,18 @@ def block_mig(
     known = information or block_information(codes, factors, blocks=blocks, seed=resampling.seed)
     if not known.blocks or not known.factors:
         return {"mig": _constant(known.factors)}
+
+    def mean_and_each(gap: np.ndarray) -> list[float]:
+        return [gap.mean(), *gap]
+
     floor = np.mean([gaps(null) for null in known.shuffled], axis=0)
-    wanted = {"mig": slice(None)} | {f"mig/{f}": i for i, f in enumerate(known.factors)}
-    return {
-        name: known.score(
-            lambda normalised, of=of: gaps(normalised)[of].mean(),
-            resampling,
-            floor=floor[of].mean(),
-            page=PAGE,
-        )
-        for name, of in wanted.items()
-    }
+    return known.scores(
+        ["mig", *(f"mig/{factor}" for factor in known.factors)],
+        lambda normalised: mean_and_each(gaps(normalised)),
+        resampling,
+        mean_and_each(floor),
+        page=PAGE,
+    )
 
 
 def _constant(factors: object, legacy: bool = False) -> Score:

@@ -98,10 +98,10 @@ def block_modularity(
     if not active.any():
         reason = "no block knows more about the factors than about shuffled ones"
         return {"modularity": Score.null(reason, n=len(known.rows), page=PAGE)}
-    score = known.score(
-        lambda normalised: modularities(normalised[active]).mean(),
+    return known.scores(
+        ["modularity"],
+        lambda normalised: [modularities(normalised[active]).mean()],
         resampling,
-        floor=0.0,  # unrelated codes have no active block, and so no score
+        [0.0],  # unrelated codes have no active block, and so no score
         page=PAGE,
     )
-    return {"modularity": score}

@@ -69,15 +69,16 @@ def distance_by_orientation(
     floor = frechet(x0, destroyed)
     curve = _resampled_curve(turned, drawn)
     pool = replace(resampling, groups=pooled_sources(n, m, resampling))
+    intervals = pool.intervals(lambda rows: _summaries(curve(rows)), n + m, _summaries(distances))
+    ceilings = [None] * len(_SUMMARIES) if None in best else _summaries(best)
     scores = {}
-    for s, summary in _SUMMARIES.items():
-        interval = pool.interval(lambda rows, of=summary: float(of(curve(rows))), n + m)
+    for i, (s, summary) in enumerate(_SUMMARIES.items()):
         scores[s] = Score(
             summary(distances),
             better="lower",
             floor=None if s == "orientation_spread" else floor,
-            ceiling=None if None in best else summary(best),
-            interval=not_negative(interval),
+            ceiling=ceilings[i],
+            interval=not_negative(intervals[i]),
             **known,
         )
     worst = math.degrees(angles[distances.argmax()])
@@ -90,6 +91,10 @@ _SUMMARIES = {
     "orientation_spread": np.std,
     "orientation_worst": np.max,
 }
+
+
+def _summaries(distances: Sequence[float]) -> list[float]:
+    return [summary(distances) for summary in _SUMMARIES.values()]
 
 
 def _same_number(what: str, sets: Sequence[np.ndarray]) -> int:
@@ -109,15 +114,12 @@ def _resampled_curve(
     turned: Sequence[np.ndarray], drawn: Sequence[np.ndarray]
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Rows of the pool of real and generated images -> distances at every angle; NaN with too few rows."""
-    n, known = len(turned[0]), dict[bytes, np.ndarray]()
+    n = len(turned[0])
 
     def curve(rows: np.ndarray) -> np.ndarray:
-        key = rows.tobytes()
-        if key not in known:
-            first, second = split_pool(rows, n)
-            if min(len(first), len(second)) < 2:
-                return np.full(len(turned), math.nan)
-            known[key] = _distances([a[first] for a in turned], [b[second] for b in drawn])
-        return known[key]
+        first, second = split_pool(rows, n)
+        if min(len(first), len(second)) < 2:
+            return np.full(len(turned), math.nan)
+        return _distances([a[first] for a in turned], [b[second] for b in drawn])
 
     return curve
