@@ -8,7 +8,8 @@ import torch
 from eqvae.symmetry import Group, PlaneMotions, motion
 from tests.cases import BY_NAME, SYMMETRIES, draw
 
-EVERY_GROUP = pytest.mark.parametrize("group", SYMMETRIES, **BY_NAME)
+GROUPS = [*SYMMETRIES]
+EVERY_GROUP = pytest.mark.parametrize("group", GROUPS, **BY_NAME)
 
 
 def points(n: int) -> torch.Tensor:
@@ -67,7 +68,7 @@ def test_log_refuses_mirrors():
         PlaneMotions.o2().log(motion(0.3, reflection=1.0))
 
 
-@EVERY_GROUP
+@pytest.mark.parametrize("group", SYMMETRIES, **BY_NAME)
 def test_a_grid_is_spread_evenly_and_starts_at_the_identity(group):
     grid = group.grid(12)
     assert torch.equal(grid[:1], group.identity(1, dtype=grid.dtype))
