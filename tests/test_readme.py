@@ -94,6 +94,15 @@ def test_every_comparison_composes(overrides):
     compose(overrides, name="compare")
 
 
+def test_what_the_chooser_is_asked_is_known():
+    from eqvae.cli.advise import _options
+
+    found = scripted("advise")
+    assert found
+    for arguments in found:
+        compose(_options(arguments)[1])
+
+
 @pytest.mark.parametrize("script", ["evaluate", "embed"])
 def test_the_options_of_every_other_command_are_known(script):
     own = importlib.import_module(f"eqvae.cli.{script}").OWN
