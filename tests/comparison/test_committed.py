@@ -45,8 +45,10 @@ def test_one_command_makes_the_pages(tmp_path, capsys):
     (tmp_path / "real").mkdir()
     real = next(table for table in TABLES if table.stem == "atlas_real")
     shutil.copy(real, tmp_path / "real")
+    shutil.copy(BENCHMARKS / "results" / "metrics.json", tmp_path)
     pages.main([str(tmp_path)])
     page = tmp_path / "real" / "atlas_real" / "atlas.html"
-    assert capsys.readouterr().out == f"{page}\n"
+    assert capsys.readouterr().out == f"{tmp_path / 'metrics.md'}\n{page}\n"
+    assert "|" in (tmp_path / "metrics.md").read_text()
     assert "Hard or soft: atlas_real" in page.read_text(encoding="utf-8")
     assert (page.parent / "atlas.json").is_file() and (page.parent / "gaps.png").is_file()
