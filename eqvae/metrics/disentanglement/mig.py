@@ -29,7 +29,7 @@ from eqvae.metrics.score import Score
 PAGE = "mig"
 
 
-def gaps(normalised: np.ndarray) -> np.ndarray:
+def code_gaps(normalised: np.ndarray) -> np.ndarray:
     """First minus second code of every factor; information / entropy (B, F) -> (F,).
 
     With a single code the second is nothing, 0.
@@ -71,7 +71,7 @@ def mig(
 
     def each(binned: np.ndarray, labels: np.ndarray) -> np.ndarray:
         entropy = np.array([table_information(v[:, None], v[:, None])[0, 0] for v in labels.T])
-        return gaps(table_information(binned, labels) / np.maximum(entropy, 1e-12))
+        return code_gaps(table_information(binned, labels) / np.maximum(entropy, 1e-12))
 
     value = each(binned, labels)
     floor = each(binned, labels[resampling.generator().permutation(n)])
@@ -113,10 +113,10 @@ def block_mig(
     def mean_and_each(gap: np.ndarray) -> list[float]:
         return [gap.mean(), *gap]
 
-    floor = np.mean([gaps(null) for null in known.shuffled], axis=0)
+    floor = np.mean([code_gaps(null) for null in known.shuffled], axis=0)
     return known.scores(
         ["mig", *(f"mig/{factor}" for factor in known.factors)],
-        lambda normalised: mean_and_each(gaps(normalised)),
+        lambda normalised: mean_and_each(code_gaps(normalised)),
         resampling,
         mean_and_each(floor),
         page=PAGE,

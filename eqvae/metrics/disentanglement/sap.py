@@ -22,7 +22,7 @@ from sklearn.svm import LinearSVC
 from eqvae.metrics.disentanglement.held_out import HeldOutRows, Split
 from eqvae.metrics.disentanglement.histograms import class_factors
 from eqvae.metrics.disentanglement.linear_losses import balanced_losses, square_losses
-from eqvae.metrics.disentanglement.mig import gaps
+from eqvae.metrics.disentanglement.mig import code_gaps
 from eqvae.metrics.disentanglement.whitening import whiten, whitened_blocks
 from eqvae.metrics.inputs import Blocks, Codes, Factors, as_codes, as_factors
 from eqvae.metrics.score import Score
@@ -58,10 +58,10 @@ def sap(codes: Codes, factors: Factors, **split: Unpack[Split]) -> dict[str, Sco
     shuffled = labels[rows.resampling.generator().permutation(n)]
 
     def discrete(right: np.ndarray) -> float:
-        return gaps(right.mean(axis=0)).mean()
+        return code_gaps(right.mean(axis=0)).mean()
 
     def linear(codes: np.ndarray, labels: np.ndarray) -> float:
-        return gaps(_squared_correlation(codes, labels)).mean()
+        return code_gaps(_squared_correlation(codes, labels)).mean()
 
     right = _support_vector_hits(codes, labels, fit, held)
     few = fit[:1000]
@@ -115,7 +115,7 @@ def block_sap(
 
     def value(loss: np.ndarray, blind: np.ndarray) -> float:
         share = 1 - loss.mean(axis=0) / np.maximum(blind.mean(axis=0), 1e-12)
-        return gaps(np.maximum(share, 0)).mean()
+        return code_gaps(np.maximum(share, 0)).mean()
 
     loss, blind = losses(values)
     order = rows.resampling.generator().permutation(n)

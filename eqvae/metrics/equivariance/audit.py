@@ -26,7 +26,7 @@ from eqvae.metrics.equivariance.layer_actions import LayerAction
 from eqvae.metrics.equivariance.model_errors import moved_decoding
 from eqvae.metrics.equivariance.norms import Columns, column_list
 from eqvae.metrics.equivariance.resampling import band_limited
-from eqvae.metrics.equivariance.sweeps import sweeps
+from eqvae.metrics.equivariance.sweeps import motion_sweeps
 from eqvae.models.model import Model
 from eqvae.symmetry.group import Group
 from eqvae.symmetry.plane import PlaneMotions
@@ -173,7 +173,7 @@ class SymmetryAudit:
         amounts = {"turns": size.turns, "mirrors": size.mirrors, "draws": size.shifts}
         jobs: list[Callable[[], None]] = [
             lambda sweep=sweep, first=not i: run.sweep(sweep, first)
-            for i, sweep in enumerate(sweeps(group, seed=seed, **amounts))
+            for i, sweep in enumerate(motion_sweeps(group, seed=seed, **amounts))
         ]
         jobs.append(lambda: run.lie(size.local_images))
         if self.network is not None and batch is not None and isinstance(run.domain, SquareGrid):

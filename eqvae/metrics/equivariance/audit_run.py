@@ -32,7 +32,7 @@ from eqvae.metrics.equivariance.norms import (
     masked_norms,
 )
 from eqvae.metrics.equivariance.resampling import resampling_errors
-from eqvae.metrics.equivariance.sweeps import Sweep, flow
+from eqvae.metrics.equivariance.sweeps import MotionSweep, flow
 from eqvae.metrics.equivariance.velocity import ImageAction, central_difference
 from eqvae.metrics.intervals import Resampling
 from eqvae.metrics.score import Score
@@ -90,7 +90,7 @@ class AuditRun:
             self.audit.decode(self.z[:1]) if self.batch is None else self.batch.image
         )
 
-    def sweep(self, sweep: Sweep, first: bool = False) -> None:
+    def sweep(self, sweep: MotionSweep, first: bool = False) -> None:
         """All parts under one kind of motion; the first one shares the error out among the blocks."""
         errors: dict[str, Errors] = {}
         if self.audit.encode is not None:
@@ -110,7 +110,7 @@ class AuditRun:
                 row = {part: float(found.relative[i]) for part, found in errors.items()}
                 self.result.elements.append({"element": g} | row)
 
-    def _encoder(self, sweep: Sweep, first: bool) -> dict[str, Errors]:
+    def _encoder(self, sweep: MotionSweep, first: bool) -> dict[str, Errors]:
         audit, motions, x = self.audit, sweep.motions, self.batch.image
         measure = latent_norms(audit.position, audit.position_scale)
         moved = [audit.encode(self._moved(g)) for g in each(motions, x)]
@@ -152,7 +152,7 @@ class AuditRun:
             return self.audit.render(g, z, image)
         return self.domain.act(g, image, "fourier")
 
-    def _decoder(self, sweep: Sweep) -> Errors:
+    def _decoder(self, sweep: MotionSweep) -> Errors:
         audit, z, domain = self.audit, self.z, self.domain
         image = audit.decode(z)
         found = equivariance_errors(
@@ -172,7 +172,7 @@ class AuditRun:
         return found
 
     def _blocks(
-        self, sweep: Sweep, moved: list[Tensor], expected: list[Tensor], first: bool
+        self, sweep: MotionSweep, moved: list[Tensor], expected: list[Tensor], first: bool
     ) -> None:
         """The encoder's error block by block."""
         total, position = {}, column_list(self.audit.position, moved[0].shape[1])
@@ -192,7 +192,7 @@ class AuditRun:
             shares = {name: float(value / sum(total.values())) for name, value in total.items()}
             self.result.block_shares.update(shares)
 
-    def _elbo_change(self, sweep: Sweep, dim: int) -> None:
+    def _elbo_change(self, sweep: MotionSweep, dim: int) -> None:
         motions = sweep.motions[:: math.ceil(len(sweep.motions) / _ELBO_MOTIONS)]
         images, move = self.batch, self._moved
         if self.scenes is not None:

@@ -20,7 +20,7 @@ from eqvae.symmetry.motions import motion
 
 
 @dataclass(frozen=True)
-class Sweep:
+class MotionSweep:
     """Motions of one kind.
 
     Attributes:
@@ -48,7 +48,9 @@ def flow(group: Group, generator: Generator, t: Tensor) -> Tensor:
     return group.exp(t[:, None] * direction)
 
 
-def sweeps(group: Group, *, turns: int, mirrors: int, draws: int, seed: int = 0) -> list[Sweep]:
+def motion_sweeps(
+    group: Group, *, turns: int, mirrors: int, draws: int, seed: int = 0
+) -> list[MotionSweep]:
     """Every kind of motion that a group has.
 
     Args:
@@ -65,19 +67,19 @@ def sweeps(group: Group, *, turns: int, mirrors: int, draws: int, seed: int = 0)
             t = torch.arange(1, turns) / turns
             motions = torch.cat([flow(whole, x, x.period * t) for x in around])
             degrees = 360 * t if len(around) == 1 else None
-            found.append(Sweep(name, motions, degrees))
+            found.append(MotionSweep(name, motions, degrees))
             quarters += [flow(whole, x, x.period * torch.arange(1, 4) / 4) for x in around]
         else:
-            found.append(Sweep(name, _draws(whole, family, draws, seed)))
+            found.append(MotionSweep(name, _draws(whole, family, draws, seed)))
     if quarters:
-        found.append(Sweep("quarter_turn", torch.cat(quarters)))
+        found.append(MotionSweep("quarter_turn", torch.cat(quarters)))
     mirrored = _beyond_exp(whole, mirrors)
     if len(mirrored):
         degrees = 360 * torch.arange(len(mirrored)) / len(mirrored)
-        found.append(Sweep("reflection", mirrored, degrees))
+        found.append(MotionSweep("reflection", mirrored, degrees))
     others = group.grid(1)[1:] if group != whole else mirrored[:0]
     if len(others):
-        found.append(Sweep("element", others.to(torch.get_default_dtype())))
+        found.append(MotionSweep("element", others.to(torch.get_default_dtype())))
     return found
 
 

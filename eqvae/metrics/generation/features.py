@@ -118,14 +118,14 @@ def image_features(
     device = next((p.device for p in network.parameters()), torch.device("cpu"))
     features = [
         network(batch.to(device)).double().cpu().numpy()
-        for batch in image_batches(images, batch_size)
+        for batch in checked_batches(images, batch_size)
     ]
     if not features:
         raise ValueError("images must hold at least one image; got none.")
     return np.concatenate(features)
 
 
-def image_batches(images: Tensor | Iterable[Tensor], batch_size: int = 256) -> Iterator[Tensor]:
+def checked_batches(images: Tensor | Iterable[Tensor], batch_size: int = 256) -> Iterator[Tensor]:
     """Checked float32 batches of one tensor, or of batches given one by one."""
     if torch.is_tensor(images) or isinstance(images, np.ndarray):
         images = torch.as_tensor(images).split(batch_size)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from eqvae.metrics.generation.features import image_batches, image_features
+from eqvae.metrics.generation.features import checked_batches, image_features
 from eqvae.metrics.generation.frechet import frechet_distance
 from eqvae.metrics.generation.kernel_distance import kernel_distance
 from eqvae.metrics.generation.neighbours import precision_recall
@@ -75,7 +75,7 @@ def real_features(
     """Features of real images, and of the same with the pixels of each one shuffled."""
     generator = torch.Generator().manual_seed(seed)
     features, destroyed = [], []
-    for batch in image_batches(real):
+    for batch in checked_batches(real):
         order = torch.rand(batch[:, 0].flatten(1).shape, generator=generator).argsort(dim=1)
         flat = batch.cpu().flatten(2)
         shuffled = flat.gather(2, order[:, None].expand_as(flat)).reshape(batch.shape)

@@ -4,22 +4,25 @@ import numpy as np
 import pytest
 
 from eqvae.metrics.disentanglement.infomec import concentration, infomec
-from eqvae.metrics.disentanglement.reference_codes import reference_codes
+from tests.metrics.disentanglement.codes import block_code, in_other_basis, information
 
 
-def measured(name: str, basis: np.ndarray | None = None):
-    reference = reference_codes(name, n=1000)
-    codes = reference.codes.copy()
-    if basis is not None:
-        for columns in reference.blocks.values():
-            codes[:, columns] = codes[:, columns] @ basis[: len(columns), : len(columns)]
-    return infomec(codes, reference.block_factors, blocks=reference.blocks, train=600, resamples=20)
+def measured(name: str, turned: bool = False):
+    reference = block_code(name, 1000)  # a probe needs more rows than information
+    return infomec(
+        in_other_basis(reference) if turned else reference.codes,
+        reference.block_factors,
+        blocks=reference.blocks,
+        information=information(name, turned=turned),
+        train=600,
+        resamples=20,
+    )
 
 
 def test_perfect_in_any_basis_inside_blocks() -> None:
     perfect = measured("se2")
     assert all(float(score) > 0.98 and not score.legacy for score in perfect.values())
-    turned = measured("se2", np.random.default_rng(0).normal(size=(2, 2)))
+    turned = measured("se2", turned=True)
     for name, score in perfect.items():
         assert float(turned[name]) == pytest.approx(float(score), abs=1e-6)
 
@@ -37,14 +40,12 @@ def test_noise_is_null_and_not_modular() -> None:
 
 
 def test_dead_columns_do_not_count() -> None:
-    reference = reference_codes("se2", n=1000)
-    codes = np.concatenate([reference.codes, np.zeros((1000, 3))], axis=1)
-    options = dict(train=500, resamples=2)
-    with_dead = infomec(
-        codes, reference.block_factors, blocks=reference.blocks | {"dead": [6, 7, 8]}, **options
-    )
-    without = infomec(reference.codes, reference.block_factors, blocks=reference.blocks, **options)
-    assert float(with_dead["infoc"]) == pytest.approx(float(without["infoc"]), abs=0.02)
+    reference = block_code("se2", 600)
+    codes = np.concatenate([reference.codes, np.zeros((len(reference.codes), 3))], axis=1)
+    blocks = reference.blocks | {"dead": [6, 7, 8]}
+    with_dead = infomec(codes, reference.block_factors, blocks=blocks, train=400, resamples=2)
+    without = measured("se2")["infoc"]
+    assert float(with_dead["infoc"]) == pytest.approx(float(without), abs=0.02)
 
 
 def test_concentration() -> None:

@@ -12,13 +12,13 @@ CONTINUOUS = {"axis": 1.0, "se2": 0.919, "se2_xy45": 0.523, "half_turn": 0.830, 
 @pytest.mark.parametrize("name", CONTINUOUS)
 def test_continuous(name: str) -> None:
     reference = reference_codes(name, n=5000)
-    scores = sap(reference.codes, reference.factors, train=100, test=100)
+    scores = sap(reference.codes, reference.factors, train=100, test=100, resamples=2)
     assert float(scores["continuous"]) == pytest.approx(CONTINUOUS[name], abs=0.01)
 
 
 def test_discrete_calls_a_perfect_code_poor_and_says_so_by_its_ceiling() -> None:
     reference = reference_codes("axis", n=2000)
-    score = sap(reference.codes, reference.factors, train=1000, test=1000)["discrete"]
+    score = sap(reference.codes, reference.factors, train=1000, test=1000, resamples=2)["discrete"]
     assert float(score) == pytest.approx(0.213, abs=0.12)
     assert score.ceiling < 0.35 and abs(score.floor) < 0.02
 
@@ -26,7 +26,7 @@ def test_discrete_calls_a_perfect_code_poor_and_says_so_by_its_ceiling() -> None
 def test_blocks_in_any_basis() -> None:
     generator = np.random.default_rng(0)
     reference = reference_codes("se2", n=3000)
-    options = dict(blocks=reference.blocks, seed=1)
+    options = dict(blocks=reference.blocks, seed=1, resamples=2)
     perfect = block_sap(reference.codes, reference.block_factors, **options)["sap"]
     assert float(perfect) > 0.98 and perfect.floor < 0.02
     turned = reference.codes.copy()

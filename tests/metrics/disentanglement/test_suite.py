@@ -8,7 +8,7 @@ from eqvae.metrics.disentanglement.suite import disentanglement_scores
 
 
 def test_every_measure_per_block_and_per_column() -> None:
-    reference = reference_codes("se2", n=700)
+    reference = reference_codes("se2", n=400)
     factors = {name: v for name, v in reference.block_factors.items() if name != "position"}
     seen = []
     scores = disentanglement_scores(

@@ -11,7 +11,7 @@ from torch import Tensor
 from eqvae.data.batch import Batch
 from eqvae.domains import Domain
 from eqvae.metrics import SymmetryAudit, angle_sweep, lie_derivative, subpixel_shifts
-from eqvae.metrics.equivariance.sweeps import families, sweeps
+from eqvae.metrics.equivariance.sweeps import families, motion_sweeps
 from eqvae.symmetry import Generator, Group, PlaneMotions, angle_of, reflection_of
 
 SIZE = 16
@@ -148,7 +148,9 @@ def test_lie_derivatives_along_a_generator_of_that_group():
 
 
 def test_the_motions_of_the_plane_are_those_of_before():
-    kinds = {s.name: s for s in sweeps(PlaneMotions.o2(), turns=8, mirrors=4, draws=5, seed=1)}
+    kinds = {
+        s.name: s for s in motion_sweeps(PlaneMotions.o2(), turns=8, mirrors=4, draws=5, seed=1)
+    }
     assert list(kinds) == ["rotation", "shift", "quarter_turn", "reflection"]
     torch.testing.assert_close(kinds["rotation"].motions, angle_sweep(45.0))
     torch.testing.assert_close(kinds["shift"].motions, subpixel_shifts(5, seed=1))
@@ -171,7 +173,7 @@ def test_the_motions_of_the_plane_are_those_of_before():
     ids=lambda value: getattr(value, "name", value),
 )
 def test_a_finite_group_is_swept_as_the_one_around_it_and_by_its_elements(group, others):
-    kinds = {s.name: s for s in sweeps(group, turns=8, mirrors=4, draws=5)}
+    kinds = {s.name: s for s in motion_sweeps(group, turns=8, mirrors=4, draws=5)}
     assert ("element" in kinds) == bool(others)
     if others:
         elements = kinds["element"].motions

@@ -1,6 +1,7 @@
 """Distances between sets of images: formulas against independent code, laws, and controls."""
 
 import math
+from functools import cache
 
 import numpy as np
 import pytest
@@ -163,6 +164,7 @@ def test_bad_features_are_refused():
 # images
 
 
+@cache
 def sprites(n: int, seed: int) -> torch.Tensor:
     return Sprites(n, size=28, radius=(9.0, 11.0), seed=seed).load().images
 
@@ -207,9 +209,11 @@ SCENES = {
 }
 
 
+@cache
 def turned(seed: int, n: int = 200):
     """Sprites drawn anew at every angle: no resampling."""
 
+    @cache
     def at(theta: float) -> torch.Tensor:
         rows = torch.arange(n)
         return SCENES[seed].render(rows, motion(theta).expand(n, 4).float(), 28)
