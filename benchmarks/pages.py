@@ -2,7 +2,7 @@
 
 Usage: python benchmarks/pages.py [FOLDER]
 
-A page of a comparison lies beside its table, in a folder of its name, such as results/atlas_laptop/atlas.html.
+A page of a comparison lies beside its table, in a folder of its name: atlas_laptop/atlas.html.
 The tables of the other benchmarks lie beside their JSON: foundation.md, metrics.md, pose_content.md and .png.
 """
 
