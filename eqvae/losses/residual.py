@@ -59,7 +59,7 @@ class GammaPrecision:
     price n / 2 for each e-fold is what a description of n numbers costs.
 
     Args:
-        shape, rate: of the Gamma law; residuals x below 2 rate count as none.
+        shape, rate: of the Gamma distribution; residuals x below 2 rate count as none.
 
     Raises:
         ValueError: if one is not positive.
