@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from eqvae.cli.console import complain, one_sentence_errors, spelled, watch
+from eqvae.cli.options import Option
 
 USAGE = """\
 Look at your images and say how their symmetry should be put into a model, with numbers.
@@ -32,7 +33,13 @@ symmetry whether moved images look any less likely. Minutes on two cores. Writes
 
 PASSED = ("data.", "data/", "image.radius", "model.prior.position_scale")
 TAKEN = {"data.limit": "images=", "data.seed": "seed=", "data.pose.seed": "seed="}
-OWN = ("images", "repeats", "steps", "seed", "out")
+OWN = {  # the numbers' defaults stand in configs/advise.yaml
+    "images": Option(least=1),
+    "repeats": Option(least=1),
+    "steps": Option(least=1),
+    "seed": Option(least=0),
+    "out": Option(),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -57,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             sys.exit(130)
 
 
-def _options(arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+def _options(arguments: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     """The command's own options, and what concerns the data."""
     from eqvae.renamed import check_overrides
 
@@ -76,10 +83,7 @@ def _options(arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:
                 f"{argument!r} is not an option: give KEY=VALUE with {', '.join(OWN)}, scenario, keys of "
                 "data, image.radius or model.prior.position_scale."
             )
-    for key in ("images", "repeats", "steps", "seed"):
-        least = 0 if key == "seed" else 1
-        if key in options and not (options[key].isdecimal() and int(options[key]) >= least):
-            raise ValueError(f"{key} must be a whole number >= {least}; got {options[key]!r}.")
+    options = {key: OWN[key].read(key, value) for key, value in options.items()}
     if not any(o.startswith(("data=", "scenario=")) for o in overrides):
         raise ValueError(
             "data must name the images: data=npz data.source.path=FILE, or data=mnist5k."
@@ -88,12 +92,12 @@ def _options(arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:
 
 
 def _jobs(
-    config: dict[str, Any], options: dict[str, str], overrides: Sequence[str]
+    config: dict[str, Any], options: dict[str, Any], overrides: Sequence[str]
 ) -> tuple[list[tuple[str, dict[str, Any]]], int]:
     """Arm and configuration of every pilot, and the seed."""
     from eqvae.comparison.advice.jobs import pilot_jobs
 
-    asked = {key: int(options.get(key, config[key])) for key in ("images", "repeats", "seed")}
+    asked = {key: options.get(key, config[key]) for key in ("images", "repeats", "seed")}
     atlas = config["atlas"]
     if "steps" in options:
         others = [o for o in atlas["overrides"] if "max_steps" not in o]
