@@ -29,7 +29,7 @@ train: $(INSTALLED)
 	$(RUN) scripts/train.py $(ARGS)
 
 test: $(INSTALLED)
-	$(RUN) -m pytest -n 2 $(ARGS)
+	$(RUN) -m pytest -n 2 --dist worksteal $(ARGS)
 
 notebook: $(VENV)/.jupyterlab
 	$(RUN) -m jupyterlab notebooks/01_latent_traversal.ipynb

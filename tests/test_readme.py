@@ -77,7 +77,10 @@ def test_make_runs_what_the_readme_says(target):
     made = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=True)
     shown = made.stdout
     last = shown.strip().splitlines()[-1].strip()
-    expected = {"train": "python scripts/train.py", "test": "python -m pytest -n 2"}[target]
+    expected = {
+        "train": "python scripts/train.py",
+        "test": "python -m pytest -n 2 --dist worksteal",
+    }[target]
     assert last == f".venv/bin/{expected}"
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from eqvae.cli.console import complain, one_sentence_errors, spelled, watch
+from eqvae.cli.console import arguments_or_help, complain, one_sentence_errors, watch
 from eqvae.cli.options import Option
 
 USAGE = """\
@@ -44,9 +44,8 @@ OWN = {  # the numbers' defaults stand in configs/advise.yaml
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Choose for the data that the arguments name, by default those of this process."""
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
-    if {"-h", "--help"} & set(arguments) or not arguments:
-        print(USAGE.format(advise=spelled("advise"), train=spelled("train")))
+    arguments = arguments_or_help(arguments, USAGE)
+    if arguments is None:
         return
     with one_sentence_errors():
         options, overrides = _options(arguments)

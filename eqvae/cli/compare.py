@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from eqvae.cli.console import complain, one_sentence_errors, run_with_hydra, spelled, watch
+from eqvae.cli.console import (
+    arguments_or_help,
+    complain,
+    one_sentence_errors,
+    run_with_hydra,
+    watch,
+)
 
 USAGE = """\
 Compare ways to put the symmetry in: train every cell of a design, resume what is missing, report.
@@ -28,7 +34,7 @@ Where the cells run
 Each but the first is a package: pip install 'eqvae[launchers]' has joblib and SLURM, 'eqvae[ray]' Ray.
 
 Run the same command again to go on: finished cells are kept, failed and killed ones are run again.
-  part={{arms:[plain,hard],scenarios:[se2]}}
+  part={arms:[plain,hard],scenarios:[se2]}
                              run only these now; also images, seeds, match, weights
   results=FOLDER             where the table and the page with its figures go
   work=FOLDER                where cells are kept until then
@@ -37,9 +43,8 @@ Run the same command again to go on: finished cells are kept, failed and killed 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the comparison that the arguments say, by default those of this process."""
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
-    if {"-h", "--help"} & set(arguments):
-        print(USAGE.format(compare=spelled("compare")))
+    arguments = arguments_or_help(arguments, USAGE, alone=True)
+    if arguments is None:
         return
     with one_sentence_errors():
         refuse_old_words(arguments)

@@ -1,6 +1,7 @@
 """What the commands share: Hydra, the words for themselves, progress bars, and errors of one sentence."""
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,9 +12,26 @@ USER_ERROR = 2  # exit code
 
 
 def spelled(command: str) -> str:
-    """How to call a command, the way this process was called: by its script, or as `eqvae train`."""
-    script = f"{command}.py"
-    return f"python scripts/{script}" if Path(sys.argv[0]).name == script else f"eqvae {command}"
+    """How to call a command, the way this process was called: by a script, or as `eqvae train`."""
+    by_script = Path(sys.argv[0]).resolve().parent.name == "scripts"
+    return f"python scripts/{command}.py" if by_script else f"eqvae {command}"
+
+
+def arguments_or_help(
+    arguments: Sequence[str] | None, usage: str, *, alone: bool = False
+) -> list[str] | None:
+    """The arguments of a command, or None after it has printed its usage because they ask for help.
+
+    Args:
+        arguments: None takes those of this process.
+        usage: the text, with commands in braces that are spelled as the user calls them, as in "{train}".
+        alone: whether the command also does something without any argument.
+    """
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if {"-h", "--help"} & set(given) or not (given or alone):
+        print(re.sub(r"\{(\w+)\}", lambda command: spelled(command[1]), usage))
+        return None
+    return given
 
 
 def run_with_hydra(run: Callable[[Any], None], name: str, arguments: Sequence[str]) -> None:

@@ -1,10 +1,9 @@
 """`eqvae dashboard`: workspace and report in Weights & Biases, of a comparison whose cells are there."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from eqvae.cli.console import one_sentence_errors, spelled
+from eqvae.cli.console import arguments_or_help, one_sentence_errors
 
 USAGE = """\
 Build the Weights & Biases workspace and report of a comparison whose cells were logged there.
@@ -29,9 +28,8 @@ OWN = {
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Build what the arguments name, by default those of this process."""
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
-    if {"-h", "--help"} & set(arguments) or not arguments:
-        print(USAGE.format(dashboard=spelled("dashboard"), compare=spelled("compare")))
+    arguments = arguments_or_help(arguments, USAGE)
+    if arguments is None:
         return
     with one_sentence_errors():
         options = _options(arguments)

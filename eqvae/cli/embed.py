@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eqvae.cli.console import complain, one_sentence_errors, spelled, watch
+from eqvae.cli.console import arguments_or_help, complain, one_sentence_errors, watch
 from eqvae.cli.options import SWITCH, Option, read_options
 
 if TYPE_CHECKING:
@@ -44,9 +44,8 @@ INTERRUPTED = 130  # exit code
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Embed what the arguments say, by default those of this process."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    if {"-h", "--help"} & set(arguments) or not arguments:
-        print(USAGE.format(embed=spelled("embed")))
+    arguments = arguments_or_help(arguments, USAGE)
+    if arguments is None:
         return
     with one_sentence_errors():
         asked = read_options(arguments, OWN)

@@ -1,11 +1,10 @@
 """`eqvae evaluate`: measure trained models on held-out images, one or several side by side."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eqvae.cli.console import one_sentence_errors, spelled, watch
+from eqvae.cli.console import arguments_or_help, one_sentence_errors, watch
 from eqvae.cli.options import SWITCH, Option, read_options
 
 if TYPE_CHECKING:
@@ -43,9 +42,8 @@ OWN = {
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Evaluate what the arguments say, by default those of this process."""
-    arguments = sys.argv[1:] if arguments is None else arguments
-    if {"-h", "--help"} & set(arguments) or not arguments:
-        print(USAGE.format(evaluate=spelled("evaluate")))
+    arguments = arguments_or_help(arguments, USAGE)
+    if arguments is None:
         return
     with one_sentence_errors():
         asked = read_options(arguments, OWN, several=True)

@@ -1,9 +1,11 @@
 """Errors of the user's: one sentence on standard error, exit code 2; everything else stays loud."""
 
+import sys
+
 import pytest
 from omegaconf import OmegaConf
 
-from eqvae.cli.console import USER_ERROR, one_sentence_errors
+from eqvae.cli.console import USER_ERROR, arguments_or_help, one_sentence_errors
 
 
 @pytest.mark.parametrize("kind", [ValueError, TypeError, FileNotFoundError, ImportError])
@@ -30,3 +32,17 @@ def test_debugging_shows_the_traceback_of_mistakes(monkeypatch):
     monkeypatch.setenv("EQVAE_DEBUG", "1")
     with pytest.raises(ValueError, match="size"), one_sentence_errors():
         raise ValueError("size")
+
+
+def test_help_is_printed_as_the_user_calls_the_commands(capsys, monkeypatch):
+    usage = "Usage: {embed} KEY={a: 1}; after {train}"
+    monkeypatch.setattr(sys, "argv", ["scripts/embed.py"])
+    for given in ([], ["-h"], ["a=1", "--help"], None):
+        assert arguments_or_help(given, usage) is None
+        told = "Usage: python scripts/embed.py KEY={a: 1}; after python scripts/train.py\n"
+        assert capsys.readouterr().out == told
+    assert arguments_or_help(("a=1",), usage) == ["a=1"]
+    assert arguments_or_help([], usage, alone=True) == []
+    monkeypatch.setattr(sys, "argv", ["scripts/embed.py", "b=2"])
+    assert arguments_or_help(None, usage) == ["b=2"]
+    assert capsys.readouterr().out == ""
