@@ -3,7 +3,7 @@
     python benchmarks/threads.py        about two minutes; needs two quiet cores
 
 Every figure is measured in a process of its own, since how OpenMP's threads wait is settled before torch is
-imported: first alone, then beside a process that keeps one core busy. "ours" is what training takes by itself,
+imported: first alone, then beside a process that keeps one core busy. "ours" is what training takes itself,
 see `eqvae.threads`. Writes benchmarks/results/threads.json.
 """
 
