@@ -68,7 +68,7 @@ def rates(ours: bool, families: list[str]) -> dict[str, float]:
         config = compose([f"model={family}"], image_shape=(1, 50, 50))
         model, objective = build(config["model"]), build(config["objective"])
         optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
-        with threads_for(model) if ours else contextlib.nullcontext():
+        with threads_for(model, 50) if ours else contextlib.nullcontext():
             times, begin = [], time.perf_counter()
             while time.perf_counter() - begin < SECONDS or len(times) < 3:
                 start = time.perf_counter()

@@ -1,17 +1,23 @@
 """How many threads training takes, and how they wait for each other.
 
 torch splits every operation among its threads and waits for the last of them, hundreds of times in a step of
-the harmonic and pose models. Two things follow on a machine whose other core is busy with something else:
+the harmonic and pose models. By default OpenMP's threads spin while they wait, so that beside a busy core the
+one that waits keeps the core that the late one needs. Threads that sleep instead (OMP_WAIT_POLICY=passive)
+wake a little later and lose nothing else. Images of 50 pixels per second on two cores:
 
-- OpenMP's threads spin while they wait, so the waiting one keeps the core that the late one needs. Threads
-  that sleep instead (OMP_WAIT_POLICY=passive) lose a share of the core, not factors of 3 to 20.
-- For the small matrices of these models a second thread costs about as much in waiting as it saves in work,
-  even on quiet cores, so they train on one. Convolutions gain nearly a factor of two from it and keep all.
+                          harmonic              pose
+                        quiet  one busy      quiet  one busy
+    two that spin        1250       105       2900       150
+    two that sleep       1160       880       2200      2100
+    one                   950       990       2500      2300
 
-`benchmarks/threads.py` measures both. Who sets OMP_NUM_THREADS or OMP_WAIT_POLICY is obeyed.
+So the commands have them sleep. That must be settled before torch is imported; a notebook that did not do so
+trains small models on one thread. More than two threads bring small matrices nothing; convolutions and large
+images gain from every one. Who sets OMP_NUM_THREADS or OMP_WAIT_POLICY is obeyed.
 """
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -19,23 +25,32 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import nn
 
+_SMALL = 64  # side of an image, pixels: at 128 two threads are 1.7 times as fast as one
+
 
 def sleep_while_waiting() -> None:
-    """Have OpenMP's threads sleep while they wait; must come before torch is imported."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    """Have OpenMP's threads sleep while they wait, unless torch is imported, when it is too late."""
+    if "torch" not in sys.modules:
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 @contextmanager
-def threads_for(model: "nn.Module") -> Iterator[None]:
+def threads_for(model: "nn.Module", size: int) -> Iterator[None]:
     """Inside, torch computes on as many threads as suit the training of a model on the CPU.
 
-    One for a model without convolutions, all for others; as many as OMP_NUM_THREADS says where it is set.
+    A model without convolutions on images of at most 64 pixels takes two that sleep, or one if they would
+    spin; all others take all. OMP_NUM_THREADS is obeyed where it is set.
+
+    Args:
+        model: what is trained.
+        size: side of the images, pixels.
     """
     import torch
 
     before = torch.get_num_threads()
-    if "OMP_NUM_THREADS" not in os.environ and not _convolves(model):
-        torch.set_num_threads(1)
+    if "OMP_NUM_THREADS" not in os.environ and size <= _SMALL and not _convolves(model):
+        sleep = os.environ.get("OMP_WAIT_POLICY", "").lower() == "passive"
+        torch.set_num_threads(min(2 if sleep else 1, before))
     try:
         yield
     finally:

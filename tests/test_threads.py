@@ -1,4 +1,4 @@
-"""Threads: one for small matrices, all for convolutions, and the user's word counts."""
+"""Threads: few for small matrices, all for convolutions and large images, and the user's word counts."""
 
 import os
 import subprocess
@@ -8,16 +8,19 @@ import pytest
 import torch
 
 from eqvae.config import build, compose
-from eqvae.threads import threads_for
+from eqvae.threads import sleep_while_waiting, threads_for
 
 
-@pytest.fixture
-def two_threads(monkeypatch):
-    """torch on two threads, as nobody asked for a number."""
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+@pytest.fixture(params=["passive", None])
+def waiting(request, monkeypatch):
+    """torch on four threads, as nobody asked for a number; how they wait."""
+    for variable in ("OMP_NUM_THREADS", "OMP_WAIT_POLICY"):
+        monkeypatch.delenv(variable, raising=False)
+    if request.param:
+        monkeypatch.setenv("OMP_WAIT_POLICY", request.param)
     before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
+    torch.set_num_threads(4)
+    yield request.param
     torch.set_num_threads(before)
 
 
@@ -25,26 +28,46 @@ def made(model: str) -> torch.nn.Module:
     return build(compose([f"model={model}"], image_shape=(1, 33, 33))["model"], path="model")
 
 
-@pytest.mark.parametrize(
-    ("model", "threads"),
-    [("harmonic", 1), ("pose", 1), ("plain", 2), ("steerable", 2), ("canonicalised", 2)],
-)
-def test_small_matrices_train_on_one_thread(model, threads, two_threads):
-    with threads_for(made(model)):
-        assert torch.get_num_threads() == threads
-    assert torch.get_num_threads() == 2
+@pytest.mark.parametrize("model", ["harmonic", "pose"])
+def test_small_matrices_take_two_threads_that_sleep_or_one_that_spins(model, waiting):
+    with threads_for(made(model), 64):
+        assert torch.get_num_threads() == (2 if waiting else 1)
+    assert torch.get_num_threads() == 4
 
 
-def test_what_the_user_sets_counts(two_threads, monkeypatch):
-    monkeypatch.setenv("OMP_NUM_THREADS", "2")
-    with threads_for(made("harmonic")):
-        assert torch.get_num_threads() == 2
+@pytest.mark.parametrize("model", ["plain", "steerable", "canonicalised"])
+def test_convolutions_take_all(model, waiting):
+    with threads_for(made(model), 33):
+        assert torch.get_num_threads() == 4
 
 
-def test_an_interrupted_training_puts_the_number_back(two_threads):
-    with pytest.raises(KeyboardInterrupt), threads_for(made("harmonic")):
+def test_large_images_take_all(waiting):
+    with threads_for(made("harmonic"), 65):
+        assert torch.get_num_threads() == 4
+
+
+def test_no_thread_is_added(waiting):
+    torch.set_num_threads(1)
+    with threads_for(made("harmonic"), 33):
+        assert torch.get_num_threads() == 1
+
+
+def test_what_the_user_sets_counts(waiting, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "4")
+    with threads_for(made("harmonic"), 33):
+        assert torch.get_num_threads() == 4
+
+
+def test_an_interrupted_training_puts_the_number_back(waiting):
+    with pytest.raises(KeyboardInterrupt), threads_for(made("harmonic"), 33):
         raise KeyboardInterrupt
-    assert torch.get_num_threads() == 2
+    assert torch.get_num_threads() == 4
+
+
+def test_nothing_is_claimed_once_torch_is_there(monkeypatch):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    sleep_while_waiting()
+    assert "OMP_WAIT_POLICY" not in os.environ
 
 
 @pytest.mark.parametrize(("set_by_user", "expected"), [(None, "passive"), ("active", "active")])

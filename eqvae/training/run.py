@@ -115,7 +115,7 @@ def train(run: Run) -> dict[str, float]:
     for logger in trainer.loggers:
         logger.log_hyperparams(run.config)
     began, busy = time.monotonic(), time.process_time()
-    with threads_for(module):
+    with threads_for(module, datamodule.image_shape[-1]):
         trainer.fit(module, datamodule, ckpt_path=run.resume_from, weights_only=True)
     seconds, busy = time.monotonic() - began, time.process_time() - busy
 
