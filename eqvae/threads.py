@@ -3,13 +3,14 @@
 torch splits every operation among its threads and waits for the last of them, hundreds of times in a step of
 the harmonic and pose models. By default OpenMP's threads spin while they wait, so that beside a busy core the
 one that waits keeps the core that the late one needs. Threads that sleep instead (OMP_WAIT_POLICY=passive)
-wake a little later and lose nothing else. Images of 50 pixels per second on two cores:
+wake a little later and lose nothing else. Images of 50 pixels per second on two cores, from
+`benchmarks/threads.py`:
 
                           harmonic              pose
                         quiet  one busy      quiet  one busy
-    two that spin        1250       105       2900       150
-    two that sleep       1160       880       2200      2100
-    one                   950       990       2500      2300
+    two that spin        1610       283       4043       524
+    two that sleep       1425       871       3053      2107
+    one                  1030      1144       3092      3207
 
 So the commands have them sleep. That must be settled before torch is imported; a notebook that did not do so
 trains small models on one thread. More than two threads bring small matrices nothing; convolutions and large
