@@ -1,5 +1,7 @@
 """Tiny runs for the tests of training: generated shapes, seconds, every family."""
 
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,11 @@ NARROW = {  # what keeps each family small: the laws of training do not depend o
 
 def tiny_config(*overrides: str) -> dict[str, Any]:
     """The configuration of a narrow model on few images, with the overrides on top."""
+    return deepcopy(_composed(overrides))
+
+
+@cache  # composing takes as long as training an epoch
+def _composed(overrides: tuple[str, ...]) -> dict[str, Any]:
     family = dict(choice.split("=", 1) for choice in overrides if "=" in choice).get("model")
     return compose([*TINY, *NARROW[family or "harmonic"], *overrides])
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import eqvae
+from eqvae.config import build
 from eqvae.data.batch import Batch
 from eqvae.training.checkpoint import DESCRIPTION, FORMAT, load_weights, read_checkpoint, weights
 from eqvae.training.run import train
@@ -59,11 +60,10 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict:
     """For each family two models with different weights, and images."""
     made = {}
     for family in FAMILIES:
-        pair = []
-        for seed in (0, 1):
-            folder = tmp_path_factory.mktemp(f"{family}{seed}")
-            pair.append(tiny_run(folder, NO_PICTURES, f"model={family}", f"seed={seed}"))
-        made[family] = (pair[0].module.vae, pair[1].module.vae, pair[0].datamodule.test.images[:2])
+        run = tiny_run(tmp_path_factory.mktemp(family), NO_PICTURES, f"model={family}")
+        torch.manual_seed(1)
+        other = build(run.config["model"])
+        made[family] = (run.module.vae, other, run.datamodule.test.images[:2])
     return made
 
 
