@@ -36,20 +36,23 @@ def latent(symmetry: PlaneMotions) -> Representation:
     return Representation(frequencies, sign=2 if symmetry.reflections else 0)
 
 
-def encoder(symmetry: PlaneMotions, size: int = 32, channels: int = 1) -> SteerableEncoder:
+@cache
+def built(kind: type, symmetry: PlaneMotions, size: int, channels: int) -> torch.nn.Module:
     torch.manual_seed(0)
-    part = SteerableEncoder(
-        SquareGrid(size), channels, latent(symmetry), symmetry, width=16, maps=4, hidden=4
-    )
-    return part.double()
+    sizes = {"width": 16, "maps": 4, "hidden": 4}
+    return kind(SquareGrid(size), channels, latent(symmetry), symmetry, **sizes).double()
 
 
-def decoder(symmetry: PlaneMotions, size: int = 32, channels: int = 1) -> SteerableDecoder:
+def small(
+    kind: type, symmetry: PlaneMotions, size: int = 32, channels: int = 1
+) -> SteerableEncoder | SteerableDecoder:
+    """The same network every time, for its caller alone: building one takes longer than its test."""
+    part = copy.deepcopy(built(kind, symmetry, size, channels))
     torch.manual_seed(0)
-    part = SteerableDecoder(
-        SquareGrid(size), channels, latent(symmetry), symmetry, width=16, maps=4, hidden=4
-    )
-    return part.double()
+    return part
+
+
+encoder, decoder = partial(small, SteerableEncoder), partial(small, SteerableDecoder)
 
 
 def motions(symmetry: PlaneMotions) -> Tensor:
