@@ -44,7 +44,8 @@ class BlobDecoder(nn.Module):
         super().__init__()
         self.representation, self.symmetry = LATENT, PlaneMotions.o2()
         self.register_buffer("points", pixel_coordinates(size, size).reshape(1, -1, 2))
-        self.size, self.width, self.domain = size, width, SquareGrid(size)
+        self.size, self.width = size, width
+        self.domain, self.channels = SquareGrid(size), 1
         self.bias = nn.Parameter(torch.tensor(bias))
 
     def forward(self, z: Tensor) -> Tensor:

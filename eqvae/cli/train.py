@@ -163,7 +163,3 @@ def _removed_if_empty(folder: Path) -> Iterator[None]:
         with suppress(OSError):
             folder.rmdir()
         raise
-
-
-if __name__ == "__main__":
-    main()

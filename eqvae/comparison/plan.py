@@ -5,7 +5,7 @@ at which it has as many parameters, or multiply-accumulates, as the reference th
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,7 @@ from eqvae.comparison.design import Cell, Design
 from eqvae.comparison.sizes import COUNTS, fit_widths
 from eqvae.comparison.table import DONE, Results, write_whole
 from eqvae.config import build, fill_data
-
-Watch = Callable[[Iterable, str], Iterable]
+from eqvae.evaluation.watch import Watch, unwatched
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ class Plan:
         design: Design,
         folder: str | Path,
         table: str | Path | None = None,
-        watch: Watch = lambda steps, what: steps,
+        watch: Watch = unwatched,
     ):
         self.design = design
         self.folder = Path(folder)

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from eqvae.domains.domain import Domain
-from eqvae.symmetry.motions import compose
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ class Batch:
         return self.replace(
             image=domain.act(g, self.image, interpolation),
             mask=None if self.mask is None else domain.act(g, self.mask, interpolation),
-            pose=None if self.pose is None else compose(g.to(self.pose), self.pose),
+            pose=None if self.pose is None else domain.group.compose(g.to(self.pose), self.pose),
         )
 
     def _known(self) -> list[tuple[str, Tensor]]:

@@ -17,6 +17,23 @@ _ANGSTROM_PER_UM = 1e4
 _ANGSTROM_PER_MM = 1e7
 
 
+def transfer_at(transfer: Tensor, share: Tensor) -> Tensor:
+    """Transfer functions at radial frequencies, linear between those that a table has.
+
+    Args:
+        transfer: at Q equally spaced radial frequencies from 0 to pi rad/pixel, (B, Q).
+        share: of pi, any shape; beyond 1 the last value holds.
+
+    Returns:
+        (B, *share.shape).
+    """
+    last = transfer.shape[1] - 1
+    place = share.clamp(max=1.0) * last
+    below = place.floor().long().clamp(max=last - 1)
+    part = place - below
+    return transfer[:, below] * (1 - part) + transfer[:, below + 1] * part
+
+
 def wavelength(voltage: float) -> float:
     """Of electrons accelerated by `voltage` kilovolts, Angstrom: h / sqrt(2 m e V (1 + e V / 2 m c^2))."""
     volts = 1e3 * voltage

@@ -43,19 +43,8 @@ def read_pose(representation: Representation, z: Tensor, copy: int | None = None
     Raises:
         ValueError: if the latent has no psi_1, or not so many copies.
     """
-    if not representation.has_frame:
-        raise ValueError(
-            f"multiplicities must hold a copy of psi_1 to read an angle; got "
-            f"{list(representation.multiplicities)}. Set multiplicities[1] >= 1."
-        )
-    copy = 0 if copy is None else copy
-    if not 0 <= copy < representation.num_frames:
-        raise ValueError(
-            f"copy must be one of the {representation.num_frames} copies of psi_1, counted from 0; "
-            f"got {copy}."
-        )
     parts = representation.slices
-    u = z[:, parts.frame][:, 2 * copy : 2 * copy + 2]
+    u = z[:, representation.frame_columns(0 if copy is None else copy)]
     angle = torch.atan2(u[:, 1], u[:, 0])
     position = z[:, parts.position] if representation.position else torch.zeros_like(u)
     return Pose(motion=motion(angle, position, dtype=z.dtype), certainty=u.norm(dim=1))

@@ -135,14 +135,7 @@ class GaussianPosterior(Posterior):
 
     def _frame(self, copy: int) -> tuple[Tensor, Tensor]:
         """Mean and standard deviations of a copy of psi_1, each (B, 2)."""
-        count = self.representation.num_frames
-        if not 0 <= copy < count:
-            raise ValueError(
-                f"copy must be one of the {count} copies of psi_1 that a latent {self.representation} "
-                f"has, counted from 0; got {copy}. An angle needs latent.multiplicities[1] >= 1."
-            )
-        first = self.representation.slices.frame.start + 2 * copy
-        columns = slice(first, first + 2)
+        columns = self.representation.frame_columns(copy)
         return self.loc[:, columns], self.scale[:, columns]
 
 

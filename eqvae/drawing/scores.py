@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from eqvae.drawing.axes import new_axes
+from eqvae.drawing.axes import SQUARE, new_axes
 from eqvae.metrics.score import Score
 
 _BLUE, _GREY = "#2757a8", "0.65"
@@ -47,7 +47,7 @@ def coverage_figure(scores: Mapping[str, tuple[float, Score]]) -> Figure:
     Args:
         scores: {"angle 50 %": (0.5, score), ...}: nominal level and measured coverage.
     """
-    figure, axes = new_axes(square=True)
+    figure, axes = new_axes(*SQUARE)
     axes.plot([0, 1], [0, 1], color=_GREY, ls="--", label="honest")
     kinds: dict[str, list[tuple[float, Score]]] = {}
     for name, point in scores.items():
@@ -114,7 +114,7 @@ def confusion_figure(clusters: np.ndarray, labels: np.ndarray) -> Figure:
     _, matched = linear_sum_assignment(table, maximize=True)
     rest = [c for c in range(table.shape[1]) if c not in matched]
     table = table[:, [*matched, *rest]]
-    figure, axes = new_axes(square=True)
+    figure, axes = new_axes(*SQUARE)
     axes.imshow(table, cmap="Blues", vmin=0, vmax=100, aspect="auto")
     if table.size <= 225:
         for (i, j), value in np.ndenumerate(table):

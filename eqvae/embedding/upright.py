@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from eqvae.data.batch import Batch
+from eqvae.data.optics import transfer_at
 from eqvae.domains import Domain
 from eqvae.symmetry.motions import inverse
 
@@ -30,12 +31,8 @@ def upright(batch: Batch, poses: Tensor, domain: Domain) -> tuple[Tensor, Tensor
 
 def signs_undone(x: Tensor, transfer: Tensor) -> Tensor:
     """Images (B, C, H, H) with the phases turned back where the optics' transfer (B, Q) is negative."""
-    size, last = x.shape[-1], transfer.shape[1] - 1
-    axis = 2 * torch.fft.fftfreq(size, dtype=x.dtype)
-    place = (axis[:, None].square() + axis.square()).sqrt().clamp(max=1) * last  # (H, H)
-    below = place.floor().long().clamp(max=last - 1)
-    part = place - below
-    h = transfer[:, below] * (1 - part) + transfer[:, below + 1] * part
+    axis = 2 * torch.fft.fftfreq(x.shape[-1], dtype=x.dtype)
+    h = transfer_at(transfer, (axis[:, None].square() + axis.square()).sqrt())  # (B, H, H)
     sign = torch.where(h < 0, -1.0, 1.0)[:, None]
     return torch.fft.ifft2(torch.fft.fft2(x) * sign).real
 

@@ -9,7 +9,6 @@ obey it.
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -50,7 +49,8 @@ class Model(nn.Module, ABC):
 
     Args:
         encoder: has `.representation`.
-        decoder: latents (B, D) -> images (B, C, H, H); has `.representation` and `.domain`.
+        decoder: latents (B, D) -> images (B, C, H, H); has `.representation`, `.domain` and
+            `.channels`.
         prior: p(z), with `.sample(n)` and `.log_prob(z)`.
         likelihood: p(x|z), with `.mean(decoded)` and `.constant(x)`.
 
@@ -81,18 +81,15 @@ class Model(nn.Module, ABC):
         """The group that the encoder names; a plain network obeys none and names one all the same."""
         return self.encoder.symmetry
 
-    @cached_property
-    def image_shape(self) -> tuple[int, int, int]:
-        """(C, H, H) of the images that the model knows."""
-        like = next(self.parameters())
-        with torch.no_grad():
-            zero = torch.zeros(1, self.representation.dim, device=like.device, dtype=like.dtype)
-            return tuple(self.decode(zero).shape[1:])
-
     @property
     def domain(self) -> Domain:
         """Where the images live."""
         return self.decoder.domain
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """(C, H, H) of the images that the model knows."""
+        return (self.decoder.channels, *self.domain.shape)
 
     @abstractmethod
     def encode(self, batch: Batch) -> Posterior:

@@ -36,7 +36,8 @@ class VAE(Model):
 
     Args:
         encoder: images (B, C, H, H) -> `GaussianPosterior`; has `.representation`.
-        decoder: latents (B, D) -> images (B, C, H, H); has `.representation` and `.domain`.
+        decoder: latents (B, D) -> images (B, C, H, H); has `.representation`, `.domain` and
+            `.channels`.
         prior: p(z), with `.kl(q)` by block, `.log_prob(z)` and `.sample(n)`.
         likelihood: p(x|z), with `.log_prob(x, decoded)` and `.mean(decoded)`.
 

@@ -22,6 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from eqvae.data.optics import transfer_at
 from eqvae.nn.deformations import generator_matrix, radial_quadrature
 from eqvae.nn.harmonics import DiskHarmonics
 from eqvae.nn.tables import table
@@ -178,10 +179,7 @@ class TemplateSpace:
         """Coordinates (B, ..., dim) seen through optics with radial transfer functions (B, Q)."""
         points = max(64, 2 * transfer.shape[1])
         frequency, basis, index = table(_radial_transform, points, *self.harmonics.numbers, like=d)
-        place = (frequency / math.pi).clamp(max=1.0) * (transfer.shape[1] - 1)
-        low = place.floor().long().clamp(max=transfer.shape[1] - 2)
-        part = place - low
-        values = transfer[:, low] * (1 - part) + transfer[:, low + 1] * part  # (B, points)
+        values = transfer_at(transfer, frequency / math.pi)  # (B, points)
         body = d[..., : -self.channels].unflatten(-1, (self.channels, -1))
         flat = body.reshape(len(d), -1, self.harmonics.dim)  # (B, M, dim)
         copies = F.pad(flat, (0, 1))[..., index].permute(2, 0, 1, 3)  # (rows, B, M, n)

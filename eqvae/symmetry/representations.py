@@ -179,6 +179,24 @@ class Representation:
         """Copies of psi_1."""
         return self.multiplicities[1] if len(self.multiplicities) > 1 else 0
 
+    def frame_columns(self, copy: int) -> slice:
+        """Columns of a copy of psi_1, counted from 0.
+
+        Raises:
+            ValueError: if the latent has no psi_1, or not so many copies.
+        """
+        if not self.has_frame:
+            raise ValueError(
+                f"multiplicities must hold a copy of psi_1 to read an angle; got "
+                f"{list(self.multiplicities)}. An angle needs latent.multiplicities[1] >= 1."
+            )
+        if not 0 <= copy < self.num_frames:
+            raise ValueError(
+                f"copy must be one of the {self.num_frames} copies of psi_1, counted from 0; got {copy}."
+            )
+        first = self.slices.frame.start + 2 * copy
+        return slice(first, first + 2)
+
     @property
     def vector(self) -> "Representation":
         """v alone: the same without the position."""

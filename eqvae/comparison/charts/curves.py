@@ -7,8 +7,9 @@ from matplotlib.figure import Figure
 
 from eqvae.comparison import summary
 from eqvae.comparison.charts.labels import label_ends
-from eqvae.comparison.charts.style import FLOOR, LABELS, arms_at, new_axes, set_ticks, style
+from eqvae.comparison.charts.style import FLOOR, LABELS, arms_at, set_ticks, style
 from eqvae.comparison.summary import Row, spread
+from eqvae.drawing.axes import new_axes
 
 
 def data_figure(

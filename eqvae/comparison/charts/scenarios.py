@@ -8,8 +8,9 @@ from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
 from eqvae.comparison import summary
-from eqvae.comparison.charts.style import INK, ink, log_steps, new_axes, style
+from eqvae.comparison.charts.style import INK, ink, log_steps, style
 from eqvae.comparison.summary import Ranks, Row, Spread, select
+from eqvae.drawing.axes import new_axes
 
 
 def gap_figure(rows: Iterable[Row], column: str = "free_energy") -> Figure | None:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from matplotlib.colors import to_rgb
-from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, LogLocator, NullLocator
 
 from eqvae.comparison import summary
@@ -43,14 +42,6 @@ def arms_at(rows: Iterable[Row], scenario: str) -> list[str]:
     """Arms that have cells in a scenario, in order."""
     cells = select(rows, ("budgets", "scenarios"), scenario=scenario)
     return summary.sort_arms(r["arm"] for r in cells)
-
-
-def new_axes(width: float, height: float):
-    """A figure of one plot without a frame on its right and top, inches."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    return figure, axes
 
 
 def set_ticks(axes, places: Sequence[float], names: Sequence[str] | None = None) -> None:

@@ -6,8 +6,9 @@ from matplotlib.figure import Figure
 
 from eqvae.comparison import summary
 from eqvae.comparison.charts.labels import label_points
-from eqvae.comparison.charts.style import FAINT, FLOOR, LABELS, log_steps, new_axes, style
+from eqvae.comparison.charts.style import FAINT, FLOOR, LABELS, log_steps, style
 from eqvae.comparison.summary import Row
+from eqvae.drawing.axes import new_axes
 
 
 def cost_figure(rows: Iterable[Row], scenario: str, cost: str = "seconds") -> Figure | None:
