@@ -8,8 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from eqvae.cli.console import arguments_or_help, complain, one_sentence_errors, watch
+from eqvae.cli.console import arguments_or_help, complain, one_sentence_errors
 from eqvae.cli.options import Option
+from eqvae.watch import watched
 
 USAGE = """\
 Look at your images and say how their symmetry should be put into a model, with numbers.
@@ -112,7 +113,7 @@ def _found(jobs: Sequence[tuple[str, dict[str, Any]]], seed: int) -> dict[str, A
     from eqvae.comparison.advice import recommend, run_pilot, supports
 
     pilots, support = [], None
-    for arm, config in watch(jobs, "pilots"):
+    for arm, config in watched(jobs, "pilots"):
         pilot, model, held_out = run_pilot(arm, config, seed)
         pilots.append(pilot)
         if support is None and arm == "plain" and model is not None:

@@ -11,8 +11,8 @@ from eqvae.cli.console import (
     complain,
     one_sentence_errors,
     run_with_hydra,
-    watch,
 )
+from eqvae.watch import watched
 
 USAGE = """\
 Compare ways to put the symmetry in: train every cell of a design, resume what is missing, report.
@@ -81,7 +81,7 @@ def run(config: Any) -> None:
         check_account(plain["wandb"])
         results = Path(plain["results"])
         plan = Plan(
-            design, Path(plain["work"]) / design.name, results / f"{design.name}.parquet", watch
+            design, Path(plain["work"]) / design.name, results / f"{design.name}.parquet", watched
         )
         if plain["cell"] is not None:
             work(plan, plain["cell"], plain["wandb"])

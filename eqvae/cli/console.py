@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -84,13 +84,3 @@ def one_sentence_errors() -> Iterator[None]:
 def complain(text: str) -> None:
     """Print to standard error."""
     print(text, file=sys.stderr, flush=True)
-
-
-def watch(steps: Iterable, what: str) -> Iterator:
-    """The steps, with a progress bar on standard error if that is a terminal."""
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True, highlight=False)
-    hidden = not console.is_terminal
-    yield from track(steps, description=what, console=console, transient=True, disable=hidden)

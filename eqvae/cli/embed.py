@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eqvae.cli.console import arguments_or_help, complain, one_sentence_errors, watch
+from eqvae.cli.console import arguments_or_help, complain, one_sentence_errors
 from eqvae.cli.options import SWITCH, Option, read_options
+from eqvae.watch import watched
 
 if TYPE_CHECKING:
     from eqvae.embedding.dataset import InOrder
@@ -82,7 +83,10 @@ def _embed(subject: "Subject", batches: "InOrder", options: dict[str, Any], out:
     from eqvae.embedding.files import PARQUET
 
     console, begin = Console(highlight=False, soft_wrap=True), time.monotonic()
-    model, how = subject.model, {"batch": options["batch"], "seed": options["seed"], "watch": watch}
+    model, how = (
+        subject.model,
+        {"batch": options["batch"], "seed": options["seed"], "watch": watched},
+    )
     before, clusters = _changed(out / PARQUET), options["clusters"]
     averaged = options["averages"] == "true" and clusters != 0
     try:

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eqvae.cli.console import arguments_or_help, one_sentence_errors, watch
+from eqvae.cli.console import arguments_or_help, one_sentence_errors
 from eqvae.cli.options import SWITCH, Option, read_options
+from eqvae.watch import watched
 
 if TYPE_CHECKING:
     from eqvae.evaluation.evaluate import Evaluation
@@ -108,7 +109,7 @@ def _evaluate(
     from eqvae.evaluation.held_out import HeldOut
     from eqvae.evaluation.report import write_report
 
-    how = {"preset": options["preset"], "seed": options["seed"], "watch": watch}
+    how = {"preset": options["preset"], "seed": options["seed"], "watch": watched}
     done, sets = [], []
 
     def save(evaluation: Evaluation) -> None:

@@ -28,7 +28,7 @@ def measure(held_out: HeldOut) -> dict[str, float | None]:
     found: dict[str, float | None] = {"iwae": importance_bound(held_out)}
     found |= equivariance(held_out)
     labels = None if held_out.labels is None else held_out.labels.numpy()
-    known = held_out.poses is not None and held_out.has_frame
+    known = held_out.poses is not None and held_out.has_pose
     wrong = (
         pose_errors(held_out.pose, held_out.poses, classes=labels, orders=held_out.orders)
         if known

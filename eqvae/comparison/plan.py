@@ -16,7 +16,7 @@ from eqvae.comparison.design import Cell, Design
 from eqvae.comparison.sizes import COUNTS, fit_widths
 from eqvae.comparison.table import DONE, Results, write_whole
 from eqvae.config import build, fill_data
-from eqvae.evaluation.watch import Watch, unwatched
+from eqvae.watch import Watch, unwatched
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,13 @@ class PosedPosterior(Posterior):
         representation: of the latent.
         content: q(c | x).
         pose: q(g | x).
+        cluster: log p(k | x) of the kinds that the prior knows, (B, K), or None.
     """
 
     representation: Representation
     content: ContentPosterior
     pose: PosePosterior
+    cluster: Tensor | None = None
 
     @property
     def mode(self) -> Tensor:
@@ -49,10 +51,6 @@ class PosedPosterior(Posterior):
 
     def act(self, g: Tensor) -> "PosedPosterior":
         return replace(self, pose=self.pose.act(g))
-
-    def angle_log_density(self, copy: int = 0, points: int = 360) -> Tensor:
-        """The distribution of the angle on a grid, see `PosePosterior.angle_log_density`."""
-        return self.pose.angle_log_density(points)
 
 
 def to_latent(representation: Representation, content: Tensor, g: Tensor) -> Tensor:

@@ -17,11 +17,27 @@ class Posterior(ABC):
         representation: of the latent.
         content: q of what no motion changes.
         pose: q of the motion that brings the object where the image shows it.
+        cluster: log p(k | x) of the kinds that the model knows, (B, K), or None.
     """
 
     representation: Representation
     content: ContentPosterior
     pose: PosePosterior
+    cluster: Tensor | None
+
+    @property
+    def has_pose(self) -> bool:
+        """Whether an angle can be read."""
+        return True
+
+    @property
+    def shows_symmetry(self) -> bool:
+        """Whether the pose can have several modes, as that of a symmetric object has."""
+        return True
+
+    def settled(self, q: "Posterior | None" = None) -> "Posterior":
+        """The same posterior, with what is chosen by looking at many of them chosen by q, or by itself."""
+        return self
 
     @property
     @abstractmethod
@@ -50,6 +66,6 @@ class Posterior(ABC):
     def position_scale(self) -> Tensor:
         """Standard deviations of x and y, pixels, (B, 2)."""
 
-    @abstractmethod
-    def angle_log_density(self, copy: int = 0, points: int = 360) -> Tensor:
-        """log q of the angle of a frame on the grid 2 pi j / points, nats by Haar measure, (B, points)."""
+    def angle_log_density(self, points: int = 360) -> Tensor:
+        """log q of the angle on the grid 2 pi j / points, nats by Haar measure, float64, (B, points)."""
+        return self.pose.angle_log_density(points)

@@ -48,6 +48,10 @@ class ContentPrior(nn.Module, ABC):
     def bind(self, encoder: nn.Module) -> None:
         """Lend the model's encoder to a prior that needs it."""
 
+    def frame(self, c: Tensor) -> Tensor | None:
+        """The turns (B, 4) that bring the templates of contents into one frame; None for none."""
+        return None
+
     def start(self, coefficients: Tensor, posterior: ContentPosterior, seed: int) -> None:
         """Set what should start from data: coefficients (N, C, dim) and content of training images."""
 

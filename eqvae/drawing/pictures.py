@@ -36,6 +36,32 @@ def sample_picture(model: Model, rows: int = 4, columns: int = 8, seed: int = 0)
     return stack([panel([("", part) for part in images.split(columns)], "samples from the prior")])
 
 
+@torch.no_grad()
+def cluster_picture(
+    model: Model, components: int = 12, columns: int = 8, seed: int = 0
+) -> Image.Image:
+    """The largest components of a fitted prior, upright: the middle of each, and draws from it.
+
+    Args:
+        model: with a fitted prior.
+        components: how many, one row for each.
+        columns: the middle and columns - 1 draws.
+        seed: of the draws.
+    """
+    prior, generator = model.prior, torch.Generator().manual_seed(seed)
+    largest = prior.weights.argsort(descending=True)[:components]
+    centres = prior.centres()[largest]
+    rows = []
+    for k, centre in zip(largest.tolist(), centres, strict=True):
+        drawn = prior.draw_upright(torch.full((columns - 1,), k), generator)
+        rows.append(
+            (f"{100 * prior.weights[k]:.1f} %", model.decode(torch.cat([centre[None], drawn])))
+        )
+    heads = ["middle", *[""] * (columns - 1)]
+    title = f"the {len(largest)} largest of {len(prior.weights)} components, upright"
+    return stack([panel(rows, title, heads)])
+
+
 def orbit_picture(
     model: Model, batch: Batch, max_shift: float = 5.0, columns: int = 9
 ) -> Image.Image:

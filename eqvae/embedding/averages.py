@@ -24,9 +24,9 @@ from eqvae.embedding.resolution import mean_frc, resolution
 from eqvae.embedding.sums import ContentMoments, Highest, ImageSums, Members
 from eqvae.embedding.table import Embedding, RowStream, content_of, pose_of, row_batches
 from eqvae.embedding.upright import upright
-from eqvae.evaluation.watch import Watch, unwatched
 from eqvae.models.model import Model
 from eqvae.symmetry.motions import identity
+from eqvae.watch import Watch, unwatched
 
 
 @dataclass(frozen=True)

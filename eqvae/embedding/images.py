@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from eqvae.data.batch import Batch
-from eqvae.evaluation.watch import Watch, unwatched
 from eqvae.models.model import Model
+from eqvae.watch import Watch, unwatched
 
 Images = Tensor | np.ndarray | Batch | Iterable[Tensor | Batch]
 

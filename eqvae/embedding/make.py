@@ -13,8 +13,8 @@ from eqvae.embedding.files import PARQUET, PART, write_files
 from eqvae.embedding.images import Images, image_batches
 from eqvae.embedding.rows import described
 from eqvae.embedding.table import Embedding, content_of
-from eqvae.evaluation.watch import Watch, unwatched
 from eqvae.models.model import Model
+from eqvae.watch import Watch, unwatched
 
 _EMPTY = "images is empty: there is nothing to embed."
 

@@ -8,8 +8,6 @@ import torch
 from torch import Tensor
 
 from eqvae.data.batch import Batch
-from eqvae.distributions.frame import clearest_frame, read_content, read_pose
-from eqvae.distributions.posed import PosedPosterior
 from eqvae.distributions.posterior import Posterior
 from eqvae.embedding.columns import CONTENT, record
 from eqvae.embedding.trust import angle_trust
@@ -36,16 +34,16 @@ def described(
         raise ValueError(
             "model must be in eval mode, so that rows don't depend on each other: model.eval()."
         )
-    like, copy, first = next(model.parameters()), None, 0
+    like, settled, first = next(model.parameters()), None, 0
     for batch in batches:
         batch, n = batch.to(like), len(batch)
         posterior, score = encode_and_score(model, batch, sample=False)
-        if copy is None and posterior.representation.has_frame:
-            copy = clearest_frame(posterior)
+        settled = posterior if settled is None else settled
+        posterior = posterior.settled(settled)
         columns: dict[str, Any] = {"index": batch.index, "label": _labels(batch)}
         if names is not None:
             columns["name"] = _named(names, first, n)
-        columns |= _read(posterior, copy)
+        columns |= _read(posterior)
         columns["log_likelihood"] = score.elbo
         first += n
         yield record(columns, n)
@@ -67,23 +65,18 @@ def _named(names: Sequence[str], first: int, n: int) -> list[str]:
     return here
 
 
-def _read(posterior: Posterior, copy: int | None) -> dict[str, Any]:
-    """Content, pose and uncertainty of images; `copy` is the psi_1 that an angle is read from."""
-    latent, columns, g = posterior.representation, {}, None
-    if isinstance(posterior, PosedPosterior):
-        content, g = posterior.content.loc, posterior.pose.mode
-        if latent.sign:
+def _read(posterior: Posterior) -> dict[str, Any]:
+    """Content, pose and uncertainty of images."""
+    latent, content = posterior.representation, posterior.content.loc
+    columns = {f"{CONTENT}{i}": content[:, i] for i in range(content.shape[1])}
+    t = posterior.mode[:, latent.slices.position]
+    if posterior.has_pose:
+        g = posterior.pose.mode
+        t = shift_of(g)
+        columns |= {"angle_degrees": _degrees(angle_of(g))} | angle_trust(posterior)
+        if posterior.pose.reflections:
             columns["reflected"] = reflection_of(g) > 0.5
-    elif copy is not None:
-        z = posterior.mode
-        content, g = read_content(latent, z, copy), read_pose(latent, z, copy).motion
-    else:
-        content = posterior.mode[:, latent.slices.vector]
-    columns |= {f"{CONTENT}{i}": content[:, i] for i in range(content.shape[1])}
-    if g is not None:
-        columns |= {"angle_degrees": _degrees(angle_of(g))} | angle_trust(posterior, copy)
     if latent.position:
-        t = posterior.mode[:, latent.slices.position] if g is None else shift_of(g)
         for i, axis in enumerate("xy"):
             columns[f"{axis}_pixels"] = t[:, i]
             columns[f"{axis}_sd_pixels"] = posterior.position_scale[:, i]

@@ -8,7 +8,6 @@ from torch import Tensor
 
 from eqvae.distributions import rows_of
 from eqvae.distributions.pose import PosePosterior, credible_degrees
-from eqvae.distributions.posed import PosedPosterior
 from eqvae.distributions.posterior import Posterior
 from eqvae.distributions.symmetry_order import symmetry_order
 
@@ -17,21 +16,15 @@ _LEVEL, _UNKNOWN = 0.9, 270.0  # degrees
 _LIKELIEST = (8, 32, 128)  # a posterior is evaluated with as many bins as hold all but 1e-7
 
 
-def angle_trust(posterior: Posterior, copy: int) -> dict[str, np.ndarray]:
+def angle_trust(posterior: Posterior) -> dict[str, np.ndarray]:
     """The columns that say how far to trust an angle.
 
-    A Gaussian latent has one mode, so it shows no symmetry order.
-
-    Args:
-        posterior: of a batch.
-        copy: the copy of psi_1 that the angle is read from.
+    A frame vector has one mode, so it shows no symmetry order.
     """
-    posed = isinstance(posterior, PosedPosterior)
-    density = (
-        _angle_log_density(posterior.pose) if posed else posterior.angle_log_density(copy, _POINTS)
-    )
+    several = posterior.shows_symmetry
+    density = _angle_log_density(posterior.pose)
     log_q = density.cpu().numpy()
-    order = symmetry_order(log_q) if posed else np.ones(len(log_q), dtype=int)
+    order = symmetry_order(log_q) if several else np.ones(len(log_q), dtype=int)
     credible = credible_degrees(density, _LEVEL).cpu().numpy()
     mass = np.exp(log_q) / _POINTS
     mass /= mass.sum(axis=1, keepdims=True)
@@ -44,7 +37,7 @@ def angle_trust(posterior: Posterior, copy: int) -> dict[str, np.ndarray]:
         "angle_sd_degrees": np.ma.masked_array(np.rad2deg(spread), mask=~known | (order == 0)),
         "pose_known": known,
     }
-    return columns | ({"symmetry_order": order} if posed else {})
+    return columns | ({"symmetry_order": order} if several else {})
 
 
 def _angle_log_density(pose: PosePosterior) -> Tensor:

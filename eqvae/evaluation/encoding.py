@@ -1,6 +1,7 @@
 """What a model makes of images, in one pass over them; and of the first of them when they are moved."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -9,10 +10,10 @@ from torch import Tensor
 from eqvae.data.batch import Batch
 from eqvae.distributions import concatenated, to_device
 from eqvae.distributions.posterior import Posterior
-from eqvae.evaluation.watch import Watch
 from eqvae.models.model import ELBO, Model
 from eqvae.models.vae import LatentELBO
 from eqvae.symmetry.motions import motion
+from eqvae.watch import Watch
 
 KEPT = 2000  # reconstructions kept for PSNR, SSIM and pictures
 BATCH = 250
@@ -23,7 +24,7 @@ class Encoding:
     """What a model makes of images, rows in their order.
 
     Attributes:
-        posterior: q(z|x), with `.mode`, `.position_scale` and `.angle_log_density(copy)`.
+        posterior: q(z|x), settled.
         log_likelihood: one-sample estimates of E log p(x|z), nats, (N,).
         kl: KL(q || p) by irrep block, nats, each (N,).
         reconstruction: from the mode, of the first `KEPT` images.
@@ -41,19 +42,23 @@ class Encoding:
 
 @dataclass(frozen=True)
 class Moved:
-    """Latents of moved images.
+    """What a model says of moved images.
 
     Attributes:
         n: the first n images were moved.
         motions: (M, 4).
         kinds: what each motion is, M names.
         z: posterior modes, (M, n, D).
+        pose: likeliest motions, (M, n, 4); None where no angle can be read.
+        content: means, (M, n, D'). A mirror is known to flip chirality: there it is undone.
     """
 
     n: int
     motions: Tensor
     kinds: list[str]
     z: Tensor
+    pose: Tensor | None
+    content: Tensor
 
 
 def encode_and_score(model: Model, batch: Batch, *, sample: bool = True) -> tuple[Posterior, ELBO]:
@@ -76,7 +81,7 @@ def encode(model: Model, batch: Batch, watch: Watch) -> Encoding:
             again = model.reconstruct(part, posterior)
             kept.append(again[: KEPT - first].cpu())
     return Encoding(
-        posterior=concatenated(posteriors),
+        posterior=concatenated(posteriors).settled(),
         log_likelihood=torch.cat([score.log_likelihood for score in scores]).cpu(),
         kl={name: torch.cat([score.kl[name] for score in scores]).cpu() for name in scores[0].kl},
         reconstruction=torch.cat(kept),
@@ -84,17 +89,16 @@ def encode(model: Model, batch: Batch, watch: Watch) -> Encoding:
 
 
 @torch.no_grad()
-def encode_moved(model: Model, batch: Batch, motions: Tensor, watch: Watch, what: str) -> Tensor:
-    """Posterior modes of all images under each motion, (M, N, D)."""
-    device, latents = next(model.parameters()).device, []
-    for g in watch(motions[:, None], what):
-        parts = []
+def encode_moved(
+    model: Model, batch: Batch, motions: Tensor, watch: Watch, what: str
+) -> Iterator[tuple[Tensor, Posterior]]:
+    """Each motion, with the posteriors of the images that it moved, a part of them at a time."""
+    device = next(model.parameters()).device
+    for g in watch(motions, what):
         for first in range(0, len(batch), BATCH):
             part = batch[first : first + BATCH]
             moved = part.act(g.expand(len(part), -1).to(part.image), model.domain, "fourier")
-            parts.append(model.encode(moved.to(device)).mode.cpu())
-        latents.append(torch.cat(parts))
-    return torch.stack(latents)
+            yield g, to_device(model.encode(moved.to(device)), "cpu")
 
 
 def some_motions(mirrors: bool, seed: int) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ Nothing here grows with the number of pixels times the number of images, but for
 at most `KEPT` reconstructions.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
@@ -14,12 +15,12 @@ from torch import Tensor
 
 from eqvae.data import ImageDataModule
 from eqvae.data.batch import Batch
-from eqvae.distributions.frame import clearest_frame, read_content, read_pose
+from eqvae.distributions.posterior import Posterior
 from eqvae.evaluation.encoding import Encoding, Moved, encode, encode_moved, some_motions
-from eqvae.evaluation.watch import Watch, unwatched
 from eqvae.models.model import Model
 from eqvae.symmetry.motions import motion, reflection_of
 from eqvae.symmetry.representations import Representation
+from eqvae.watch import Watch, unwatched
 
 Preset = Literal["fast", "full", "dlib"]
 
@@ -113,43 +114,19 @@ class HeldOut:
             return encode(self.model, self.batch, self.watch)
 
     @property
-    def has_frame(self) -> bool:
-        """Whether the latent has a psi_1, which an angle can be read from."""
-        return self.representation.has_frame
-
-    @cached_property
-    def frame(self) -> int:
-        """The copy of psi_1 that an angle is read from."""
-        return clearest_frame(self.encoding.posterior)
+    def has_pose(self) -> bool:
+        """Whether an angle can be read."""
+        return self.encoding.posterior.has_pose
 
     @cached_property
     def pose(self) -> Tensor:
-        """Motions read from the latents, (N, 4)."""
-        return self.pose_of(self.encoding.posterior.mode)
+        """The likeliest motions, (N, 4)."""
+        return self.encoding.posterior.pose.mode
 
     @cached_property
     def content(self) -> np.ndarray:
-        """Content read from the latents, (N, D')."""
-        return self.content_of(self.encoding.posterior.mode).numpy()
-
-    def pose_of(self, z: Tensor) -> Tensor:
-        return read_pose(self.representation, z, self.frame).motion
-
-    def content_of(self, z: Tensor) -> Tensor:
-        """rho(-theta) v, or the position-free latent itself where no angle can be read."""
-        if self.has_frame:
-            return read_content(self.representation, z, self.frame)
-        return z[:, self.representation.slices.vector]
-
-    @cached_property
-    def moved_content(self) -> np.ndarray:
-        """Content of the moved images, (M, n, D'). A mirror is known to flip chirality: it is undone."""
-        flip = motion(reflection=1.0).expand(self.moved.n, -1)
-        undone = [
-            self.representation.act(flip, z) if mirrored else z
-            for mirrored, z in zip(reflection_of(self.moved.motions), self.moved.z, strict=True)
-        ]
-        return np.stack([self.content_of(z).numpy() for z in undone])
+        """Means of the content, (N, D')."""
+        return self.encoding.posterior.content.loc.numpy()
 
     @cached_property
     def orders(self) -> dict[int, int] | int:
@@ -160,13 +137,29 @@ class HeldOut:
 
     @cached_property
     def moved(self) -> Moved:
-        """Latents of the first images under quarter turns, other turns and shifts (and mirrors)."""
+        """The first images under quarter turns, other turns and shifts (and mirrors)."""
         n = min(len(self.batch), 400 if self.fast else 2000)
         parts = some_motions(self.model.symmetry.reflections, self.seed)
         motions = torch.cat(list(parts.values()))
         kinds = [kind for kind, part in parts.items() for _ in part]
-        return Moved(n=n, motions=motions, kinds=kinds, z=self.encode_moved(motions, n, "moving"))
+        z, pose, content = [], [], []
+        for g, q in self._encoded(motions, n, "moving"):
+            q = q.settled(self.encoding.posterior)
+            z.append(q.mode)
+            if q.has_pose:
+                pose.append(q.pose.mode)
+            undone = q.act(motion(reflection=1.0).expand(len(q.mode), -1))
+            content.append((undone if reflection_of(g) else q).content.loc)
+        joined = [
+            torch.cat(part).unflatten(0, (len(motions), n)) for part in (z, pose, content) if part
+        ]
+        pose = joined[1] if pose else None
+        return Moved(n, motions, kinds, joined[0], pose, joined[-1])
 
     def encode_moved(self, motions: Tensor, n: int, what: str) -> Tensor:
         """Posterior modes of the first n images under each motion, (M, n, D)."""
+        z = torch.cat([q.mode for _, q in self._encoded(motions, n, what)])
+        return z.unflatten(0, (len(motions), n))
+
+    def _encoded(self, motions: Tensor, n: int, what: str) -> Iterator[tuple[Tensor, Posterior]]:
         return encode_moved(self.model, self.batch[:n], motions, self.watch, what)

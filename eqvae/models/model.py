@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from eqvae.data.batch import Batch
+from eqvae.distributions.orbit import OrbitFit
 from eqvae.distributions.posterior import Posterior
 from eqvae.domains import Domain
 from eqvae.symmetry.plane import PlaneMotions
@@ -110,6 +111,23 @@ class Model(nn.Module, ABC):
     @abstractmethod
     def elbo(self, batch: Batch, noise: Tensor) -> Tensor:
         """ELBO of images with the draw that standard normal noise (B, D) makes, (B,), nats."""
+
+    @abstractmethod
+    def fitted_prior(
+        self,
+        q: Posterior,
+        held_out: Posterior,
+        fit: OrbitFit,
+        symmetry: PlaneMotions | None = None,
+    ) -> nn.Module:
+        """The prior that latents of trained encoders look as if they came from; the model keeps its own.
+
+        Args:
+            q: posteriors of the images to fit.
+            held_out: of others, to choose the number of components by.
+            fit: how.
+            symmetry: whose orbits the latents lie on, if not the model's.
+        """
 
     def decode(self, z: Tensor) -> Tensor:
         """Mean images of p(x|z) for latents (B, D)."""

@@ -18,14 +18,16 @@ from torch import Tensor, nn
 
 from eqvae.data.batch import Batch
 from eqvae.distributions.content import ContentPosterior
-from eqvae.distributions.posed import PosedPosterior, from_latent
+from eqvae.distributions.orbit import OrbitFit, OrbitPosedPrior
+from eqvae.distributions.posed import PosedPosterior, from_latent, to_latent
 from eqvae.distributions.priors import PosedPrior
 from eqvae.models.model import ELBO, Model
 from eqvae.pose.inference import PoseInference, PoseQuery
 from eqvae.pose.likelihood import TemplateLikelihood
 from eqvae.pose.space import TemplateSpace, View
 from eqvae.pose.symmetrise import symmetrised
-from eqvae.symmetry.motions import angle_of, reflection_of, shift_of
+from eqvae.symmetry.motions import angle_of, compose, reflection_of, shift_of
+from eqvae.symmetry.plane import PlaneMotions
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,25 @@ class PoseVAE(Model):
 
     def template(self, content: Tensor) -> Tensor:
         """What objects of content (B, m) look like, as coordinates in `space`, (B, dim)."""
-        return self.space.extend(self.decoder.template(content))
+        template = self.space.extend(self.decoder.template(content))
+        h = self.prior.content.frame(content)
+        return template if h is None else self.space.turn(template, angle_of(h), reflection_of(h))
+
+    def decode(self, z: Tensor) -> Tensor:
+        content, g = from_latent(self.representation, z)
+        h = self.prior.content.frame(content)
+        if h is not None:
+            z = to_latent(self.representation, content, compose(g, h))
+        return super().decode(z)
+
+    def fitted_prior(
+        self,
+        q: PosedPosterior,
+        held_out: PosedPosterior,
+        fit: OrbitFit,
+        symmetry: PlaneMotions | None = None,
+    ) -> OrbitPosedPrior:
+        return OrbitPosedPrior.fitted(q, held_out, fit)  # no motion moves content
 
     def score(self, batch: Batch, *, sample: bool = True) -> ContentELBO:
         """The ELBO with content drawn from q(c | x) (its mean, if not `sample`) and the pose summed out."""
@@ -195,7 +215,9 @@ class PoseVAE(Model):
         exact = symmetrised(self.space, template, self.symmetry_tolerance)
         pose = self.inference.infer(self._query(view, exact.coordinates))
         pose = pose.recentred(-exact.centre)
-        return PosedPosterior(self.representation, content, pose)
+        kinds = self.prior.content.responsibilities(content.loc)
+        kinds = None if kinds is None else kinds.clamp_min(1e-30).log()
+        return PosedPosterior(self.representation, content, pose, kinds)
 
     def _query(self, view: View, template: Tensor) -> PoseQuery:
         return PoseQuery(view, template, self.likelihood, self.prior.pose)

@@ -4,14 +4,16 @@ Swap any of them for your own: an encoder maps images to a `GaussianPosterior`, 
 images, and both say which `representation` they speak.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from eqvae.data.batch import Batch
 from eqvae.distributions.gaussian import GaussianPosterior
+from eqvae.distributions.orbit import OrbitFit, OrbitPrior
 from eqvae.models.model import ELBO, Model
+from eqvae.symmetry.plane import PlaneMotions
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class VAE(Model):
         encoder: images (B, C, H, H) -> `GaussianPosterior`; has `.representation`.
         decoder: latents (B, D) -> images (B, C, H, H); has `.representation`, `.domain` and
             `.channels`.
-        prior: p(z), with `.kl(q)` by block, `.log_prob(z)` and `.sample(n)`.
+        prior: p(z), with `.kl(q, z)` by block, `.log_prob(z)`, `.sample(n)` and `.reader`.
         likelihood: p(x|z), with `.log_prob(x, decoded)` and `.mean(decoded)`.
 
     Raises:
@@ -51,7 +53,7 @@ class VAE(Model):
     """
 
     def encode(self, batch: Batch) -> GaussianPosterior:
-        return self.encoder(batch.image)
+        return replace(self.encoder(batch.image), reader=self.prior.reader)
 
     def score(self, batch: Batch, *, sample: bool = True) -> LatentELBO:
         x, posterior = batch.image, self.encode(batch)
@@ -60,7 +62,7 @@ class VAE(Model):
         mean = self.likelihood.mean(decoded)
         return LatentELBO(
             log_likelihood=self.likelihood.log_prob(x, decoded),
-            kl=self.prior.kl(posterior),
+            kl=self.prior.kl(posterior, z),
             squared_error=(x - mean).square().flatten(1).sum(dim=1),
             posterior=posterior,
             z=z,
@@ -76,4 +78,17 @@ class VAE(Model):
     @torch.no_grad()
     def elbo(self, batch: Batch, noise: Tensor) -> Tensor:
         q = self.encode(batch)
-        return self.log_prob(batch, q.loc + q.scale * noise) - sum(self.prior.kl(q).values())
+        z = q.loc + q.scale * noise
+        return self.log_prob(batch, z) - sum(self.prior.kl(q, z).values())
+
+    def fitted_prior(
+        self,
+        q: GaussianPosterior,
+        held_out: GaussianPosterior,
+        fit: OrbitFit,
+        symmetry: PlaneMotions | None = None,
+    ) -> OrbitPrior:
+        none = PlaneMotions.trivial()
+        own = none if self.symmetry == none else self.symmetry.ambient
+        symmetries = [symmetry] if symmetry else list(dict.fromkeys([own, none]))
+        return OrbitPrior.fitted(q, held_out, symmetries, fit)

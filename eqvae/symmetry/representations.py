@@ -203,6 +203,13 @@ class Representation:
         return Representation(self.multiplicities, self.sign, position=False)
 
     @property
+    def single(self) -> "Representation":
+        """One copy of each irrep of v: how each of them moves."""
+        return Representation(
+            tuple(min(m, 1) for m in self.multiplicities), min(self.sign, 1), position=False
+        )
+
+    @property
     def dim(self) -> int:
         """Number of latent coordinates D, position included."""
         return sum(block.copies * block.dim for block in self.blocks)
@@ -224,6 +231,11 @@ class Representation:
             index += [first + i // block.dim for i in range(block.copies * block.dim)]
             first += block.copies
         return torch.tensor(index)
+
+    @cached_property
+    def copy_dims(self) -> Tensor:
+        """Dimension of each irrep copy, (num_copies,)."""
+        return torch.tensor([block.dim for block in self.blocks for _ in range(block.copies)])
 
     def check(self, symmetry: PlaneMotions) -> None:
         """Refuse frequencies that the symmetry can't tell apart.

@@ -1,9 +1,10 @@
 """Checkpoints: what is inside, and how a model comes back from one alone.
 
-A checkpoint is Lightning's, with two additions under names of ours: `hyper_parameters` holds
-{"eqvae_version", "format", "model"}, the model's resolved configuration as plain dicts, and `ema`
-the averaged weights where a run kept them. Reading never runs code from the file: torch loads
-tensors and numbers only, and of the configuration only classes that eqvae defines are built.
+A checkpoint is Lightning's, with additions under names of ours: `hyper_parameters` holds {"eqvae_version",
+"format", "model"}, the model's resolved configuration as plain dicts, `ema` the averaged weights where a
+run kept them, and `prior` {"config", "weights"} of the prior that was fitted when training was over, if one
+was. Reading never runs code from the file: torch loads tensors and numbers only, and of the configuration
+only classes that eqvae defines are built.
 """
 
 import errno
@@ -23,6 +24,7 @@ from eqvae.training.upgrade import upgraded
 FORMAT = 2
 DESCRIPTION = "hyper_parameters"  # Lightning's name for what rebuilds a module
 AVERAGED = "ema"
+PRIOR = "prior"
 PREFIX = "vae."  # of the model's weights among the training module's
 
 
@@ -117,7 +119,9 @@ def read_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") 
     return checkpoint
 
 
-def load_vae(path: str | Path, map_location: str | torch.device = "cpu") -> Model:
+def load_vae(
+    path: str | Path, map_location: str | torch.device = "cpu", *, fitted: bool = True
+) -> Model:
     """Rebuild a trained model from its checkpoint alone, in eval mode.
 
     Averaged weights are taken where the run kept them.
@@ -125,6 +129,7 @@ def load_vae(path: str | Path, map_location: str | torch.device = "cpu") -> Mode
     Args:
         path: a .ckpt file, or a run folder (its best checkpoint).
         map_location: device for the weights.
+        fitted: with the prior that was fitted after training, where there is one; else with that of training.
 
     Raises:
         FileNotFoundError: if there is no such checkpoint.
@@ -157,7 +162,48 @@ def load_vae(path: str | Path, map_location: str | torch.device = "cpu") -> Mode
         raise ValueError(
             f"{path} can't be rebuilt: its weights do not fit its model ({first})."
         ) from error
+    if fitted and PRIOR in checkpoint:
+        vae.prior = _fitted_prior(checkpoint[PRIOR], vae, path).to(map_location)
     return vae.eval()
+
+
+def store_prior(path: str | Path, prior: nn.Module) -> None:
+    """Put a fitted prior into a checkpoint, in place of the one that was there before, if any.
+
+    Args:
+        path: of the checkpoint; it is replaced in one step, so that it is never half written.
+        prior: with a `description()` that `build` understands.
+    """
+    path = find_checkpoint(path)
+    checkpoint = read_checkpoint(path)
+    state = {name: value.detach().cpu() for name, value in prior.state_dict().items()}
+    checkpoint[PRIOR] = {"config": prior.description(), "weights": state}
+    partial = path.with_suffix(".part")
+    torch.save(checkpoint, partial)
+    partial.replace(path)
+
+
+def has_prior(path: str | Path) -> bool:
+    """Whether a checkpoint holds a fitted prior."""
+    return PRIOR in read_checkpoint(path)
+
+
+def _fitted_prior(stored: dict[str, Any], vae: Model, path: Path) -> nn.Module:
+    try:
+        prior = build(stored["config"], path="prior", constructors_only=True)
+        prior.load_state_dict(stored["weights"])
+    except (ValueError, RuntimeError, ImportError, KeyError, TypeError) as error:
+        first = str(error).strip().splitlines()[-1].strip()
+        raise ValueError(
+            f"{path} can't be rebuilt: its fitted prior is damaged ({first})."
+        ) from error
+    if getattr(prior, "representation", None) != vae.representation:
+        raise ValueError(
+            f"{path} can't be rebuilt: its fitted prior is of latents "
+            f"{getattr(prior, 'representation', None)}, its model's are {vae.representation}. "
+            "Fit it again with scripts/fit_prior.py."
+        )
+    return prior.requires_grad_(False)
 
 
 def _description(checkpoint: dict[str, Any]) -> Any:

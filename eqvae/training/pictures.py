@@ -4,20 +4,23 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+from PIL.Image import Image
 from pytorch_lightning.loggers import WandbLogger
 
 from eqvae.data.batch import Batch
 from eqvae.drawing.pictures import (
+    cluster_picture,
     orbit_frames,
     orbit_picture,
     reconstruction_picture,
     sample_picture,
     save_gif,
 )
+from eqvae.models.model import Model
 
 
 class PictureCallback(pl.Callback):
-    """Write reconstructions.png, samples.png, orbit.png and orbit.gif into <run folder>/pictures.
+    """Write reconstructions, samples, clusters and orbits into <run folder>/pictures.
 
     They show test images when the test ends, validation images during training.
 
@@ -72,12 +75,25 @@ class PictureCallback(pl.Callback):
             "samples": sample_picture(model),
             "orbit": orbit_picture(model, batch[:1], self.max_shift),
         }
-        for name, picture in pictures.items():
-            picture.save(folder / f"{name}.png")
+        _save(trainer, folder, pictures)
         gif = folder / "orbit.gif"
         save_gif(orbit_frames(model, batch[:5], self.max_shift), gif)
         for logger in trainer.loggers:
             if isinstance(logger, WandbLogger):
-                for name, picture in pictures.items():
-                    logger.log_image(f"pictures/{name}", [picture])
                 logger.log_video("pictures/orbit_gif", [str(gif)], format=["gif"])
+
+    def write_prior(self, trainer: pl.Trainer, model: Model) -> None:
+        """samples.png and clusters.png of a model whose prior was fitted after training."""
+        folder = Path(trainer.default_root_dir) / "pictures"
+        folder.mkdir(parents=True, exist_ok=True)
+        pictures = {"samples": sample_picture(model), "clusters": cluster_picture(model)}
+        _save(trainer, folder, pictures)
+
+
+def _save(trainer: pl.Trainer, folder: Path, pictures: dict[str, Image]) -> None:
+    for name, picture in pictures.items():
+        picture.save(folder / f"{name}.png")
+    for logger in trainer.loggers:
+        if isinstance(logger, WandbLogger):
+            for name, picture in pictures.items():
+                logger.log_image(f"pictures/{name}", [picture])

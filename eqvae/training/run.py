@@ -5,7 +5,7 @@
   metrics.csv          every logged number by step
   metrics.json         the numbers of the finished run, flat, `stage/term`
   checkpoints/         best.ckpt (by val/elbo) and last.ckpt
-  pictures/            reconstructions, samples, orbits
+  pictures/            reconstructions, samples, clusters, orbits
   wandb/               what W&B keeps
 """
 
@@ -34,6 +34,8 @@ from eqvae.threads import threads_for
 from eqvae.training.interruption import InterruptCheckpoint
 from eqvae.training.loggers import MetricsCSV, log_model
 from eqvae.training.module import TrainingModule
+from eqvae.training.pictures import PictureCallback
+from eqvae.training.prior import KeepPrior, PriorStage, fit_prior
 
 LAST = "checkpoints/last.ckpt"
 CONFIG = "config.yaml"
@@ -51,6 +53,7 @@ class Run:
         module: model, objective and optimizer.
         datamodule: the images, already set up.
         trainer: Lightning's.
+        prior_stage: what happens to the prior when training is over.
         resume_from: checkpoint to continue from, or None.
     """
 
@@ -59,6 +62,7 @@ class Run:
     module: TrainingModule
     datamodule: pl.LightningDataModule
     trainer: pl.Trainer
+    prior_stage: PriorStage
     resume_from: Path | None
 
 
@@ -100,12 +104,13 @@ def prepare(config: dict[str, Any], folder: str | Path, *, resume: bool = False)
         module=module,
         datamodule=datamodule,
         trainer=_trainer(config, folder),
+        prior_stage=build(config.get("prior"), path="prior") or KeepPrior(),
         resume_from=folder / LAST if resume else None,
     )
 
 
 def train(run: Run) -> dict[str, float]:
-    """Fit, test the best weights, write metrics.json and the pictures; returns the metrics.
+    """Fit, test the best weights, fit the prior, write metrics.json and pictures; returns the metrics.
 
     Raises:
         Interrupted: after Ctrl-C or SIGTERM, once the checkpoint is written.
@@ -131,8 +136,9 @@ def train(run: Run) -> dict[str, float]:
     if path:
         metrics["val/elbo"] = float(best.best_model_score)
     if not trainer.fast_dev_run:
-        text = json.dumps(dict(sorted(metrics.items())), indent=2)
-        (run.folder / "metrics.json").write_text(text + "\n")
+        _write_metrics(run, metrics)  # they are there, should the next stage be interrupted
+        metrics |= _finish(run, Path(path) if path else run.folder / LAST)
+        _write_metrics(run, metrics)
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
             if path:
@@ -207,6 +213,32 @@ def _is_best(callback: ModelCheckpoint) -> bool:
     return callback.monitor is not None and bool(callback.best_model_path)
 
 
+def _finish(run: Run, checkpoint: Path) -> dict[str, float]:
+    """Fit the prior and draw what it knows; a model whose latents allow none keeps the one it has."""
+    if not (run.trainer.is_global_zero and checkpoint.is_file()):
+        return {}
+    began = time.monotonic()
+    try:
+        with threads_for(run.module, run.datamodule.image_shape[-1]):
+            model, found = fit_prior(run.prior_stage, checkpoint, run.datamodule)
+    except ValueError as error:
+        warnings.warn(f"the prior of training stays: none could be fitted, {error}", stacklevel=3)
+        return {}
+    if not found:
+        return {}
+    for logger in run.trainer.loggers:
+        logger.log_metrics(found, step=run.trainer.global_step)
+    for callback in run.trainer.callbacks:
+        if isinstance(callback, PictureCallback):
+            callback.write_prior(run.trainer, model)
+    return found | {"prior/seconds": time.monotonic() - began}
+
+
+def _write_metrics(run: Run, metrics: dict[str, float]) -> None:
+    text = json.dumps(dict(sorted(metrics.items())), indent=2)
+    (run.folder / "metrics.json").write_text(text + "\n")
+
+
 def _write_config(run: Run) -> None:
     from omegaconf import OmegaConf
 
@@ -215,7 +247,7 @@ def _write_config(run: Run) -> None:
 
 
 _KEYS = (
-    "arm symmetry latent domain harmonics model objective data optimizer scheduler trainer logger "
+    "arm prior symmetry latent domain harmonics model objective data optimizer scheduler trainer logger "
     "callbacks image name seed run_dir resume"
 ).split()
 

@@ -21,7 +21,7 @@ def content(held_out: HeldOut) -> Findings:
     still, how = held_out.content, {"groups": groups, "preset": held_out.effort, "seed": seed}
     scores = content_invariance(
         still[: moved.n],
-        held_out.moved_content,
+        moved.content.numpy(),
         motions=moved.kinds,
         groups=picked(groups, slice(moved.n)),
         seed=seed,
@@ -45,7 +45,7 @@ def content(held_out: HeldOut) -> Findings:
 
 def _cluster_change(held_out: HeldOut) -> dict[str, Score]:
     """Clusters by one mixture with as many components as classes, 10 where there are none."""
-    still, after, moved = held_out.content, held_out.moved_content, held_out.moved
+    still, moved = held_out.content, held_out.moved
     several = held_out.labels is not None and len(np.unique(held_out.labels)) > 1
     components = len(np.unique(held_out.labels)) if several else 10
     live = varying(still)
@@ -55,7 +55,10 @@ def _cluster_change(held_out: HeldOut) -> dict[str, Score]:
         return {"cluster_change": Score.null(reason, page="cluster-change")}
     centre, scale = still[:, live].mean(axis=0), np.sqrt(still[:, live].var(axis=0).mean())
     mixture = fit_mixture((still[:, live] - centre) / scale, components, held_out.seed, 5000)
-    clusters = [mixture.predict((c[:, live] - centre) / scale) for c in (still[: moved.n], *after)]
+    clusters = [
+        mixture.predict((c[:, live] - centre) / scale)
+        for c in (still[: moved.n], *moved.content.numpy())
+    ]
     return cluster_change(
         clusters[0],
         np.stack(clusters[1:]),

@@ -3,9 +3,8 @@
 from dataclasses import replace
 
 import numpy as np
-import torch
 
-from eqvae.distributions import GaussianPosterior
+from eqvae.distributions import rows_of
 from eqvae.drawing.scores import angle_error_figure, coverage_figure
 from eqvae.evaluation.findings import Findings, picked
 from eqvae.evaluation.held_out import HeldOut
@@ -24,7 +23,7 @@ _LEVELS = (50, 90, 95)  # per cent, of the credible sets
 
 def pose(held_out: HeldOut) -> Findings:
     """Pose of moved images against the moved pose; with true poses its error and calibration."""
-    if not held_out.has_frame:
+    if not held_out.has_pose:
         return Findings({"error": Score.null("the latent holds no psi_1 to read an angle from")})
     scores = _consistency(held_out)
     if held_out.poses is None:
@@ -50,7 +49,7 @@ def _consistency(held_out: HeldOut) -> dict[str, Score]:
     first, proper = slice(moved.n), reflection_of(moved.motions) == 0
     scores = pose_consistency(
         held_out.pose[first],
-        torch.stack([held_out.pose_of(z) for z in moved.z[proper]]),
+        moved.pose[proper],
         moved.motions[proper],
         orders=held_out.orders,
         classes=picked(held_out.labels, first),
@@ -89,7 +88,7 @@ def _calibration(
     here = {"groups": picked(held_out.groups, rows), "seed": held_out.seed}
     found = {
         "angle": angle_calibration(
-            q.angle_log_density(held_out.frame)[rows],
+            rows_of(q, rows).angle_log_density(),
             angle_of(truth),
             orders=held_out.orders,
             classes=picked(held_out.labels, rows),
@@ -115,8 +114,8 @@ def _calibration(
 def _symmetry_order(held_out: HeldOut) -> dict[str, Score]:
     """How often the posterior shows the object's own symmetry; a distribution with one mode can't."""
     q = held_out.encoding.posterior
-    if isinstance(q, GaussianPosterior):
-        one_mode = "the angle of a Gaussian latent has one mode, so it shows no symmetry order"
+    if not q.shows_symmetry:
+        one_mode = "the angle of a frame vector has one mode, so it shows no symmetry order"
         return {"symmetry_order": Score.null(one_mode, page="symmetry-order")}
     if not isinstance(held_out.orders, dict):
         unknown = "the data do not say which objects look the same after a part of a turn"

@@ -1,0 +1,147 @@
+"""The orbit mixture of latents: how many components is for held-out latents to say."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from eqvae.distributions.orbit.em import BATCH, expectation_maximisation
+from eqvae.distributions.orbit.factors import fit_factors
+from eqvae.distributions.orbit.frames import align_frames
+from eqvae.distributions.orbit.latents import Latents
+from eqvae.distributions.orbit.mixture import OrbitMixture
+from eqvae.symmetry.plane import PlaneMotions
+from eqvae.watch import Watch, unwatched
+
+COMPONENTS = (1, 10, 20, 40, 80, 160)  # tried in turn, while held-out latents become likelier
+_FEWEST = 20  # latents for each component
+_STEPS = 12  # of EM where a step sees all latents
+_PASSES = 2.0  # over more latents than a step sees, beyond those steps
+_ROUNDS = 2  # of the factors
+_PILOT = 10  # components
+_HELD_OUT = 4000  # latents that are looked at
+_CONVERGED = 1e-5  # nats, between a grid of angles and one twice as fine
+_FINEST = 512  # angles
+
+
+@dataclass(frozen=True)
+class OrbitFit:
+    """Fits an orbit mixture of so many components, or of as many as make held-out latents likeliest.
+
+    Args:
+        components: K; None chooses among `COMPONENTS`.
+        rank: of the covariances beyond one variance for each copy.
+        seed: of the fit.
+        watch: wraps the numbers of components with a progress bar.
+
+    Raises:
+        ValueError: if a number is out of its range.
+    """
+
+    components: int | None = None
+    rank: int = 16
+    seed: int = 0
+    watch: Watch = unwatched
+
+    def __post_init__(self) -> None:
+        if self.components is not None and self.components < 1:
+            raise ValueError(
+                f"components must be at least 1, or null to let held-out data choose; got {self.components}."
+            )
+        if self.rank < 0:
+            raise ValueError(f"rank must be at least 0; got {self.rank}.")
+
+    def __call__(
+        self, latents: Latents, held_out: Latents, symmetries: Sequence[PlaneMotions]
+    ) -> OrbitMixture:
+        """The mixture.
+
+        Args:
+            latents: to fit.
+            held_out: to choose by.
+            symmetries: whose orbits the latents may lie on; of several, the one of the likelier mixture
+                of `_PILOT` components.
+
+        Raises:
+            ValueError: if latents are not finite or fewer than the components.
+        """
+        check_latents(latents, self.components)
+        check_latents(held_out, None)
+        symmetry = symmetries[0]
+        if len(symmetries) > 1:
+            k = min(_PILOT, len(latents))
+            pilots = [fit_components(latents, g, k, 0, self.seed) for g in symmetries]
+            likely = [float(held_out_log_prob(pilot, held_out, self.seed)) for pilot in pilots]
+            symmetry = symmetries[likely.index(max(likely))]
+        best, highest = None, -torch.inf
+        tried = [self.components] if self.components else _numbers(len(latents))
+        for k in self.watch(tried, "fitting the prior"):
+            mixture = fit_components(latents, symmetry, k, self.rank, self.seed)
+            score = float(held_out_log_prob(mixture, held_out, self.seed))
+            if best is not None and score <= highest:
+                break
+            best, highest = mixture, score
+        refine_grid(best, held_out, self.seed)
+        align_frames(best, latents, self.seed)
+        return best
+
+
+def fit_components(
+    latents: Latents, symmetry: PlaneMotions, components: int, rank: int, seed: int
+) -> OrbitMixture:
+    """The mixture of K components: EM, and then the factors."""
+    generator = torch.Generator().manual_seed(seed)
+    rank = min(rank, latents.representation.dim - 1)
+    mixture = OrbitMixture(latents.representation, symmetry, components, rank).to(latents.loc)
+    steps = _STEPS + int(_PASSES * max(len(latents) - BATCH, 0) / BATCH)
+    expectation_maximisation(mixture, latents, steps, generator)
+    for _ in range(_ROUNDS):
+        fit_factors(mixture, latents, generator)
+    return mixture.requires_grad_(False)
+
+
+@torch.no_grad()
+def held_out_log_prob(mixture: OrbitMixture, latents: Latents, seed: int) -> torch.Tensor:
+    """Mean log p of a draw of each of at most `_HELD_OUT` latents, nats."""
+    generator = torch.Generator().manual_seed(seed)
+    return mixture.log_prob(latents.some(_HELD_OUT, generator)).mean()
+
+
+@torch.no_grad()
+def refine_grid(mixture: OrbitMixture, latents: Latents, seed: int) -> None:
+    """Double the angles until the sum over them is the integral."""
+    if mixture.is_trivial or mixture.symmetry.is_finite:
+        return
+    v = latents.some(200, torch.Generator().manual_seed(seed)).double()
+    while mixture.angles < _FINEST:
+        coarse = mixture.log_prob(v)
+        mixture.angles *= 2
+        if (mixture.log_prob(v) - coarse).abs().max() < _CONVERGED:
+            mixture.angles //= 2
+            return
+
+
+def check_latents(latents: Latents, components: int | None) -> None:
+    """Refuse latents that no mixture can be fitted to.
+
+    Raises:
+        ValueError: if they are not finite, or fewer than the components.
+    """
+    wrong = ~(latents.loc.isfinite().all(1) & latents.scale.isfinite().all(1))
+    if wrong.any():
+        raise ValueError(
+            f"latents must be finite; {int(wrong.sum())} of {len(wrong)} are not, the first in row "
+            f"{int(wrong.nonzero()[0])}. The model has diverged, or its images hold NaN."
+        )
+    if components is not None and not 1 <= components <= len(latents):
+        raise ValueError(
+            f"components must be from 1 to the {len(latents)} latents that they are fitted to; got "
+            f"{components}. Ask for fewer, or leave it out."
+        )
+    if len(latents) < 1:
+        raise ValueError("latents must hold at least one image; got none.")
+
+
+def _numbers(count: int) -> list[int]:
+    """Numbers of components worth trying for so many latents."""
+    return [k for k in COMPONENTS if k * _FEWEST <= count] or [max(1, count // _FEWEST)]

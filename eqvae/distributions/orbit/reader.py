@@ -1,0 +1,118 @@
+"""Content, pose and cluster of a Gaussian latent, read by an orbit mixture: no network, no search.
+
+    clusters            p(k | v)
+    pose                p(h | v), a peak for each symmetry of the object, flat for a round one
+    canonical content   rho(h)^-1 v at the likeliest turn h
+
+The grid is laid so that the likeliest turn of each latent is one of its points: from the best point of the
+grid a parabola through log p(h | v) and its neighbours leads there.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from eqvae.distributions.content import ContentPosterior
+from eqvae.distributions.gaussian import GaussianPosterior
+from eqvae.distributions.orbit.mixture import OrbitMixture, shares
+from eqvae.distributions.pose import PosePosterior
+from eqvae.distributions.reader import Reader, position_of
+from eqvae.symmetry.motions import compose, motion, with_shift
+
+_STEPS = 2  # of the parabola
+_BIN = 0.6  # standard deviation of the angle within a bin, of the bins' distance: they just join
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a mixture says of latents.
+
+    Attributes:
+        elements: motions h without shift on each latent's own grid, (B, A, 4).
+        log_weights: log p(h | v), (B, A).
+        cluster: log p(k | v), (B, K).
+    """
+
+    elements: Tensor
+    log_weights: Tensor
+    cluster: Tensor
+
+    @property
+    def mode(self) -> Tensor:
+        """The likeliest h, (B, 4)."""
+        best = self.log_weights.argmax(1)
+        return self.elements[torch.arange(len(best), device=best.device), best]
+
+
+@dataclass(frozen=True)
+class OrbitReader(Reader):
+    """Reads posteriors by an orbit mixture.
+
+    Args:
+        mixture: of v.
+    """
+
+    mixture: OrbitMixture
+
+    def has_pose(self, q: GaussianPosterior) -> bool:
+        return True
+
+    def content(self, q: GaussianPosterior) -> ContentPosterior:
+        """Canonical content: v turned back by its likeliest pose, (B, D - 2)."""
+        part = q.representation.slices.vector
+        back = self.mixture.symmetry.inverse(q.reading.mode)
+        still = self.mixture.representation.act(back, q.loc[:, part])
+        return ContentPosterior(still, q.scale[:, part].log())
+
+    def pose(self, q: GaussianPosterior) -> PosePosterior:
+        found = q.reading
+        shift, spread = position_of(q)
+        count = found.elements.shape[1] // (1 + self.reflections)
+        width = torch.full_like(shift[:, :1], _BIN * 2 * math.pi / count)
+        bins = with_shift(found.elements, shift[:, None].expand(-1, found.elements.shape[1], -1))
+        covariance = torch.diag_embed(torch.cat([width, spread], 1).square())
+        return PosePosterior(bins, found.log_weights, covariance, self.reflections)
+
+    def cluster(self, q: GaussianPosterior) -> Tensor:
+        return q.reading.cluster
+
+    @property
+    def reflections(self) -> bool:
+        return self.mixture.symmetry.reflections and not self.mixture.is_trivial
+
+    @torch.no_grad()
+    def read(self, q: GaussianPosterior) -> Reading:
+        """Joint posterior of component and turn at the means."""
+        v = q.loc[:, q.representation.slices.vector].to(self.mixture.loc.device)
+        grid = self.mixture.grid().to(v)
+        offset = v.new_zeros(len(v))
+        continuous = not (self.mixture.symmetry.is_finite or self.mixture.is_trivial)
+        for _ in range(_STEPS if continuous else 0):
+            by_turn, _ = self._posterior(v, offset)
+            offset = offset + self._peak(by_turn, grid)
+        by_turn, cluster = self._posterior(v, offset)
+        first = motion(offset, dtype=v.dtype).repeat_interleave(len(grid), dim=0)
+        elements = compose(first, grid.repeat(len(v), 1)).unflatten(0, (len(v), -1))
+        return Reading(elements.to(q.loc), by_turn.to(q.loc), cluster.to(q.loc))
+
+    def _posterior(self, v: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
+        """log p(h | v) on the grid turned by `offset` (B,), (B, A), and log p(k | v), (B, K)."""
+        back = self.mixture.representation.act(motion(-offset, dtype=v.dtype), v)
+        by_turn, by_component = [], []
+        for _, joint in self.mixture.parts(back):
+            r, _ = shares(joint)
+            by_turn.append(r.sum(2).T)
+            by_component.append(r.sum(0))
+        return torch.cat(by_turn).log(), torch.cat(by_component).log()
+
+    def _peak(self, log_p: Tensor, grid: Tensor) -> Tensor:
+        """From the best point of the grid to the top of the parabola about it, radians, (B,)."""
+        count = len(grid) // (1 + self.reflections)
+        best = log_p.argmax(1, keepdim=True)
+        chirality, at = best // count, best % count
+        around = [log_p.gather(1, chirality * count + (at + i) % count)[:, 0] for i in (-1, 0, 1)]
+        left, middle, right = around
+        bend = (left - 2 * middle + right).clamp_max(-1e-12)
+        return (0.5 * (left - right) / bend).clamp(-0.5, 0.5) * (2 * math.pi / count)

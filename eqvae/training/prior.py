@@ -1,0 +1,153 @@
+"""The last stage of a run: fit the prior that the latents of the trained encoder really have.
+
+Training compares latents with N(0, I), which knows nothing of how they lie. Afterwards, with encoder and
+decoder as they are, a prior is fitted to draws of q(z | x) of the training images, the number of its
+components chosen by validation images, and stored in the checkpoint beside the weights: what comes back
+from `load_vae` samples from it and reads content, pose and clusters with it.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from eqvae.data import ImageDataModule
+from eqvae.data.batch import Batch
+from eqvae.distributions import concatenated
+from eqvae.distributions.orbit import OrbitFit
+from eqvae.distributions.posterior import Posterior
+from eqvae.models.model import Model
+from eqvae.symmetry.plane import PlaneMotions
+from eqvae.training.checkpoint import has_prior, load_vae, store_prior
+from eqvae.watch import Watch, unwatched, watched
+
+_AT_ONCE = 250  # images
+
+
+class PriorStage(ABC):
+    """What happens to the prior when training is over."""
+
+    @abstractmethod
+    def __call__(self, model: Model, data: ImageDataModule, watch: Watch) -> nn.Module | None:
+        """The prior that the model shall have from now on; None for the one that it was trained with."""
+
+
+class KeepPrior(PriorStage):
+    """The model keeps the prior that it was trained with."""
+
+    def __call__(self, model: Model, data: ImageDataModule, watch: Watch) -> None:
+        return None
+
+
+class FitOrbitPrior(PriorStage):
+    """Fit an orbit mixture, see `eqvae.distributions.orbit`.
+
+    Args:
+        components: K; None for as many as make validation images likeliest.
+        rank: of the components' covariances beyond one variance for each irrep copy.
+        symmetry: whose orbits the latents lie on; None for that of the model, or none at all where held-out
+            latents are likelier so, as those of a plain network.
+        images: training images that it is fitted to, at most; None for all.
+        seed: of the fit.
+
+    Raises:
+        ValueError: if a number is out of its range.
+    """
+
+    def __init__(
+        self,
+        components: int | None = None,
+        rank: int = 16,
+        symmetry: PlaneMotions | None = None,
+        images: int | None = None,
+        seed: int = 0,
+    ):
+        if images is not None and images < 1:
+            raise ValueError(f"images must be at least 1, or null for all; got {images}.")
+        self.fit = OrbitFit(components, rank, seed)
+        self.symmetry = symmetry
+        self.images = images
+
+    def __call__(self, model: Model, data: ImageDataModule, watch: Watch = unwatched) -> nn.Module:
+        count = len(data.train) if self.images is None else min(self.images, len(data.train))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.fit.seed)
+            q = encoded(model, data.train[:count], watch)
+            held_out = encoded(model, data.val[:], watch)
+            fit = replace(self.fit, watch=watch)
+            return model.fitted_prior(q, held_out, fit, self.symmetry)
+
+
+@torch.no_grad()
+def encoded(model: Model, batch: Batch, watch: Watch = unwatched) -> Posterior:
+    """Posteriors of all images of a batch, a part at a time."""
+    like = next(model.parameters())
+    starts = watch(range(0, len(batch), _AT_ONCE), "encoding")
+    return concatenated([model.encode(batch[i : i + _AT_ONCE].to(like)) for i in starts])
+
+
+def fit_prior(
+    stage: PriorStage, path: Path, data: ImageDataModule, watch: Watch = watched
+) -> tuple[Model, dict[str, float]]:
+    """Fit the prior of a stored model and store it, unless the checkpoint has one already.
+
+    Args:
+        stage: how.
+        path: of the checkpoint.
+        data: that its model was trained on.
+        watch: wraps what takes long with a progress bar.
+
+    Returns:
+        The model with its fitted prior, and `test/prior_gap` with its parts, see `prior_gap`: nothing where
+        the stage keeps the prior of training.
+
+    Raises:
+        ValueError: if no prior can be fitted to the latents.
+    """
+    model, prior = load_vae(path, fitted=False), load_vae(path).prior
+    if not has_prior(path):
+        prior = stage(model, data, watch)
+        if prior is None:
+            return model, {}
+        store_prior(path, prior)
+    gap = prior_gap(model, prior, data.test_dataloader, seed=0)
+    model.prior = prior
+    return model, {f"test/{name}": value for name, value in gap.items()}
+
+
+@torch.no_grad()
+def prior_gap(
+    model: Model, prior: nn.Module, batches: Callable[[], Any], seed: int
+) -> dict[str, float]:
+    """The test ELBO with another prior, and how much higher it is, from the same draws.
+
+    Args:
+        model: with the prior that it was trained with.
+        prior: the other one.
+        batches: makes an iterable of test batches.
+        seed: of the draws.
+
+    Returns:
+        `fitted/elbo`, `fitted/kl`, `fitted/kl/<block>` and `prior_gap`, nats.
+    """
+    trained, sums, found = model.prior, [], {}
+    for p in (trained, prior):
+        model.prior = p
+        total: dict[str, float] = {}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            for batch in batches():
+                score = model.score(batch.to(next(model.parameters())))
+                parts = {"elbo": score.elbo, "kl": score.kl_total}
+                parts |= {f"kl/{name}": value for name, value in score.kl.items()}
+                for name, value in {**parts, "count": torch.ones_like(score.elbo)}.items():
+                    total[name] = total.get(name, 0.0) + float(value.double().sum())
+        count = total.pop("count")
+        sums.append({name: value / count for name, value in total.items()})
+    model.prior = trained
+    found = {f"fitted/{name}": value for name, value in sums[1].items()}
+    return found | {"prior_gap": sums[1]["elbo"] - sums[0]["elbo"]}
