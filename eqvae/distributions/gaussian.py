@@ -139,6 +139,10 @@ class GaussianPrior(nn.Module):
         """log p(z) in nats, (B,)."""
         return normal_log_prob(z, torch.zeros_like(z), self.scale).sum(dim=1)
 
+    def knows_kinds(self, groups: int | None = None) -> bool:
+        """Whether `kinds` can tell so many groups of objects apart: this prior knows none."""
+        return False
+
     @property
     def reader(self) -> Reader:
         """How content, pose and cluster are read from a posterior: by a frame vector."""

@@ -48,10 +48,6 @@ class ContentPrior(nn.Module, ABC):
     def bind(self, encoder: nn.Module) -> None:
         """Lend the model's encoder to a prior that needs it."""
 
-    def frame(self, c: Tensor) -> Tensor | None:
-        """The turns (B, 4) that bring the templates of contents into one frame; None for none."""
-        return None
-
     def start(self, coefficients: Tensor, posterior: ContentPosterior, seed: int) -> None:
         """Set what should start from data: coefficients (N, C, dim) and content of training images."""
 
@@ -204,7 +200,12 @@ class PosedPrior(nn.Module):
         representation: of the latent.
         content: p(c), default N(0, I).
         position_scale: standard deviation of the position, pixels; cover the shifts in your data.
+
+    Attributes:
+        frames: templates (B, dim) -> the turns (B, 4) that bring them into one frame; None where none are known.
     """
+
+    frames: nn.Module | None = None
 
     def __init__(
         self,
@@ -220,6 +221,17 @@ class PosedPrior(nn.Module):
         scale = torch.ones(representation.dim)
         scale[representation.slices.position] = position_scale
         self.register_buffer("scale", scale, persistent=False)
+
+    def knows_kinds(self, groups: int | None = None) -> bool:
+        """Whether `kinds` can tell so many groups of objects apart: the components of a learned mixture."""
+        zero = self.scale.new_zeros(1, self.representation.multiplicities[0])
+        found = self.content.responsibilities(zero)
+        return found is not None and groups in (None, found.shape[1])
+
+    @torch.no_grad()
+    def kinds(self, content: Tensor, groups: int | None = None, seed: int = 0) -> Tensor:
+        """p(component | content), (N, K), of a prior that `knows_kinds`."""
+        return self.content.responsibilities(content)
 
     @property
     def blocks(self) -> tuple[str, str]:

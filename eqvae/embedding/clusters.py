@@ -1,12 +1,10 @@
 """Clusters of content: fitted on a sample of the rows, then assigned to each of them."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import torch
-from torch import Tensor
 
 from eqvae.embedding.columns import replaced
 from eqvae.embedding.table import content_of
@@ -48,7 +46,8 @@ def clusters_of(
     Args:
         model: its prior may be a learned mixture.
         content: that a mixture is fitted on, (N, m).
-        clusters: how many; None takes those of a learned mixture, or `CLUSTERS`, and 0 none.
+        clusters: how many; None takes the components of the prior, or `CLUSTERS` where it has none, and 0
+            is no clusters.
         seed: of the fit.
 
     Raises:
@@ -60,13 +59,9 @@ def clusters_of(
         raise ValueError(f"clusters must be 0, for none, or more; got {clusters}.")
     if clusters == 0:
         return None
-    prior = getattr(model.prior, "content", None)
-    like = next(model.parameters())
-    if clusters is None and prior is not None:
-        with torch.no_grad():
-            learned = prior.responsibilities(torch.from_numpy(content[:1]).to(like)) is not None
-        if learned:
-            return lambda c: _responsibilities(prior, torch.from_numpy(c).to(like))
+    prior, like = model.prior, next(model.parameters())
+    if prior.knows_kinds(clusters):
+        return lambda c: prior.kinds(torch.from_numpy(c).to(like), clusters, seed).cpu().numpy()
     return _fitted(content, CLUSTERS if clusters is None else clusters, seed)
 
 
@@ -80,11 +75,6 @@ def clustered(rows: pa.RecordBatch, assign: Probabilities | None) -> pa.RecordBa
         "cluster_probability": probabilities.max(axis=1),
     }
     return replaced(rows, found)
-
-
-@torch.no_grad()
-def _responsibilities(prior: Any, content: Tensor) -> np.ndarray:
-    return prior.responsibilities(content).cpu().numpy()
 
 
 def _fitted(content: np.ndarray, clusters: int, seed: int) -> Probabilities:

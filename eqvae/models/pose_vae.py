@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from eqvae.data.batch import Batch
 from eqvae.distributions.content import ContentPosterior
-from eqvae.distributions.orbit import OrbitFit, OrbitPosedPrior
+from eqvae.distributions.orbit import Latents, OrbitFit, OrbitPosedPrior
 from eqvae.distributions.posed import PosedPosterior, from_latent, to_latent
 from eqvae.distributions.priors import PosedPrior
 from eqvae.models.model import ELBO, Model
@@ -28,6 +28,8 @@ from eqvae.pose.space import TemplateSpace, View
 from eqvae.pose.symmetrise import symmetrised
 from eqvae.symmetry.motions import angle_of, compose, reflection_of, shift_of
 from eqvae.symmetry.plane import PlaneMotions
+
+_TEMPLATES = 20_000  # that frames are found from, at most
 
 
 @dataclass(frozen=True)
@@ -116,13 +118,13 @@ class PoseVAE(Model):
 
     def template(self, content: Tensor) -> Tensor:
         """What objects of content (B, m) look like, as coordinates in `space`, (B, dim)."""
-        template = self.space.extend(self.decoder.template(content))
-        h = self.prior.content.frame(content)
+        drawn = self.decoder.template(content)
+        template, h = self.space.extend(drawn), self._frame(drawn)
         return template if h is None else self.space.turn(template, angle_of(h), reflection_of(h))
 
     def decode(self, z: Tensor) -> Tensor:
         content, g = from_latent(self.representation, z)
-        h = self.prior.content.frame(content)
+        h = self._frame(self.decoder.template(content))
         if h is not None:
             z = to_latent(self.representation, content, compose(g, h))
         return super().decode(z)
@@ -134,7 +136,24 @@ class PoseVAE(Model):
         fit: OrbitFit,
         symmetry: PlaneMotions | None = None,
     ) -> OrbitPosedPrior:
-        return OrbitPosedPrior.fitted(q, held_out, fit)  # no motion moves content
+        some = q.content.loc[:: max(1, len(q.content.loc) // _TEMPLATES)]
+        with torch.no_grad():
+            drawn = [self._by_irrep(self.decoder.template(c)) for c in some.split(1000)]
+        coefficients = torch.cat(drawn)
+        latent = self.encoder.harmonics.representation
+        exact = coefficients.new_zeros(len(coefficients), latent.num_copies)
+        templates = Latents(latent, coefficients, exact)
+        return OrbitPosedPrior.fitted(
+            q, held_out, fit, templates, symmetry or self.symmetry.ambient
+        )
+
+    def _frame(self, template: Tensor) -> Tensor | None:
+        """Which turn brings templates (B, C, dim) into one frame, if the prior knows."""
+        frames = self.prior.frames
+        return None if frames is None else frames(self._by_irrep(template))
+
+    def _by_irrep(self, template: Tensor) -> Tensor:
+        return self.encoder.harmonics.by_irrep(template)
 
     def score(self, batch: Batch, *, sample: bool = True) -> ContentELBO:
         """The ELBO with content drawn from q(c | x) (its mean, if not `sample`) and the pose summed out."""

@@ -1,6 +1,6 @@
 """Priors whose objects lie on the orbits of a group, fitted to the latents of a trained model."""
 
-from eqvae.distributions.orbit.content import OrbitContent, OrbitPosedPrior
+from eqvae.distributions.orbit.content import OrbitContent, OrbitPosedPrior, TemplateFrames
 from eqvae.distributions.orbit.fit import OrbitFit
 from eqvae.distributions.orbit.latents import Latents
 from eqvae.distributions.orbit.mixture import OrbitMixture
@@ -15,4 +15,5 @@ __all__ = [
     "OrbitPosedPrior",
     "OrbitPrior",
     "OrbitReader",
+    "TemplateFrames",
 ]

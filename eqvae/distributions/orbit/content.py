@@ -1,22 +1,25 @@
-"""The prior of content that no motion changes: an orbit mixture of the trivial group, with frames.
+"""The fitted prior of a model that knows content and pose apart: p(c) p(g), with frames.
 
-A model that knows content and pose apart draws the template of each content in a frame of its own, and
-training does not ask that frames of unlike contents agree. `frame` says for each content by which turn
-its template stands as those of the other components do.
+Content is a mixture of Gaussians, an orbit mixture of the trivial group. A content's template is drawn in a
+frame of the decoder's choice, and training does not ask that the frames of alike contents agree: they drift.
+Templates are moved by the group as latents of other models are, so that an orbit mixture of them says by
+which turn each template stands upright in one frame for all, see `frames`.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from eqvae.distributions.orbit.fit import OrbitFit
 from eqvae.distributions.orbit.latents import Latents
 from eqvae.distributions.orbit.mixture import OrbitMixture
 from eqvae.distributions.orbit.prior import described
+from eqvae.distributions.orbit.reader import OrbitReader
 from eqvae.distributions.posed import PosedPosterior, to_latent
 from eqvae.distributions.priors import ContentPrior, PosedPrior
-from eqvae.symmetry.motions import compose, identity, shift_of
+from eqvae.symmetry.motions import identity, shift_of
 from eqvae.symmetry.plane import PlaneMotions
 from eqvae.symmetry.representations import Representation
 
@@ -34,7 +37,6 @@ class OrbitContent(ContentPrior):
         super().__init__()
         latent = Representation((dim,), position=False)
         self.mixture = OrbitMixture(latent, PlaneMotions.trivial(), components, min(rank, dim - 1))
-        self.register_buffer("turns", identity(components))
 
     def log_prob(self, c: Tensor) -> Tensor:
         return self.mixture.log_prob(c)
@@ -45,13 +47,27 @@ class OrbitContent(ContentPrior):
     def responsibilities(self, c: Tensor) -> Tensor:
         return self.mixture.cluster_log_prob(c).exp()
 
-    def frame(self, c: Tensor) -> Tensor:
-        return self.turns[self.responsibilities(c.detach()).argmax(1)]
+
+class TemplateFrames(nn.Module):
+    """Which turn brings templates upright: each is turned as its kind is.
+
+    Args:
+        representation: of templates' coefficients, irrep by irrep.
+        symmetry: that moves them.
+        components: kinds of template.
+        angles: of the grid of turns.
+    """
+
+    def __init__(
+        self, representation: Representation, symmetry: PlaneMotions, components: int, angles: int
+    ):
+        super().__init__()
+        self.mixture = OrbitMixture(representation, symmetry, components, 0, angles)
 
     @torch.no_grad()
-    def turn_frames(self, h: Tensor) -> None:
-        """Turn the frame of each component by h (K, 4)."""
-        self.turns.copy_(compose(h.to(self.turns), self.turns))
+    def forward(self, template: Tensor) -> Tensor:
+        """h with rho(h) template upright, motions (B, 4), for templates (B, dim)."""
+        return self.mixture.symmetry.inverse(OrbitReader(self.mixture).read_vector(template).mode)
 
 
 class OrbitPosedPrior(PosedPrior):
@@ -61,6 +77,7 @@ class OrbitPosedPrior(PosedPrior):
         representation: of the latent.
         components, rank: of the content, see `OrbitContent`.
         position_scale: standard deviation of the position, pixels.
+        frames: of templates, a `TemplateFrames`; None leaves them as the decoder draws them.
     """
 
     def __init__(
@@ -69,20 +86,40 @@ class OrbitPosedPrior(PosedPrior):
         components: int = 40,
         rank: int = 16,
         position_scale: float = 5.0,
+        frames: TemplateFrames | None = None,
     ):
         content = OrbitContent(representation.multiplicities[0], components, rank)
         super().__init__(representation, content, position_scale)
+        self.frames = frames
 
     @classmethod
     def fitted(
-        cls, q: PosedPosterior, held_out: PosedPosterior, fit: OrbitFit
+        cls,
+        q: PosedPosterior,
+        held_out: PosedPosterior,
+        fit: OrbitFit,
+        templates: Latents,
+        symmetry: PlaneMotions,
     ) -> "OrbitPosedPrior":
-        """The prior that draws of these posteriors look as if they came from, see `OrbitPrior.fitted`."""
+        """The prior that draws of these posteriors look as if they came from, see `OrbitPrior.fitted`.
+
+        Args:
+            q, held_out, fit: as there.
+            templates: coefficients of the templates of q's contents.
+            symmetry: that moves them.
+        """
         latent = q.representation
         mixture = fit(_content(q), _content(held_out), [PlaneMotions.trivial()])
         scale = float(shift_of(q.pose.mode).square().mean().sqrt().clamp_min(1e-3))
         prior = cls(latent, mixture.components, mixture.rank, scale).to(q.content.loc)
         prior.content.mixture = mixture
+        half = len(templates) // 2
+        by_kind = replace(fit, components=None, rank=0)
+        kinds = by_kind(templates[half:], templates[:half], [symmetry])
+        prior.frames = TemplateFrames(
+            kinds.representation, symmetry, kinds.components, kinds.angles
+        )
+        prior.frames.mixture = kinds
         return prior
 
     @property
@@ -94,6 +131,23 @@ class OrbitPosedPrior(PosedPrior):
         """The latents in the middle of each component, upright at the image centre, (K, D)."""
         loc = self.content.mixture.loc
         return to_latent(self.representation, loc, identity(len(loc)).to(loc))
+
+    def knows_kinds(self, groups: int | None = None) -> bool:
+        """Whether `kinds` can tell so many groups of objects apart."""
+        return groups is None or groups <= self.content.mixture.components
+
+    def kinds(self, content: Tensor, groups: int | None = None, seed: int = 0) -> Tensor:
+        """p(group | content), (N, groups): of the components, or of fewer groups of them.
+
+        Args:
+            content: as a posterior has it, (N, m).
+            groups: how many; None for the components themselves.
+            seed: of the grouping, see `group_components`.
+
+        Raises:
+            ValueError: if there are fewer components than groups.
+        """
+        return self.content.mixture.kinds(content, groups, seed)
 
     def draw_upright(
         self, component: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0
@@ -110,6 +164,14 @@ class OrbitPosedPrior(PosedPrior):
             "components": self.content.mixture.components,
             "rank": self.content.mixture.rank,
             "position_scale": self.pose.position_scale,
+            "frames": self.frames
+            and {
+                "_target_": "eqvae.distributions.orbit.TemplateFrames",
+                "representation": described(self.frames.mixture.representation),
+                "symmetry": described(self.frames.mixture.symmetry),
+                "components": self.frames.mixture.components,
+                "angles": self.frames.mixture.angles,
+            },
         }
 
 

@@ -53,14 +53,21 @@ class Ballot:
 
 @torch.no_grad()
 def align_frames(mixture: OrbitMixture, latents: Latents, seed: int = 0) -> None:
-    """Turn the frames of the components so that poses can be compared between them; p(v) stays as it is."""
-    if mixture.is_trivial or mixture.components < 2:
+    """Turn the frames of the components so that poses can be compared between them; p(v) stays as it is.
+
+    Also notes how often each two components explain the same latents, `OrbitMixture.overlap`.
+    """
+    if mixture.components < 2:
         return
     group = mixture.symmetry
-    grid = group.grid(_ANGLES)
+    grid = mixture.grid(_ANGLES)
     v = latents.some(_LATENTS, torch.Generator().manual_seed(seed))
     table = product_table(group, grid)
     ballot = votes(mixture, v, table)
+    overlap = _counted(ballot, mixture.components, len(grid)).sum(2)
+    mixture.overlap.copy_((overlap + overlap.T).to(mixture.overlap))
+    if mixture.is_trivial:
+        return
     support = _counted(ballot, mixture.components, len(grid)) @ _kernel(group, grid)
     found = synchronise(support, table)
     turn_frames(mixture, grid[found].to(v))

@@ -24,6 +24,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
+from eqvae.distributions.orbit.groups import group_components
 from eqvae.symmetry.plane import PlaneMotions
 from eqvae.symmetry.representations import Block, Representation
 
@@ -40,6 +41,9 @@ class OrbitMixture(nn.Module):
         components: K.
         rank: columns of W_k.
         angles: of the grid of SO(2) and O(2); a finite group has its own elements.
+
+    Attributes:
+        overlap: how often each two components explain the same latents, (K, K), see `frames`.
 
     Raises:
         ValueError: if the latent has a position, to which no proper density is invariant, or a number is
@@ -72,6 +76,7 @@ class OrbitMixture(nn.Module):
         self.loc = nn.Parameter(torch.zeros(components, representation.dim))
         self.log_scale = nn.Parameter(torch.zeros(components, representation.num_copies))
         self.factor = nn.Parameter(torch.zeros(components, representation.dim, rank))
+        self.register_buffer("overlap", torch.zeros(components, components))
         self._tables: dict[tuple, tuple[Tensor, Tensor]] = {}
 
     @property
@@ -128,6 +133,15 @@ class OrbitMixture(nn.Module):
             r, _ = shares(joint)
             found.append(r.sum(0).log())
         return torch.cat(found)
+
+    @torch.no_grad()
+    def kinds(self, v: Tensor, groups: int | None = None, seed: int = 0) -> Tensor:
+        """p(group | v), (B, groups); None for the components themselves, see `group_components`."""
+        by_component = self.cluster_log_prob(v).exp()
+        if groups is None:
+            return by_component
+        group = group_components(self.overlap, self.logits.softmax(0), groups, seed).to(v.device)
+        return v.new_zeros(len(v), groups).index_add_(1, group, by_component)
 
     def sample(
         self, n: int, generator: torch.Generator | None = None, component: Tensor | None = None

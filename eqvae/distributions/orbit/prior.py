@@ -130,6 +130,23 @@ class OrbitPrior(nn.Module):
         z[:, where] = self.mixture.draw_upright(component.to(z.device), generator, temperature)
         return z
 
+    def knows_kinds(self, groups: int | None = None) -> bool:
+        """Whether `kinds` can tell so many groups of objects apart."""
+        return groups is None or groups <= self.mixture.components
+
+    def kinds(self, content: Tensor, groups: int | None = None, seed: int = 0) -> Tensor:
+        """p(group | content), (N, groups): of the components, or of fewer groups of them.
+
+        Args:
+            content: as a posterior has it, (N, m).
+            groups: how many; None for the components themselves.
+            seed: of the grouping, see `group_components`.
+
+        Raises:
+            ValueError: if there are fewer components than groups.
+        """
+        return self.mixture.kinds(content, groups, seed)
+
     def log_prob(self, z: Tensor) -> Tensor:
         """log p(z) in nats, (B,)."""
         parts = self.representation.slices

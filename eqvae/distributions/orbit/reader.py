@@ -82,10 +82,14 @@ class OrbitReader(Reader):
     def reflections(self) -> bool:
         return self.mixture.symmetry.reflections and not self.mixture.is_trivial
 
-    @torch.no_grad()
     def read(self, q: GaussianPosterior) -> Reading:
         """Joint posterior of component and turn at the means."""
-        v = q.loc[:, q.representation.slices.vector].to(self.mixture.loc.device)
+        return self.read_vector(q.loc[:, q.representation.slices.vector])
+
+    @torch.no_grad()
+    def read_vector(self, v: Tensor) -> Reading:
+        """Joint posterior of component and turn for v (B, D)."""
+        like, v = v, v.to(self.mixture.loc.device)
         grid = self.mixture.grid().to(v)
         offset = v.new_zeros(len(v))
         continuous = not (self.mixture.symmetry.is_finite or self.mixture.is_trivial)
@@ -95,7 +99,7 @@ class OrbitReader(Reader):
         by_turn, cluster = self._posterior(v, offset)
         first = motion(offset, dtype=v.dtype).repeat_interleave(len(grid), dim=0)
         elements = compose(first, grid.repeat(len(v), 1)).unflatten(0, (len(v), -1))
-        return Reading(elements.to(q.loc), by_turn.to(q.loc), cluster.to(q.loc))
+        return Reading(elements.to(like), by_turn.to(like), cluster.to(like))
 
     def _posterior(self, v: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
         """log p(h | v) on the grid turned by `offset` (B,), (B, A), and log p(k | v), (B, K)."""
