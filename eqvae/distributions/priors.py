@@ -202,10 +202,8 @@ class PosedPrior(nn.Module):
         position_scale: standard deviation of the position, pixels; cover the shifts in your data.
 
     Attributes:
-        frames: templates (B, dim) -> the turns (B, 4) that bring them into one frame; None where none are known.
+        frames: templates (B, dim) -> the turns (B, 4) that bring them into one frame, or None.
     """
-
-    frames: nn.Module | None = None
 
     def __init__(
         self,
@@ -215,6 +213,7 @@ class PosedPrior(nn.Module):
     ):
         super().__init__()
         check_pose_latent(representation, bool(representation.sign))
+        self.frames: nn.Module | None = None
         self.representation = representation
         self.content = content or NormalContent(representation.multiplicities[0])
         self.pose = PosePrior(position_scale)
