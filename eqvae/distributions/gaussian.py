@@ -143,6 +143,8 @@ class GaussianPrior(nn.Module):
         """Whether `kinds` can tell so many groups of objects apart: this prior knows none."""
         return False
 
+    rounds = 0  # of `Model.settle` that make its samples better
+
     @property
     def reader(self) -> Reader:
         """How content, pose and cluster are read from a posterior: by a frame vector."""

@@ -205,6 +205,8 @@ class PosedPrior(nn.Module):
         frames: templates (B, dim) -> the turns (B, 4) that bring them into one frame, or None.
     """
 
+    rounds = 0  # of `Model.settle` that make its samples better
+
     def __init__(
         self,
         representation: Representation,

@@ -20,6 +20,8 @@ from eqvae.domains import Domain
 from eqvae.symmetry.plane import PlaneMotions
 from eqvae.symmetry.representations import Representation
 
+_AT_ONCE = 250  # images that are decoded and encoded in one batch
+
 
 @dataclass(frozen=True)
 class ELBO:
@@ -133,9 +135,37 @@ class Model(nn.Module, ABC):
         """Mean images of p(x|z) for latents (B, D)."""
         return self.likelihood.mean(self.decoder(z))
 
-    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
-        """Mean images of n draws from the prior."""
-        return self.decode(self.prior.sample(n, generator))
+    def sample(
+        self, n: int, generator: torch.Generator | None = None, *, rounds: int | None = None
+    ) -> Tensor:
+        """Mean images of n draws from the prior, see `settle`."""
+        return self.decode(self.settle(self.prior.sample(n, generator), generator, rounds=rounds))
+
+    @torch.no_grad()
+    def settle(
+        self, z: Tensor, generator: torch.Generator | None = None, *, rounds: int | None = None
+    ) -> Tensor:
+        """Latents moved towards those of images: z <- a draw of q(z | D(z)), a few times.
+
+        A fitted prior is smoother than the latents of images are. Decoded and encoded again, a draw from
+        it comes closer to them; the poses of an equivariant model stay. After many rounds what encoder
+        and decoder do wrong would add up.
+
+        Args:
+            z: draws from the prior, (B, D).
+            generator: source of randomness, on the CPU.
+            rounds: how many; None for as many as the prior asks for: 2 of a fitted one, else none.
+
+        Reference: Rezende, Mohamed, Wierstra, Stochastic backpropagation and approximate inference in deep
+        generative models (2014), appendix F, for the Markov chain that this is the start of.
+        """
+        rounds = self.prior.rounds if rounds is None else rounds
+        seed = int(torch.randint(2**62, (1,), generator=generator)) if rounds else 0
+        noise = torch.Generator(z.device).manual_seed(seed)
+        for _ in range(rounds):
+            parts = z.split(_AT_ONCE)
+            z = torch.cat([self.encode(Batch(self.decode(p))).rsample(noise) for p in parts])
+        return z
 
     def transform(self, g: Tensor, batch: Batch) -> Tensor:
         """Move what the images show through the latent: D(g . E(x)), one motion for each image."""

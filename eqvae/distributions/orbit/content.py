@@ -80,6 +80,8 @@ class OrbitPosedPrior(PosedPrior):
         frames: of templates, a `TemplateFrames`; None leaves them as the decoder draws them.
     """
 
+    rounds = 2  # of `Model.settle` that make its samples better
+
     def __init__(
         self,
         representation: Representation,

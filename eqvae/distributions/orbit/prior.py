@@ -38,6 +38,8 @@ class OrbitPrior(nn.Module):
         ring_angles: of their grid.
     """
 
+    rounds = 2  # of `Model.settle` that make its samples better
+
     def __init__(
         self,
         representation: Representation,
