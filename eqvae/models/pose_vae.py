@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from eqvae.data.batch import Batch
 from eqvae.distributions.content import ContentPosterior
-from eqvae.distributions.orbit import Latents, OrbitFit, OrbitPosedPrior
+from eqvae.distributions.orbit import OrbitFit, OrbitPosedPrior, Templates
 from eqvae.distributions.posed import PosedPosterior, from_latent, to_latent
 from eqvae.distributions.priors import PosedPrior
 from eqvae.models.model import ELBO, Model
@@ -28,8 +28,6 @@ from eqvae.pose.space import TemplateSpace, View
 from eqvae.pose.symmetrise import symmetrised
 from eqvae.symmetry.motions import angle_of, compose, reflection_of, shift_of
 from eqvae.symmetry.plane import PlaneMotions
-
-_TEMPLATES = 20_000  # that frames are found from, at most
 
 
 @dataclass(frozen=True)
@@ -119,12 +117,12 @@ class PoseVAE(Model):
     def template(self, content: Tensor) -> Tensor:
         """What objects of content (B, m) look like, as coordinates in `space`, (B, dim)."""
         drawn = self.decoder.template(content)
-        template, h = self.space.extend(drawn), self._frame(drawn)
+        template, h = self.space.extend(drawn), self._frame(content, drawn)
         return template if h is None else self.space.turn(template, angle_of(h), reflection_of(h))
 
     def decode(self, z: Tensor) -> Tensor:
         content, g = from_latent(self.representation, z)
-        h = self._frame(self.decoder.template(content))
+        h = self._frame(content, self.decoder.template(content))
         if h is not None:
             z = to_latent(self.representation, content, compose(g, h))
         return super().decode(z)
@@ -136,21 +134,19 @@ class PoseVAE(Model):
         fit: OrbitFit,
         symmetry: PlaneMotions | None = None,
     ) -> OrbitPosedPrior:
-        some = q.content.loc[:: max(1, len(q.content.loc) // _TEMPLATES)]
-        with torch.no_grad():
-            drawn = [self._by_irrep(self.decoder.template(c)) for c in some.split(1000)]
-        coefficients = torch.cat(drawn)
-        latent = self.encoder.harmonics.representation
-        exact = coefficients.new_zeros(len(coefficients), latent.num_copies)
-        templates = Latents(latent, coefficients, exact)
-        return OrbitPosedPrior.fitted(
-            q, held_out, fit, templates, symmetry or self.symmetry.ambient
+        templates = Templates(
+            self.encoder.harmonics.representation,
+            symmetry or self.symmetry.ambient,
+            lambda content: self._by_irrep(self.decoder.template(content)),
         )
+        return OrbitPosedPrior.fitted(q, held_out, fit, templates)
 
-    def _frame(self, template: Tensor) -> Tensor | None:
-        """Which turn brings templates (B, C, dim) into one frame, if the prior knows."""
+    def _frame(self, content: Tensor, template: Tensor) -> Tensor | None:
+        """Which turn brings the templates (B, C, dim) of contents into one frame, if the prior knows."""
         frames = self.prior.frames
-        return None if frames is None else frames(self._by_irrep(template))
+        if frames is None:
+            return None
+        return frames(self._by_irrep(template), self.prior.kinds(content).argmax(1))
 
     def _by_irrep(self, template: Tensor) -> Tensor:
         return self.encoder.harmonics.by_irrep(template)

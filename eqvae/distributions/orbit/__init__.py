@@ -1,6 +1,11 @@
 """Priors whose objects lie on the orbits of a group, fitted to the latents of a trained model."""
 
-from eqvae.distributions.orbit.content import OrbitContent, OrbitPosedPrior, TemplateFrames
+from eqvae.distributions.orbit.content import (
+    OrbitContent,
+    OrbitPosedPrior,
+    TemplateFrames,
+    Templates,
+)
 from eqvae.distributions.orbit.fit import OrbitFit
 from eqvae.distributions.orbit.latents import Latents
 from eqvae.distributions.orbit.mixture import OrbitMixture
@@ -16,4 +21,5 @@ __all__ = [
     "OrbitPrior",
     "OrbitReader",
     "TemplateFrames",
+    "Templates",
 ]

@@ -6,13 +6,16 @@ Templates are moved by the group as latents of other models are, so that an orbi
 which turn each template stands upright in one frame for all, see `frames`.
 """
 
-from dataclasses import replace
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from eqvae.distributions.orbit.fit import OrbitFit
+from eqvae.distributions.orbit.frames import align_frames
 from eqvae.distributions.orbit.latents import Latents
 from eqvae.distributions.orbit.mixture import OrbitMixture
 from eqvae.distributions.orbit.prior import described
@@ -22,6 +25,8 @@ from eqvae.distributions.priors import ContentPrior, PosedPrior
 from eqvae.symmetry.motions import identity, shift_of
 from eqvae.symmetry.plane import PlaneMotions
 from eqvae.symmetry.representations import Representation
+
+_CONTENTS = 20_000  # that frames are found from, at most
 
 
 class OrbitContent(ContentPrior):
@@ -48,26 +53,74 @@ class OrbitContent(ContentPrior):
         return self.mixture.cluster_log_prob(c).exp()
 
 
+@dataclass(frozen=True)
+class Templates:
+    """How a decoder draws contents, each in a frame of its own.
+
+    Attributes:
+        representation: of the coefficients, irrep by irrep.
+        symmetry: that moves them.
+        draw: contents (B, m) -> coefficients (B, dim).
+    """
+
+    representation: Representation
+    symmetry: PlaneMotions
+    draw: Callable[[Tensor], Tensor]
+
+
 class TemplateFrames(nn.Module):
-    """Which turn brings templates upright: each is turned as its kind is.
+    """Which turn brings templates upright: the one that makes each most like the middle one of its kind.
 
     Args:
         representation: of templates' coefficients, irrep by irrep.
         symmetry: that moves them.
-        components: kinds of template.
+        components: kinds of content, each with the template of its middle.
         angles: of the grid of turns.
     """
 
     def __init__(
-        self, representation: Representation, symmetry: PlaneMotions, components: int, angles: int
+        self,
+        representation: Representation,
+        symmetry: PlaneMotions,
+        components: int,
+        angles: int = 120,
     ):
         super().__init__()
         self.mixture = OrbitMixture(representation, symmetry, components, 0, angles)
 
+    @classmethod
     @torch.no_grad()
-    def forward(self, template: Tensor) -> Tensor:
-        """h with rho(h) template upright, motions (B, 4), for templates (B, dim)."""
-        return self.mixture.symmetry.inverse(OrbitReader(self.mixture).read_vector(template).mode)
+    def fitted(
+        cls, kinds: OrbitMixture, contents: Tensor, templates: Templates, seed: int
+    ) -> "TemplateFrames":
+        """Frames in which alike kinds stand alike.
+
+        Args:
+            kinds: mixture of contents.
+            contents: some, (N, m).
+            templates: how they are drawn.
+            seed: of the alignment.
+        """
+        some = contents[:: max(1, len(contents) // _CONTENTS)]
+        centres, drawn = templates.draw(kinds.loc), templates.draw(some)
+        frames = cls(templates.representation, templates.symmetry, len(centres)).to(centres)
+        frames.mixture.requires_grad_(False).loc.copy_(centres)
+        frames.mixture.log_scale.fill_(0.5 * math.log(float(centres.square().mean()) + 1e-12))
+        log_p = torch.cat([joint.amax(0) for _, joint in kinds.parts(some)])
+        exact = Latents(templates.representation, drawn, drawn.new_zeros(len(drawn), frames.copies))
+        align_frames(frames.mixture, exact, seed, log_p)
+        return frames
+
+    @property
+    def copies(self) -> int:
+        """Irrep copies of a template."""
+        return self.mixture.representation.num_copies
+
+    @torch.no_grad()
+    def forward(self, template: Tensor, kind: Tensor) -> Tensor:
+        """h with rho(h) template upright, motions (B, 4), for templates (B, dim) of kinds (B,)."""
+        reader = OrbitReader(self.mixture)
+        return self.mixture.symmetry.inverse(reader.read_vector(template, kind).mode)
 
 
 class OrbitPosedPrior(PosedPrior):
@@ -100,28 +153,20 @@ class OrbitPosedPrior(PosedPrior):
         q: PosedPosterior,
         held_out: PosedPosterior,
         fit: OrbitFit,
-        templates: Latents,
-        symmetry: PlaneMotions,
+        templates: Templates,
     ) -> "OrbitPosedPrior":
         """The prior that draws of these posteriors look as if they came from, see `OrbitPrior.fitted`.
 
         Args:
             q, held_out, fit: as there.
-            templates: coefficients of the templates of q's contents.
-            symmetry: that moves them.
+            templates: how contents are drawn.
         """
         latent = q.representation
         mixture = fit(_content(q), _content(held_out), [PlaneMotions.trivial()])
         scale = float(shift_of(q.pose.mode).square().mean().sqrt().clamp_min(1e-3))
         prior = cls(latent, mixture.components, mixture.rank, scale).to(q.content.loc)
         prior.content.mixture = mixture
-        half = len(templates) // 2
-        by_kind = replace(fit, components=None, rank=0)
-        kinds = by_kind(templates[half:], templates[:half], [symmetry])
-        prior.frames = TemplateFrames(
-            kinds.representation, symmetry, kinds.components, kinds.angles
-        )
-        prior.frames.mixture = kinds
+        prior.frames = TemplateFrames.fitted(mixture, q.content.loc, templates, fit.seed)
         return prior
 
     @property

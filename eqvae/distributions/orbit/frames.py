@@ -52,18 +52,29 @@ class Ballot:
 
 
 @torch.no_grad()
-def align_frames(mixture: OrbitMixture, latents: Latents, seed: int = 0) -> None:
+def align_frames(
+    mixture: OrbitMixture, latents: Latents, seed: int = 0, log_p: Tensor | None = None
+) -> None:
     """Turn the frames of the components so that poses can be compared between them; p(v) stays as it is.
 
     Also notes how often each two components explain the same latents, `OrbitMixture.overlap`.
+
+    Args:
+        mixture: changed in place.
+        latents: that vote.
+        seed: of their draws.
+        log_p: how well each component explains each latent, nats, (N, K); None asks the mixture.
     """
     if mixture.components < 2:
         return
     group = mixture.symmetry
     grid = mixture.grid(_ANGLES)
-    v = latents.some(_LATENTS, torch.Generator().manual_seed(seed))
+    if log_p is None:
+        v = latents.some(_LATENTS, torch.Generator().manual_seed(seed))
+    else:
+        v = latents.loc
     table = product_table(group, grid)
-    ballot = votes(mixture, v, table)
+    ballot = votes(mixture, v, table, log_p)
     overlap = _counted(ballot, mixture.components, len(grid)).sum(2)
     mixture.overlap.copy_((overlap + overlap.T).to(mixture.overlap))
     if mixture.is_trivial:
@@ -84,12 +95,21 @@ def turn_frames(mixture: OrbitMixture, h: Tensor) -> None:
         mixture.factor[:, :, j] = act(h, mixture.factor[:, :, j])
 
 
-def votes(mixture: OrbitMixture, v: Tensor, table: Tensor) -> Ballot:
-    """All votes of latents (B, D), by the product table of the grid."""
+def votes(mixture: OrbitMixture, v: Tensor, table: Tensor, log_p: Tensor | None = None) -> Ballot:
+    """All votes of latents (B, D).
+
+    Args:
+        mixture: of whose components.
+        v: latents.
+        table: products of the grid's elements.
+        log_p: how well each component explains each latent, nats, (B, K); None asks the mixture.
+    """
     inverse, most = inverses(table), min(_VOTERS, mixture.components)
+    known = [None] * len(v) if log_p is None else log_p.split(mixture.rows)
     found = []
-    for part in v.split(mixture.rows):
+    for part, explained in zip(v.split(mixture.rows), known, strict=False):
         best, element = mixture.log_joint(part, _ANGLES).max(0)
+        best = best if explained is None else explained
         weight, k = (_BETA * (best - best.amax(1, keepdim=True))).exp().topk(most, 1)
         weight, h = weight / weight.sum(1, keepdim=True), element.gather(1, k)
         i, j = (~torch.eye(most, dtype=torch.bool)).nonzero().T

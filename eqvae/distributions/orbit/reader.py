@@ -87,25 +87,31 @@ class OrbitReader(Reader):
         return self.read_vector(q.loc[:, q.representation.slices.vector])
 
     @torch.no_grad()
-    def read_vector(self, v: Tensor) -> Reading:
-        """Joint posterior of component and turn for v (B, D)."""
+    def read_vector(self, v: Tensor, component: Tensor | None = None) -> Reading:
+        """Joint posterior of component and turn for v (B, D), or for v of known components (B,)."""
         like, v = v, v.to(self.mixture.loc.device)
         grid = self.mixture.grid().to(v)
         offset = v.new_zeros(len(v))
         continuous = not (self.mixture.symmetry.is_finite or self.mixture.is_trivial)
         for _ in range(_STEPS if continuous else 0):
-            by_turn, _ = self._posterior(v, offset)
+            by_turn, _ = self._posterior(v, offset, component)
             offset = offset + self._peak(by_turn, grid)
-        by_turn, cluster = self._posterior(v, offset)
+        by_turn, cluster = self._posterior(v, offset, component)
         first = motion(offset, dtype=v.dtype).repeat_interleave(len(grid), dim=0)
         elements = compose(first, grid.repeat(len(v), 1)).unflatten(0, (len(v), -1))
         return Reading(elements.to(like), by_turn.to(like), cluster.to(like))
 
-    def _posterior(self, v: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
+    def _posterior(
+        self, v: Tensor, offset: Tensor, component: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         """log p(h | v) on the grid turned by `offset` (B,), (B, A), and log p(k | v), (B, K)."""
         back = self.mixture.representation.act(motion(-offset, dtype=v.dtype), v)
-        by_turn, by_component = [], []
-        for _, joint in self.mixture.parts(back):
+        by_turn, by_component, first = [], [], 0
+        for part, joint in self.mixture.parts(back):
+            if component is not None:
+                rows = torch.arange(len(part), device=v.device)
+                joint = joint[:, rows, component[first : first + len(part)]][:, :, None]
+                first += len(part)
             r, _ = shares(joint)
             by_turn.append(r.sum(2).T)
             by_component.append(r.sum(0))
