@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from eqvae.distributions.orbit.em import BATCH, expectation_maximisation
+from eqvae.distributions.orbit.em import BATCH, FINEST, expectation_maximisation
 from eqvae.distributions.orbit.factors import fit_factors
 from eqvae.distributions.orbit.frames import align_frames
 from eqvae.distributions.orbit.latents import Latents
@@ -21,7 +21,6 @@ _ROUNDS = 2  # of the factors
 _PILOT = 10  # components
 _HELD_OUT = 4000  # latents that are looked at
 _CONVERGED = 1e-5  # nats, between a grid of angles and one twice as fine
-_FINEST = 512  # angles
 
 
 @dataclass(frozen=True)
@@ -113,7 +112,7 @@ def refine_grid(mixture: OrbitMixture, latents: Latents, seed: int) -> None:
     if mixture.is_trivial or mixture.symmetry.is_finite:
         return
     v = latents.some(200, torch.Generator().manual_seed(seed)).double()
-    while mixture.angles < _FINEST:
+    while mixture.angles < FINEST:
         coarse = mixture.log_prob(v)
         mixture.angles *= 2
         if (mixture.log_prob(v) - coarse).abs().max() < _CONVERGED:
