@@ -30,7 +30,7 @@ _SHARED = (
     4.0  # latents' worth of all components' variance in that of each one: few latents say little
 )
 _SMALLEST = 1e-4  # variance, of that of all latents in the copy
-_COARSEST = 3.0  # step of the grid, of the standard deviation of the angle in a component
+_COARSEST = 3.0  # step of the grid while fitting, see `resolve`
 FINEST = 512  # angles
 
 
@@ -77,14 +77,17 @@ def expectation_maximisation(
         whole = running is None or batch == len(latents)
         running = found if whole else running.mixed(found, weight)
         maximise(mixture, running, total, len(latents))
-        resolve(mixture)
+        resolve(mixture, _COARSEST)
 
 
 @torch.no_grad()
-def resolve(mixture: OrbitMixture) -> None:
+def resolve(mixture: OrbitMixture, coarsest: float) -> None:
     """Double the angles while the grid is too coarse for a component: what turns fast would seem wide.
 
-    A component tells the angle of a latent to (sum_m l_m^2 |mu_m|^2 / s_m^2)^(-1/2) radians.
+    Args:
+        mixture: changed in place.
+        coarsest: step of the grid, of the standard deviation of the angle in any component of weight,
+            (sum_m l_m^2 |mu_m|^2 / s_m^2)^(-1/2) radians.
     """
     if mixture.is_trivial or mixture.symmetry.is_finite:
         return
@@ -94,7 +97,7 @@ def resolve(mixture: OrbitMixture) -> None:
     turned = frequency.to(mixture.loc) * mixture.loc / mixture.scale
     there = mixture.logits.softmax(0) > 0.2 / mixture.components
     sharpest = float(turned.square().sum(1)[there].max().rsqrt())
-    while mixture.angles < FINEST and 2 * math.pi / mixture.angles > _COARSEST * sharpest:
+    while mixture.angles < FINEST and 2 * math.pi / mixture.angles > coarsest * sharpest:
         mixture.angles *= 2
 
 
