@@ -2,7 +2,7 @@
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
@@ -84,7 +84,7 @@ class FrameReader(Reader):
         return False
 
     def settled(self, q: Located) -> "FrameReader":
-        return replace(self, copy=self._copy(q)) if self.has_pose(q) else self
+        return FrameReader(self._copy(q)) if self.has_pose(q) else self
 
     def has_pose(self, q: Located) -> bool:
         return q.representation.has_frame
@@ -114,7 +114,7 @@ class FrameReader(Reader):
         covariance = torch.diag_embed(torch.cat([width, spread], dim=1).square())
         return PosePosterior(bins, (log_density - math.log(_BINS)).to(u), covariance)
 
-    def cluster(self, q: Located) -> Tensor | None:
+    def cluster(self, q: Located) -> None:
         return None
 
     def frame(self, q: Located) -> tuple[Tensor, Tensor]:

@@ -16,7 +16,7 @@ from eqvae.distributions.gaussian import GaussianPosterior
 from eqvae.distributions.orbit.fit import OrbitFit, fit_components, refine_grid
 from eqvae.distributions.orbit.latents import Latents
 from eqvae.distributions.orbit.mixture import OrbitMixture
-from eqvae.distributions.orbit.reader import ClusterReader, OrbitReader
+from eqvae.distributions.orbit.reader import OrbitReader
 from eqvae.symmetry.plane import PlaneMotions
 from eqvae.symmetry.representations import Representation
 
@@ -103,10 +103,9 @@ class OrbitPrior(nn.Module):
         }
 
     @property
-    def reader(self) -> ClusterReader | OrbitReader:
+    def reader(self) -> OrbitReader:
         """How content, pose and cluster are read from a posterior."""
-        trivial = self.mixture.is_trivial
-        return ClusterReader(mixture=self.mixture) if trivial else OrbitReader(self.mixture)
+        return OrbitReader(self.mixture)
 
     @property
     def weights(self) -> Tensor:

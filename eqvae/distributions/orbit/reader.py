@@ -9,7 +9,7 @@ grid a parabola through log p(h | v) and its neighbours leads there.
 """
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -18,7 +18,7 @@ from eqvae.distributions.content import ContentPosterior
 from eqvae.distributions.gaussian import GaussianPosterior
 from eqvae.distributions.orbit.mixture import OrbitMixture, shares
 from eqvae.distributions.pose import PosePosterior
-from eqvae.distributions.reader import FrameReader, Reader, position_of
+from eqvae.distributions.reader import Reader, position_of
 from eqvae.symmetry.motions import compose, motion, with_shift
 
 _STEPS = 2  # of the parabola
@@ -44,27 +44,6 @@ class Reading:
         """The likeliest h, (B, 4)."""
         best = self.log_weights.argmax(1)
         return self.elements[torch.arange(len(best), device=best.device), best]
-
-
-@dataclass(frozen=True)
-class ClusterReader(FrameReader):
-    """Reads clusters by a mixture of the trivial group, which knows no turns; the pose by a frame vector.
-
-    Args:
-        copy: of psi_1, see `FrameReader`.
-        mixture: of v.
-    """
-
-    mixture: OrbitMixture = field(kw_only=True)
-
-    @torch.no_grad()
-    def read(self, q: GaussianPosterior) -> Tensor:
-        """log p(k | v) at the means, (B, K)."""
-        v = q.loc[:, q.representation.slices.vector].to(self.mixture.loc.device)
-        return self.mixture.cluster_log_prob(v).to(q.loc)
-
-    def cluster(self, q: GaussianPosterior) -> Tensor:
-        return q.reading
 
 
 @dataclass(frozen=True)

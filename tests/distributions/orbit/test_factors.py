@@ -72,7 +72,7 @@ def test_correlated_spread_is_found_and_makes_held_out_latents_likelier(symmetry
     truth = planted(LATENT, symmetry, 2, rank=2, distance=3, scale=0.3)
     with torch.no_grad():
         truth.factor.mul_(1.5)
-    v, held_out = truth.sample(3000, seeded()), truth.sample(2000, seeded(5))
+    v, held_out = truth.sample(2000, seeded()), truth.sample(1500, seeded(5))
     diagonal, factors = (fitted(truth, v, rank) for rank in (0, 2))
     likely = [float(m.log_prob(held_out).mean()) for m in (diagonal, factors, truth)]
     assert likely[1] > likely[0] + 1
@@ -83,7 +83,7 @@ def test_correlated_spread_is_found_and_makes_held_out_latents_likelier(symmetry
 def test_factors_of_uncorrelated_spread_help_nobody():
     """Control: they cost little and win nothing."""
     truth = planted(components=2, distance=3, scale=0.3)
-    v, held_out = truth.sample(3000, seeded()), truth.sample(2000, seeded(5))
+    v, held_out = truth.sample(2000, seeded()), truth.sample(1500, seeded(5))
     likely = [float(fitted(truth, v, rank).log_prob(held_out).mean()) for rank in (0, 2)]
     assert likely[0] - 0.05 < likely[1] < likely[0] + 0.01
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from eqvae.distributions import GaussianPosterior, rows_of
-from eqvae.distributions.orbit import OrbitMixture, OrbitPrior, OrbitReader
+from eqvae.distributions.orbit import OrbitMixture, OrbitReader
 from eqvae.distributions.orbit.fit import refine_grid
 from eqvae.symmetry import PlaneMotions, Representation, angle_of, reflection_of, shift_of
 from eqvae.symmetry.motions import compose
@@ -142,17 +142,18 @@ def test_latents_without_a_first_frequency_have_a_pose_too():
     assert not GaussianPosterior(q.representation, q.loc, q.log_scale).has_pose
 
 
-def test_a_mixture_without_a_group_leaves_the_pose_to_the_frame():
-    prior = OrbitPrior(LATENT, TRIVIAL, 3, 0).double()
-    prior.mixture = planted(LATENT.vector, TRIVIAL, scale=0.3)
-    q = posterior(prior.mixture, prior.mixture.sample(20, seeded()))
-    read = GaussianPosterior(LATENT, q.loc, q.log_scale, prior.reader).settled()
-    frame = GaussianPosterior(LATENT, q.loc, q.log_scale).settled()
-    assert torch.equal(read.pose.mode, frame.pose.mode)
-    assert torch.equal(read.content.loc, frame.content.loc) and not read.shows_symmetry
-    expected = prior.mixture.cluster_log_prob(q.loc[:, LATENT.slices.vector])
-    assert torch.equal(read.cluster, expected) and frame.cluster is None
-    assert read.reader.copy == frame.reader.copy is not None
+def test_a_mixture_without_a_group_tells_kinds_and_no_angle():
+    mixture = planted(LATENT.vector, TRIVIAL, scale=0.2)
+    k = torch.arange(30) % 3
+    q = posterior(mixture, mixture.sample(30, seeded(), component=k))
+    assert torch.equal(q.cluster.argmax(1), k)
+    assert torch.equal(q.content.loc, q.loc[:, LATENT.slices.vector])
+    assert torch.equal(shift_of(q.pose.mode), q.loc[:, LATENT.slices.position])
+    assert (q.pose.credible_angles(0.9) - 324).abs().max() < 1
+    moved = q.act(draw(SO2, 30))
+    assert (
+        moved.content.loc - q.content.loc
+    ).abs().max() > 1  # control: the group is what makes the laws
 
 
 def test_single_precision_reads_the_same():
