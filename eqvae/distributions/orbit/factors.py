@@ -26,7 +26,7 @@ _SHARED = 20.0  # latents' worth of the mean covariance in that of each componen
 _LEAST = 16_000  # draws for covariances: of few latents several each
 _MOST = 10  # times that each latent is drawn
 _SPLITS = 8  # rounds of the principal-factor method
-_SINGULAR = 1e-6  # variance of a coordinate, of that of all latents
+_SINGULAR = 1e-5  # variance of a coordinate, of that of all latents
 _SMALLEST = 1e-3  # variance of a copy, of the component's mean variance there
 
 

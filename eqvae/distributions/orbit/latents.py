@@ -9,7 +9,7 @@ from torch import Tensor
 from eqvae.distributions.gaussian import GaussianPosterior
 from eqvae.symmetry.representations import Representation
 
-_SMALLEST = 1e-6  # variance, of the mean square of all coordinates
+_SMALLEST = 1e-4  # variance, of the mean square of all coordinates
 
 
 @dataclass(frozen=True)
@@ -73,5 +73,5 @@ class Latents:
         )
         dims = latent.copy_dims.to(square)
         spread = total / dims + self.scale.square().mean(0)
-        least = _SMALLEST * self.loc.square().mean().clamp_min(_SMALLEST)
+        least = _SMALLEST * self.loc.square().mean().clamp_min(1e-8)
         return torch.maximum(spread, least)

@@ -59,7 +59,7 @@ def test_planted_turns_are_undone_up_to_a_common_one(symmetry, rank):
     align_frames(truth, known(v, LATENT))
     common = turns_between(symmetry, before, truth.loc)
     assert torch.equal(reflection_of(common), reflection_of(common)[:1].expand(K))
-    assert spread(common) < 1
+    assert spread(common) < 3
     assert spread(scattered) > 30  # control: they were turned
     torch.testing.assert_close(truth.log_prob(v[:50]), density, rtol=0, atol=1e-6)
 
