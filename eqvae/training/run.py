@@ -13,6 +13,7 @@ import json
 import logging
 import math
 import os
+import signal
 import tempfile
 import time
 import warnings
@@ -31,7 +32,7 @@ from eqvae.config import build, fill_data
 from eqvae.data.extent import object_radius
 from eqvae.renamed import check_stored
 from eqvae.threads import threads_for
-from eqvae.training.interruption import InterruptCheckpoint
+from eqvae.training.interruption import InterruptCheckpoint, Interrupted
 from eqvae.training.loggers import MetricsCSV, log_model
 from eqvae.training.module import TrainingModule
 from eqvae.training.pictures import PictureCallback
@@ -113,7 +114,7 @@ def train(run: Run) -> dict[str, float]:
     """Fit, test the best weights, fit the prior, write metrics.json and pictures; returns the metrics.
 
     Raises:
-        Interrupted: after Ctrl-C or SIGTERM, once the checkpoint is written.
+        Interrupted: after Ctrl-C or SIGTERM, once the checkpoint is written; resumed, the run goes on there.
     """
     trainer, module, datamodule = run.trainer, run.module, run.datamodule
     _write_config(run)
@@ -221,6 +222,8 @@ def _finish(run: Run, checkpoint: Path) -> dict[str, float]:
     try:
         with threads_for(run.module, run.datamodule.image_shape[-1]):
             model, found = fit_prior(run.prior_stage, checkpoint, run.datamodule)
+    except KeyboardInterrupt:
+        raise Interrupted(signal.SIGINT, run.folder / LAST) from None
     except ValueError as error:
         warnings.warn(f"the prior of training stays: none could be fitted, {error}", stacklevel=3)
         return {}
