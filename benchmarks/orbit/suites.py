@@ -1,7 +1,7 @@
 """The suites of the orbit benchmark: one function for each, one cell for each seed.
 
-A cell trains, fits the prior, measures held-out images and returns a flat dictionary of numbers. Recipes stand
-here in full: nothing is chosen on test data.
+A cell trains, fits the prior, measures held-out images and returns a flat dictionary of numbers. Recipes
+stand here in full: nothing is chosen on test data.
 """
 
 import time
