@@ -39,7 +39,7 @@ POSINGS = ("upright", "rotated_shifted")
 TRAINING_IMAGES = 4000
 # The slow families see few images in the time; smaller batches give them enough steps to learn.
 BATCH_SIZES = {"harmonic": 128, "steerable": 32, "plain": 32, "soft": 32}
-QUIET = ["logger=none", "~callbacks.progress", "~callbacks.early_stopping"]
+QUIET = ["logger=none", "prior=normal", "~callbacks.progress", "~callbacks.early_stopping"]
 
 
 def main() -> None:

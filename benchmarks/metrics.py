@@ -227,7 +227,8 @@ def train(folder: Path) -> Path:
     """The run folder of a harmonic model trained on sprites, 15 epochs."""
     run = folder / "harmonic"
     if not (run / "metrics.json").is_file():
-        overrides = ["data=sprites", "trainer.max_epochs=15", "logger=none", f"run_dir={run}"]
+        overrides = ["data=sprites", "prior=normal", "trainer.max_epochs=15", "logger=none"]
+        overrides += [f"run_dir={run}"]
         command = [sys.executable, "-W", "ignore", "scripts/train.py", *overrides]
         subprocess.run(command, check=True, cwd=ROOT, capture_output=True)
     return run

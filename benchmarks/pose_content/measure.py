@@ -29,6 +29,7 @@ from eqvae.training.run import prepare, train
 
 QUIET = [
     "logger=none",
+    "prior=normal",  # clusters and densities are those of the prior that was trained
     "callbacks.progress=null",
     "callbacks.early_stopping=null",
     "callbacks.pictures=null",
@@ -155,7 +156,7 @@ def consistency(held_out: HeldOut, orders: dict[int, int] | int) -> dict[str, fl
     moved = held_out.moved
     scores = pose_consistency(
         held_out.pose[: moved.n],
-        torch.stack([held_out.pose_of(z) for z in moved.z]),
+        moved.pose,
         moved.motions,
         orders=orders,
         classes=held_out.labels[: moved.n],
@@ -178,7 +179,7 @@ def changes(held_out: HeldOut, count: int, seed: int = 0) -> dict[str, float]:
         mixture.fit(still[:, live] / scale)
         found = [
             mixture.predict(c[:, live] / scale)
-            for c in (still[: held_out.moved.n], *held_out.moved_content)
+            for c in (still[: held_out.moved.n], *held_out.moved.content.numpy())
         ]
     scores = cluster_change(found[0], np.stack(found[1:]), motions=held_out.moved.kinds)
     names = {"cluster_change": "any", "cluster_change/quarter_turn": "quarter_turn"}

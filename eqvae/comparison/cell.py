@@ -20,6 +20,7 @@ from eqvae.training.run import Run, prepare, train
 
 _QUIET = (
     "logger=none",
+    "prior=normal",  # rows are compared with those of committed tables
     "callbacks.early_stopping=null",
     "callbacks.pictures=null",
     "callbacks.progress=null",

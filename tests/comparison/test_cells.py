@@ -9,6 +9,8 @@ from eqvae.comparison.cell import cell_config, run_cell
 from eqvae.comparison.design import Cell
 from eqvae.comparison.plan import Plan
 from eqvae.comparison.table import COLUMNS
+from eqvae.config import build, compose
+from eqvae.training.prior import FitOrbitPrior, KeepPrior
 from eqvae.training.run import prepare
 
 from .test_design import design
@@ -43,6 +45,14 @@ def test_a_cell_measures_everything(row):
     assert set(row) == set(COLUMNS) - of_the_design - {"step", "reason"}
     assert row["dial"] is None and all(math.isfinite(v) for k, v in row.items() if type(v) is float)
     assert row["iwae"] > row["elbo"], "a tighter bound"
+
+
+@pytest.mark.parametrize("arm", ["hard", "plain"])
+def test_cells_keep_the_prior_that_they_are_trained_with(arm):
+    """Rows of committed tables were measured so; control: a run of its own fits one."""
+    of_a_cell, of_a_run = cell_config(Cell(arm, "se2", 60), TINY), compose([f"arm={arm}"])
+    assert isinstance(build(of_a_cell["prior"], path="prior"), KeepPrior)
+    assert isinstance(build(of_a_run["prior"], path="prior"), FitOrbitPrior)
 
 
 def test_equivariance_errors_tell_hard_from_plain(row):

@@ -7,6 +7,7 @@ import torch
 
 from eqvae.distributions import GaussianPosterior
 from eqvae.distributions.frame import read_content, read_pose
+from eqvae.distributions.reader import FrameReader, projected_normal
 from eqvae.symmetry import PlaneMotions, Representation
 
 REPRESENTATION = Representation((3, 2, 1))
@@ -56,19 +57,34 @@ def test_a_latent_without_vectors_has_no_angle():
 
 
 def test_the_angle_of_a_gaussian_frame_has_the_projected_normal_distribution():
-    latent = Representation((0, 2), position=False)
     lengths = torch.tensor([0.0, 0.5, 2.0, 8.0, 60.0], dtype=torch.float64)
-    loc = torch.zeros(5, 4, dtype=torch.float64)
-    loc[:, 2], loc[:, 3] = lengths * math.cos(1.0), lengths * math.sin(1.0)
-    q = GaussianPosterior(latent, loc, torch.zeros(5, 2, dtype=torch.float64))
-    density = q.angle_log_density(copy=1, points=3600).exp()
+    at = torch.arange(3600, dtype=torch.float64) * (2 * math.pi / 3600)
+    density = projected_normal(lengths, at - 1.0).exp()
     torch.testing.assert_close(density.mean(dim=1), torch.ones(5, dtype=torch.float64))
     torch.testing.assert_close(density[0], torch.ones(3600, dtype=torch.float64))
-    modes = density[1:].argmax(dim=1).double() * (2 * math.pi / 3600)
+    modes = at[density[1:].argmax(dim=1)]
     torch.testing.assert_close(modes, torch.full((4,), 1.0).double(), atol=1e-3, rtol=0)
-    draws = loc[2, 2:] + torch.randn(200_000, 2, dtype=torch.float64)
+    mean = torch.tensor([math.cos(1.0), math.sin(1.0)], dtype=torch.float64) * lengths[2]
+    draws = mean + torch.randn(200_000, 2, dtype=torch.float64)
     angles = torch.atan2(draws[:, 1], draws[:, 0]) % (2 * math.pi)
     counts = torch.histc(angles, 36, 0, 2 * math.pi) / len(angles) * 36
     torch.testing.assert_close(counts, density[2].reshape(36, 100).mean(dim=1), atol=0.1, rtol=0.05)
     assert (counts - 1).abs().max() > 1  # control: it is not uniform
     assert density.isfinite().all()
+
+
+@pytest.mark.parametrize("length", [0.0, 0.5, 2.0, 8.0])
+def test_bins_of_the_pose_have_the_density_of_the_angle(length):
+    """Bins blur by 0.6 degrees, which shows in no distribution ten times as wide."""
+    latent = Representation((0, 2), position=False)
+    loc = torch.zeros(1, 4, dtype=torch.float64)
+    loc[:, 2], loc[:, 3] = length * math.cos(1.0), length * math.sin(1.0)
+    scales = torch.zeros(1, 2, dtype=torch.float64)
+    q = GaussianPosterior(latent, loc, scales, FrameReader(copy=1))
+    at = torch.arange(720, dtype=torch.float64) * (2 * math.pi / 720)
+    expected = projected_normal(torch.tensor([length]).double(), at - 1.0).exp()
+    density = q.pose.angle_log_density(720).exp()
+    torch.testing.assert_close(density, expected, atol=1e-3 * float(expected.max()), rtol=0.02)
+    other = GaussianPosterior(latent, loc, scales, FrameReader(copy=0))  # control: nothing in it
+    flat = other.pose.angle_log_density(720).exp()
+    torch.testing.assert_close(flat, torch.ones_like(flat), atol=1e-2, rtol=0)

@@ -28,7 +28,7 @@ def test_save_then_load_gives_equal_output(family: str, tmp_path: Path) -> None:
     run = tiny_run(tmp_path, NO_PICTURES, f"model={family}", "trainer.limit_train_batches=2")
     train(run)
     trained = run.module.vae.eval()
-    loaded = eqvae.load_vae(tmp_path)
+    loaded = eqvae.load_vae(tmp_path, fitted=False)  # with the prior of training
     assert not loaded.training
     batch = Batch(run.datamodule.test.images[:4])
     with torch.no_grad():

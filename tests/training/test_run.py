@@ -47,6 +47,9 @@ def test_the_run_folder_says_it_all(tmp_path: Path) -> None:
     metrics = train(run)
     assert json.loads((folder / "metrics.json").read_text()) == pytest.approx(metrics)
     assert {"test/elbo", "test/kl", "test/kl/psi1", "test/free_energy", "val/elbo"} <= set(metrics)
+    assert {"test/fitted/elbo", "test/fitted/kl/psi1", "test/prior_gap", "prior/seconds"} <= set(
+        metrics
+    )
     assert stored_config(folder) == run.config
     assert run.config["image"] == {
         "size": 37,
@@ -57,7 +60,7 @@ def test_the_run_folder_says_it_all(tmp_path: Path) -> None:
     made = {path.name for path in (folder / "checkpoints").iterdir()}
     assert made == {"best.ckpt", "last.ckpt"}
     made = {path.name for path in (folder / "pictures").iterdir()}
-    assert made == {"reconstructions.png", "samples.png", "orbit.png", "orbit.gif"}
+    assert made == {"reconstructions.png", "samples.png", "clusters.png", "orbit.png", "orbit.gif"}
     table = rows(folder)
     assert float(table[0]["val/elbo"]) == pytest.approx(metrics["val/elbo"])
     assert float(table[0]["train/loss"]) == pytest.approx(-float(table[0]["train/elbo"]), rel=1e-3)

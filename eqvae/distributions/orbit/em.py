@@ -30,6 +30,8 @@ _SHARED = (
     4.0  # latents' worth of all components' variance in that of each one: few latents say little
 )
 _SMALLEST = 1e-4  # variance, of that of all latents in the copy
+_COARSEST = 3.0  # step of the grid while fitting, see `resolve`
+FINEST = 512  # angles
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,28 @@ def expectation_maximisation(
         whole = running is None or batch == len(latents)
         running = found if whole else running.mixed(found, weight)
         maximise(mixture, running, total, len(latents))
+        resolve(mixture, _COARSEST)
+
+
+@torch.no_grad()
+def resolve(mixture: OrbitMixture, coarsest: float) -> None:
+    """Double the angles while the grid is too coarse for a component: what turns fast would seem wide.
+
+    Args:
+        mixture: changed in place.
+        coarsest: step of the grid, of the standard deviation of the angle in any component of weight,
+            (sum_m l_m^2 |mu_m|^2 / s_m^2)^(-1/2) radians.
+    """
+    if mixture.is_trivial or mixture.symmetry.is_finite:
+        return
+    frequency = torch.cat(
+        [torch.full((b.copies * b.dim,), float(b.frequency)) for b in mixture.representation.blocks]
+    )
+    turned = frequency.to(mixture.loc) * mixture.loc / mixture.scale
+    there = mixture.logits.softmax(0) > 0.2 / mixture.components
+    sharpest = float(turned.square().sum(1)[there].max().rsqrt())
+    while mixture.angles < FINEST and 2 * math.pi / mixture.angles > coarsest * sharpest:
+        mixture.angles *= 2
 
 
 @torch.no_grad()

@@ -26,6 +26,7 @@ _SHARED = 20.0  # latents' worth of the mean covariance in that of each componen
 _LEAST = 16_000  # draws for covariances: of few latents several each
 _MOST = 10  # times that each latent is drawn
 _SPLITS = 8  # rounds of the principal-factor method
+_SINGULAR = 1e-6  # variance of a coordinate, of that of all latents
 _SMALLEST = 1e-3  # variance of a copy, of the component's mean variance there
 
 
@@ -91,6 +92,9 @@ def fit_factors(mixture: OrbitMixture, latents: Latents, generator: torch.Genera
     pooled = scatter.sum(0) / count.sum()
     share = _SHARED * repeats
     covariance = (scatter + share * pooled) / (count + share)[:, None, None]
+    least = _SINGULAR * latents.spread(mixture.is_trivial)
+    copies = mixture.representation.copy_index.to(least.device)
+    covariance = covariance + torch.diag(least[copies])
     scale, factor = split_covariance(mixture.representation, covariance, mixture.rank)
     mixture.loc.copy_(shift + mean)
     mixture.log_scale.copy_(scale.log())

@@ -1,11 +1,12 @@
 """The orbit mixture of latents: how many components is for held-out latents to say."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 
-from eqvae.distributions.orbit.em import BATCH, expectation_maximisation
+from eqvae.distributions.orbit.em import BATCH, FINEST, expectation_maximisation, resolve
 from eqvae.distributions.orbit.factors import fit_factors
 from eqvae.distributions.orbit.frames import align_frames
 from eqvae.distributions.orbit.latents import Latents
@@ -19,9 +20,9 @@ _STEPS = 12  # of EM where a step sees all latents
 _PASSES = 2.0  # over more latents than a step sees, beyond those steps
 _ROUNDS = 2  # of the factors
 _PILOT = 10  # components
+_CHANCE = 2.0  # standard errors by which latents must be likelier on the orbits of another group
 _HELD_OUT = 4000  # latents that are looked at
 _CONVERGED = 1e-5  # nats, between a grid of angles and one twice as fine
-_FINEST = 512  # angles
 
 
 @dataclass(frozen=True)
@@ -59,31 +60,43 @@ class OrbitFit:
         Args:
             latents: to fit.
             held_out: to choose by.
-            symmetries: whose orbits the latents may lie on; of several, the one of the likelier mixture
-                of `_PILOT` components.
+            symmetries: whose orbits the latents may lie on: the first, unless held-out latents are likelier
+                by more than chance on those of a later one, with mixtures of `_PILOT` components.
 
         Raises:
             ValueError: if latents are not finite or fewer than the components.
         """
         check_latents(latents, self.components)
         check_latents(held_out, None)
-        symmetry = symmetries[0]
-        if len(symmetries) > 1:
-            k = min(_PILOT, len(latents))
-            pilots = [fit_components(latents, g, k, 0, self.seed) for g in symmetries]
-            likely = [float(held_out_log_prob(pilot, held_out, self.seed)) for pilot in pilots]
-            symmetry = symmetries[likely.index(max(likely))]
+        symmetry = self._symmetry(latents, held_out, symmetries)
         best, highest = None, -torch.inf
         tried = [self.components] if self.components else _numbers(len(latents))
         for k in self.watch(tried, "fitting the prior"):
             mixture = fit_components(latents, symmetry, k, self.rank, self.seed)
-            score = float(held_out_log_prob(mixture, held_out, self.seed))
+            score = float(held_out_log_prob(mixture, held_out, self.seed).mean())
             if best is not None and score <= highest:
                 break
             best, highest = mixture, score
         refine_grid(best, held_out, self.seed)
         align_frames(best, latents, self.seed)
         return best
+
+    def _symmetry(
+        self, latents: Latents, held_out: Latents, symmetries: Sequence[PlaneMotions]
+    ) -> PlaneMotions:
+        if len(symmetries) == 1:
+            return symmetries[0]
+        k, found, likely = min(_PILOT, len(latents)), symmetries[0], None
+        for symmetry in symmetries:
+            pilot = fit_components(latents, symmetry, k, 0, self.seed)
+            log_p = held_out_log_prob(pilot, held_out, self.seed).double()
+            if likely is not None:
+                better = log_p - likely
+                chance = float(better.std(correction=0)) / math.sqrt(len(better))
+                if float(better.mean()) <= _CHANCE * chance:
+                    continue
+            found, likely = symmetry, log_p
+        return found
 
 
 def fit_components(
@@ -102,18 +115,19 @@ def fit_components(
 
 @torch.no_grad()
 def held_out_log_prob(mixture: OrbitMixture, latents: Latents, seed: int) -> torch.Tensor:
-    """Mean log p of a draw of each of at most `_HELD_OUT` latents, nats."""
+    """log p of a draw of each of at most `_HELD_OUT` latents, nats."""
     generator = torch.Generator().manual_seed(seed)
-    return mixture.log_prob(latents.some(_HELD_OUT, generator)).mean()
+    return mixture.log_prob(latents.some(_HELD_OUT, generator))
 
 
 @torch.no_grad()
 def refine_grid(mixture: OrbitMixture, latents: Latents, seed: int) -> None:
-    """Double the angles until the sum over them is the integral."""
+    """Double the angles until they show each peak of the angle, and the sum over them is the integral."""
     if mixture.is_trivial or mixture.symmetry.is_finite:
         return
+    resolve(mixture, 1.0)  # of a symmetric object the sum is right long before its peaks are
     v = latents.some(200, torch.Generator().manual_seed(seed)).double()
-    while mixture.angles < _FINEST:
+    while mixture.angles < FINEST:
         coarse = mixture.log_prob(v)
         mixture.angles *= 2
         if (mixture.log_prob(v) - coarse).abs().max() < _CONVERGED:

@@ -213,6 +213,7 @@ def _small_turns(ballot: Ballot, found: Tensor, table: Tensor, grid: Tensor) -> 
     asked = grid[ballot.element.cpu()]
     off = angle_of(asked) - angle_of(agreed)
     off = (off + math.pi) % (2 * math.pi) - math.pi
+    off = off * (1 - 2 * reflection_of(grid[found[j]]))  # a mirrored frame sees turns the other way
     w = ballot.weight.double().cpu() * (off.abs() < _NEAR)
     w = w * (reflection_of(asked) == reflection_of(agreed))
     pairs = torch.zeros(k, k, dtype=torch.float64).index_put_((i, j), w, accumulate=True)

@@ -9,6 +9,8 @@ from torch import Tensor
 from eqvae.distributions.gaussian import GaussianPosterior
 from eqvae.symmetry.representations import Representation
 
+_SMALLEST = 1e-6  # variance, of the mean square of all coordinates
+
 
 @dataclass(frozen=True)
 class Latents:
@@ -57,7 +59,10 @@ class Latents:
                 yield self[order[first : first + size]].draw(generator)
 
     def spread(self, still: bool) -> Tensor:
-        """Variance by copy and dimension, (copies,): about the mean of what no motion changes."""
+        """Variance by copy and dimension, (copies,): about the mean of what no motion changes.
+
+        It is never zero, though all latents may be one.
+        """
         mean = torch.zeros_like(self.loc[0])
         part = slice(None) if still else self.representation.slices.content
         mean[part] = self.loc[:, part].mean(0)
@@ -67,4 +72,6 @@ class Latents:
             0, latent.copy_index.to(square.device), square
         )
         dims = latent.copy_dims.to(square)
-        return (total / dims + self.scale.square().mean(0)).clamp_min(1e-12)
+        spread = total / dims + self.scale.square().mean(0)
+        least = _SMALLEST * self.loc.square().mean().clamp_min(_SMALLEST)
+        return torch.maximum(spread, least)
