@@ -4,9 +4,9 @@
     python benchmarks/orbit/run.py --suites mnist5k --seeds 0       a part; what is there is kept
 
 FOLDER holds MNIST/raw, nuclei.npz and galaxies.npz. Cells (a suite and a seed) run in processes of their own
-with one thread. Finished cells are kept as benchmarks/results/orbit/SUITE-SEED.json and not run again;
-failed ones are named and tried at the next call. Writes benchmarks/results/orbit.json: means over seeds, and standard
-deviations under `<name>_std`.
+with one thread. Finished cells are kept as benchmarks/results/orbit/SUITE-SEED.json and not run again; failed
+ones are named and tried at the next call. Writes benchmarks/results/orbit.json: means over seeds, and
+standard deviations under `<name>_std`.
 """
 
 import argparse

@@ -24,9 +24,6 @@ from eqvae.distributions.orbit.fit import fit_components
 from eqvae.evaluation.held_out import HeldOut
 from eqvae.symmetry import PlaneMotions, Representation
 
-SEEDED = ("mnist5k", "sprites", "sprites_pose", "mnist_u", "mnist_u_pose")
-REAL = ("galaxies", "nuclei", "particles", "galaxies_pose", "nuclei_pose", "particles_pose")
-ALONE = ("fit_seconds", "invariance")
 LATENT = "latent.multiplicities=[16,8,6,4,4,2,2]"
 OPEN_DIGITS = (2, 3, 4, 5, 7)  # digits that look like no turned copy of themselves
 SHIFTED = ["data/pose=rotated_shifted", "data.pose.shift_scale=2.0", "data.pose.max_shift=4.0"]
@@ -67,6 +64,7 @@ def mnist_u(seed: int, folder: Path, options: Any) -> dict[str, float]:
 def mnist_u_pose(seed: int, folder: Path, options: Any) -> dict[str, float]:
     """The same, experiment=mnist_u: model=pose with deformations and clusters."""
     recipe = ["experiment=mnist_u", f"data.source.root={options.data}", f"seed={seed}"]
+    recipe += ["prior=orbit"]
     return _mnist_u(recipe, seed, folder)
 
 

@@ -9,7 +9,7 @@ grid a parabola through log p(h | v) and its neighbours leads there.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -22,6 +22,8 @@ from eqvae.distributions.reader import Reader, position_of
 from eqvae.symmetry.motions import compose, motion, with_shift
 
 _STEPS = 2  # of the parabola
+_COARSE = 64  # angles, of the sum that finds the likeliest components
+_FINE = 128  # angles, of the sum over turns of each component
 _LIKELIEST = 4  # components that turns are read from
 _ROWS = 250  # latents at a time
 _BIN = 0.6  # standard deviation of the angle within a bin, of the bins' distance: they just join
@@ -92,15 +94,21 @@ class OrbitReader(Reader):
     def read_vector(self, v: Tensor, component: Tensor | None = None) -> Reading:
         """Joint posterior of component and turn for v (B, D), or for v of known components (B,)."""
         like, v = v, v.to(self.mixture.loc.device)
-        cluster = self.mixture.cluster_log_prob(v)
+        mixture = self.mixture
         if component is None:
-            component = cluster.topk(min(_LIKELIEST, cluster.shape[1]), 1).indices
+            about = mixture.cluster_log_prob(v, min(_COARSE, mixture.angles))
+            component = about.topk(min(_LIKELIEST, mixture.components), 1).indices
         else:
             component = component[:, None]
-        parts = list(zip(v.split(_ROWS), component.split(_ROWS), strict=True))
+        parts = zip(v.split(_ROWS), component.split(_ROWS), strict=True)
         found = [self._turns(*part) for part in parts]
-        elements, by_turn = (torch.cat(part) for part in zip(*found, strict=True))
-        return Reading(elements.to(like), by_turn.to(like), cluster.to(like))
+        elements, by_turn = (torch.cat(part).to(like) for part in zip(*found, strict=True))
+        reading = Reading(elements, by_turn, by_turn.new_zeros(len(v), 0))
+        # a grid through the likeliest turn tells kinds the same way whatever that turn is
+        still = mixture.representation.act(mixture.symmetry.inverse(reading.mode).to(v), v)
+        return replace(
+            reading, cluster=mixture.cluster_log_prob(still, min(_FINE, mixture.angles)).to(like)
+        )
 
     def _turns(self, v: Tensor, component: Tensor) -> tuple[Tensor, Tensor]:
         """The elements that turns are told by (B, A, 4), and log p(h | v), (B, A)."""
