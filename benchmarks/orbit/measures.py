@@ -147,8 +147,9 @@ def understanding(
     if labels is not None and bool((labels >= 0).all()):
         y, classes = labels.numpy(), int(labels.max()) + 1
         like = next(model.parameters())
-        own = model.prior.kinds(torch.from_numpy(test_q).to(like), classes, seed)
-        found["components"] = _accuracy(own.argmax(1).cpu().numpy(), y)
+        if model.prior.knows_kinds(classes):
+            own = model.prior.kinds(torch.from_numpy(test_q).to(like), classes, seed)
+            found["components"] = _accuracy(own.argmax(1).cpu().numpy(), y)
         best = model.prior.kinds(torch.from_numpy(test_q).to(like)).argmax(1).cpu().numpy()
         found["component_purity"] = _purity(best, y)
         found["number_of_components"] = float(len(model.prior.weights))
