@@ -49,6 +49,13 @@ class PosedPosterior(Posterior):
         content, g = from_latent(self.representation, z)
         return self.content.log_prob(content) + self.pose.log_prob(g)
 
+    def condensed(self) -> "PosedPosterior":
+        """With the likeliest pose alone in place of all bins."""
+        mode = self.pose.mode[:, None]
+        return replace(
+            self, pose=replace(self.pose, bins=mode, log_weights=torch.zeros_like(mode[..., 0]))
+        )
+
     def act(self, g: Tensor) -> "PosedPosterior":
         return replace(self, pose=self.pose.act(g))
 

@@ -35,6 +35,10 @@ class Posterior(ABC):
         """Whether the pose can have several modes, as that of a symmetric object has."""
         return True
 
+    def condensed(self) -> "Posterior":
+        """The same for many images in little memory: what a prior is fitted to."""
+        return self
+
     def settled(self, q: "Posterior | None" = None) -> "Posterior":
         """The same posterior, with what is chosen by looking at many of them chosen by q, or by itself."""
         return self

@@ -87,11 +87,16 @@ def encoded(model: Model, batch: Batch, watch: Watch = unwatched) -> Posterior:
     """Posteriors of all images of a batch, a part at a time."""
     like = next(model.parameters())
     starts = watch(range(0, len(batch), _AT_ONCE), "encoding")
-    return concatenated([model.encode(batch[i : i + _AT_ONCE].to(like)) for i in starts])
+    parts = [model.encode(batch[i : i + _AT_ONCE].to(like)).condensed() for i in starts]
+    return concatenated(parts)
 
 
 def fit_prior(
-    stage: PriorStage, path: Path, data: ImageDataModule, watch: Watch = watched
+    stage: PriorStage,
+    path: Path,
+    data: ImageDataModule,
+    watch: Watch = watched,
+    device: torch.device | str = "cpu",
 ) -> tuple[Model, dict[str, float]]:
     """Fit the prior of a stored model and store it, unless the checkpoint has one already.
 
@@ -100,6 +105,7 @@ def fit_prior(
         path: of the checkpoint.
         data: that its model was trained on.
         watch: wraps what takes long with a progress bar.
+        device: to work on.
 
     Returns:
         The model with its fitted prior, and `test/prior_gap` with its parts, see `prior_gap`: nothing where
@@ -108,7 +114,7 @@ def fit_prior(
     Raises:
         ValueError: if no prior can be fitted to the latents.
     """
-    model, prior = load_vae(path, fitted=False), load_vae(path).prior
+    model, prior = load_vae(path, device, fitted=False), load_vae(path, device).prior
     if not has_prior(path):
         prior = stage(model, data, watch)
         if prior is None:

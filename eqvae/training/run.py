@@ -221,7 +221,8 @@ def _finish(run: Run, checkpoint: Path) -> dict[str, float]:
     began = time.monotonic()
     try:
         with threads_for(run.module, run.datamodule.image_shape[-1]):
-            model, found = fit_prior(run.prior_stage, checkpoint, run.datamodule)
+            device = run.trainer.strategy.root_device
+            model, found = fit_prior(run.prior_stage, checkpoint, run.datamodule, device=device)
     except KeyboardInterrupt:
         raise Interrupted(signal.SIGINT, run.folder / LAST) from None
     except ValueError as error:

@@ -104,15 +104,15 @@ def votes(mixture: OrbitMixture, v: Tensor, table: Tensor, log_p: Tensor | None 
         table: products of the grid's elements.
         log_p: how well each component explains each latent, nats, (B, K); None asks the mixture.
     """
-    inverse, most = inverses(table), min(_VOTERS, mixture.components)
+    inverse, voters = inverses(table), min(_VOTERS, mixture.components)
     known = [None] * len(v) if log_p is None else log_p.split(mixture.rows)
     found = []
     for part, explained in zip(v.split(mixture.rows), known, strict=False):
-        best, element = mixture.log_joint(part, _ANGLES).max(0)
-        best = best if explained is None else explained
-        weight, k = (_BETA * (best - best.amax(1, keepdim=True))).exp().topk(most, 1)
+        best, element = (most.cpu() for most in mixture.log_joint(part, _ANGLES).max(0))
+        best = best if explained is None else explained.cpu()
+        weight, k = (_BETA * (best - best.amax(1, keepdim=True))).exp().topk(voters, 1)
         weight, h = weight / weight.sum(1, keepdim=True), element.gather(1, k)
-        i, j = (~torch.eye(most, dtype=torch.bool)).nonzero().T
+        i, j = (~torch.eye(voters, dtype=torch.bool)).nonzero().T
         between = table[inverse[h[:, j]], h[:, i]]
         found.append((k[:, i], k[:, j], between, weight[:, i] * weight[:, j]))
     return Ballot(*(torch.cat([f.flatten() for f in part]) for part in zip(*found, strict=True)))

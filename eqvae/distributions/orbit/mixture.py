@@ -109,10 +109,14 @@ class OrbitMixture(nn.Module):
         """
         return self._joint(_Kernel(self, v.dtype, angles), v)
 
-    def parts(self, v: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    def log_joint_of(self, v: Tensor, component: Tensor, angles: int | None = None) -> Tensor:
+        """log p(v, k, h) of a few components of each latent: (A, B, T) of components (B, T)."""
+        return _Kernel(self, v.dtype, angles).joint_of(v, component)
+
+    def parts(self, v: Tensor, angles: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """Latents (b, D) and their `log_joint` (A, b, K), as many at a time as are quick to work on."""
-        kernel = _Kernel(self, v.dtype)
-        for part in v.split(self.rows):
+        kernel = _Kernel(self, v.dtype, angles)
+        for part in v.split(max(16, ELEMENTS // (self.components * len(self.grid(angles))))):
             yield part, self._joint(kernel, part)
 
     def log_prob(self, v: Tensor) -> Tensor:
@@ -126,10 +130,10 @@ class OrbitMixture(nn.Module):
         parts = [self._log_prob_by_block(kernel, part) for part in v.split(rows)]
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
-    def cluster_log_prob(self, v: Tensor) -> Tensor:
+    def cluster_log_prob(self, v: Tensor, angles: int | None = None) -> Tensor:
         """log p(k | v), (B, K)."""
         found = []
-        for _, joint in self.parts(v):
+        for _, joint in self.parts(v, angles):
             r, _ = shares(joint)
             found.append(r.sum(0).log())
         return torch.cat(found)
@@ -281,6 +285,21 @@ class _Kernel:
         table = torch.cat([*(self.tables[b.name] for b in blocks), v.new_ones(1, self.size)])
         features = torch.cat([*features, still[None]])
         return (table.T @ features.flatten(1)).unflatten(1, features.shape[1:])
+
+    def joint_of(self, v: Tensor, component: Tensor) -> Tensor:
+        """log p(v, k, h) of components (B, T) alone, (A, B, T)."""
+        features = [
+            torch.einsum(
+                "btrqd,bd->btrq", self.vectors[b.name].permute(3, 0, 1, 2)[component], v[:, b.slice]
+            )
+            for b in self.mixture.representation.blocks
+        ]
+        table = torch.cat([self.tables[b.name] for b in self.mixture.representation.blocks])
+        y = torch.cat(features, 3) @ table  # (B, T, 1 + r, A)
+        shaped = (v[:, None].square() * self.precision[component]).sum(2)
+        still = self.constant[component] - 0.5 * shaped
+        spread = (y[:, :, 1:] + self.offset[component][..., None]).square().sum(2)
+        return (y[:, :, 0] + still[..., None] + 0.5 * spread).permute(2, 0, 1)
 
     def squares(self, v: Tensor, block: Block | None = None) -> Tensor:
         """sum_m |v_m|^2 / s_km^2 of one block or of all, (B, K)."""

@@ -9,7 +9,7 @@ grid a parabola through log p(h | v) and its neighbours leads there.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -22,6 +22,10 @@ from eqvae.distributions.reader import Reader, position_of
 from eqvae.symmetry.motions import compose, motion, with_shift
 
 _STEPS = 2  # of the parabola
+_COARSE = 64  # angles, of the sum that finds the likeliest components
+_FINE = 128  # angles, of the sum over turns of each component
+_LIKELIEST = 4  # components that turns are read from
+_ROWS = 250  # latents at a time
 _BIN = 0.6  # standard deviation of the angle within a bin, of the bins' distance: they just join
 
 
@@ -90,32 +94,39 @@ class OrbitReader(Reader):
     def read_vector(self, v: Tensor, component: Tensor | None = None) -> Reading:
         """Joint posterior of component and turn for v (B, D), or for v of known components (B,)."""
         like, v = v, v.to(self.mixture.loc.device)
+        mixture = self.mixture
+        if component is None:
+            about = mixture.cluster_log_prob(v, min(_COARSE, mixture.angles))
+            component = about.topk(min(_LIKELIEST, mixture.components), 1).indices
+        else:
+            component = component[:, None]
+        parts = zip(v.split(_ROWS), component.split(_ROWS), strict=True)
+        found = [self._turns(*part) for part in parts]
+        elements, by_turn = (torch.cat(part).to(like) for part in zip(*found, strict=True))
+        reading = Reading(elements, by_turn, by_turn.new_zeros(len(v), 0))
+        # a grid through the likeliest turn tells kinds the same way whatever that turn is
+        still = mixture.representation.act(mixture.symmetry.inverse(reading.mode).to(v), v)
+        return replace(
+            reading, cluster=mixture.cluster_log_prob(still, min(_FINE, mixture.angles)).to(like)
+        )
+
+    def _turns(self, v: Tensor, component: Tensor) -> tuple[Tensor, Tensor]:
+        """The elements that turns are told by (B, A, 4), and log p(h | v), (B, A)."""
         grid = self.mixture.grid().to(v)
         offset = v.new_zeros(len(v))
         continuous = not (self.mixture.symmetry.is_finite or self.mixture.is_trivial)
         for _ in range(_STEPS if continuous else 0):
-            by_turn, _ = self._posterior(v, offset, component)
-            offset = offset + self._peak(by_turn, grid)
-        by_turn, cluster = self._posterior(v, offset, component)
+            offset = offset + self._peak(self._posterior(v, offset, component), grid)
+        by_turn = self._posterior(v, offset, component)
         first = motion(offset, dtype=v.dtype).repeat_interleave(len(grid), dim=0)
         elements = compose(first, grid.repeat(len(v), 1)).unflatten(0, (len(v), -1))
-        return Reading(elements.to(like), by_turn.to(like), cluster.to(like))
+        return elements, by_turn
 
-    def _posterior(
-        self, v: Tensor, offset: Tensor, component: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
-        """log p(h | v) on the grid turned by `offset` (B,), (B, A), and log p(k | v), (B, K)."""
+    def _posterior(self, v: Tensor, offset: Tensor, component: Tensor) -> Tensor:
+        """log p(h | v) on the grid turned by `offset` (B,), (B, A), by the components (B, T)."""
         back = self.mixture.representation.act(motion(-offset, dtype=v.dtype), v)
-        by_turn, by_component, first = [], [], 0
-        for part, joint in self.mixture.parts(back):
-            if component is not None:
-                rows = torch.arange(len(part), device=v.device)
-                joint = joint[:, rows, component[first : first + len(part)]][:, :, None]
-                first += len(part)
-            r, _ = shares(joint)
-            by_turn.append(r.sum(2).T)
-            by_component.append(r.sum(0))
-        return torch.cat(by_turn).log(), torch.cat(by_component).log()
+        r, _ = shares(self.mixture.log_joint_of(back, component))
+        return r.sum(2).T.log()
 
     def _peak(self, log_p: Tensor, grid: Tensor) -> Tensor:
         """From the best point of the grid to the top of the parabola about it, radians, (B,)."""
