@@ -145,6 +145,12 @@ class PosePosterior:
         many = g.to(self.bins).repeat_interleave(count, dim=0)
         return replace(self, bins=compose(many, self.bins.flatten(0, 1)).unflatten(0, (-1, count)))
 
+    def widened(self, angle: Tensor) -> "PosePosterior":
+        """With an angle that is less certain by a standard deviation (), radians."""
+        covariance = self.covariance.clone()
+        covariance[:, 0, 0] += angle.square()
+        return replace(self, covariance=covariance)
+
     def recentred(self, shift: Tensor) -> "PosePosterior":
         """The distribution of g exp(shift): the same poses of another point of the object, (B, 2) pixels.
 

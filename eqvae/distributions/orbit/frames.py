@@ -57,7 +57,8 @@ def align_frames(
 ) -> None:
     """Turn the frames of the components so that poses can be compared between them; p(v) stays as it is.
 
-    Also notes how often each two components explain the same latents, `OrbitMixture.overlap`.
+    Also notes how often each two components explain the same latents, `OrbitMixture.overlap`, and how far
+    their frames still differ, `OrbitMixture.frame_scale`.
 
     Args:
         mixture: changed in place.
@@ -83,7 +84,9 @@ def align_frames(
     found = synchronise(support, table)
     turn_frames(mixture, grid[found].to(v))
     if not group.is_finite:
-        turn_frames(mixture, motion(_small_turns(ballot, found, table, grid)).to(v))
+        turns, spread = _small_turns(ballot, found, table, grid)
+        turn_frames(mixture, motion(turns).to(v))
+        mixture.frame_scale.fill_(spread)
 
 
 @torch.no_grad()
@@ -202,8 +205,10 @@ def _swept(support: Tensor, found: Tensor, table: Tensor) -> Tensor:
     return found
 
 
-def _small_turns(ballot: Ballot, found: Tensor, table: Tensor, grid: Tensor) -> Tensor:
-    """Angles a_i that the mean of the votes near f_j^-1 f_i asks for, radians, (K,).
+def _small_turns(
+    ballot: Ballot, found: Tensor, table: Tensor, grid: Tensor
+) -> tuple[Tensor, float]:
+    """Angles a_i that the mean of the votes near f_j^-1 f_i asks for, radians, (K,), and their spread.
 
     The least squares of all w (a_i - a_j - vote)^2 is the solution of a Laplacian system.
     """
@@ -222,4 +227,7 @@ def _small_turns(ballot: Ballot, found: Tensor, table: Tensor, grid: Tensor) -> 
     stiff = pairs + pairs.T
     laplacian = torch.diag(stiff.sum(1)) - stiff
     laplacian = laplacian + 1e-6 * stiff.mean().clamp_min(1e-12) * torch.eye(k, dtype=torch.float64)
-    return torch.linalg.solve(laplacian, pull)
+    turns = torch.linalg.solve(laplacian, pull)
+    left = off - (turns[i] - turns[j])
+    variance = (w * left.square()).sum() / w.sum().clamp_min(1e-12)
+    return turns, float((variance / 2).sqrt())  # of two frames, each as uncertain

@@ -45,6 +45,8 @@ class OrbitMixture(nn.Module):
     Attributes:
         overlap: how often each two components explain the same latents, (K, K), see `frames`.
 
+        frame_scale: standard deviation of the components' frames about a common one, radians.
+
     Raises:
         ValueError: if the latent has a position, to which no proper density is invariant, or a number is
             out of range.
@@ -77,6 +79,7 @@ class OrbitMixture(nn.Module):
         self.log_scale = nn.Parameter(torch.zeros(components, representation.num_copies))
         self.factor = nn.Parameter(torch.zeros(components, representation.dim, rank))
         self.register_buffer("overlap", torch.zeros(components, components))
+        self.register_buffer("frame_scale", torch.zeros(()))
         self._tables: dict[tuple, tuple[Tensor, Tensor]] = {}
 
     @property
