@@ -52,9 +52,8 @@ class PosedPosterior(Posterior):
     def condensed(self) -> "PosedPosterior":
         """With the likeliest pose alone in place of all bins."""
         mode = self.pose.mode[:, None]
-        return replace(
-            self, pose=replace(self.pose, bins=mode, log_weights=torch.zeros_like(mode[..., 0]))
-        )
+        weight = self.pose.log_weights.new_zeros(len(mode), 1)
+        return replace(self, pose=replace(self.pose, bins=mode, log_weights=weight))
 
     def act(self, g: Tensor) -> "PosedPosterior":
         return replace(self, pose=self.pose.act(g))
