@@ -142,3 +142,13 @@ def test_a_settled_posterior_reads_what_many_others_chose():
     found = angle_of(few.settled(many).pose.mode)
     torch.testing.assert_close(found, torch.atan2(u[:, 1], u[:, 0]))
     assert posed().settled().cluster is None and not many.shows_symmetry and posed().shows_symmetry
+
+
+@EVERY
+def test_a_condensed_posterior_keeps_what_a_prior_is_fitted_to(made):
+    q = made()
+    short = q.condensed()
+    assert torch.equal(short.mode, q.mode) and torch.equal(short.pose.mode, q.pose.mode)
+    assert torch.equal(short.content.log_scale, q.content.log_scale)
+    if made is posed:
+        assert short.pose.bins.shape == (N, 1, 4) and short.log_prob(q.rsample()).isfinite().all()

@@ -91,6 +91,15 @@ def test_parts_and_wholes_agree(monkeypatch):
     torch.testing.assert_close(total, whole.repeat(9), rtol=1e-12, atol=0)
 
 
+@EVERY_GROUP
+@RANKS
+def test_some_components_of_each_latent_are_those_of_all(symmetry, rank):
+    mixture, v = planted(LATENTS[2], symmetry, 4, rank, angles=16), vectors(LATENTS[2])
+    some = torch.stack([torch.randperm(4, generator=seeded(i))[:2] for i in range(len(v))])
+    expected = mixture.log_joint(v).gather(2, some.expand(len(mixture.grid()), -1, -1))
+    torch.testing.assert_close(mixture.log_joint_of(v, some), expected, rtol=1e-10, atol=1e-10)
+
+
 @EVERY_LATENT
 @EVERY_GROUP
 @RANKS

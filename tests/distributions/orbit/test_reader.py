@@ -84,6 +84,20 @@ def test_planted_turns_and_kinds_are_read(symmetry):
     assert (density.mean(1) - 1).abs().max() < 1e-6
 
 
+@pytest.mark.parametrize("symmetry", CONTINUOUS, **BY_NAME)
+def test_the_likeliest_of_many_kinds_are_enough(symmetry, monkeypatch):
+    """Turns are read from four of twelve kinds; from all of them they are the same."""
+    mixture = fine(planted(LATENT.vector, symmetry, 12, distance=1.5, scale=0.4))
+    v = mixture.sample(60, seeded())
+    few = posterior(mixture, v)
+    found = few.pose.mode, few.cluster
+    monkeypatch.setattr("eqvae.distributions.orbit.reader._LIKELIEST", 12)
+    every = posterior(mixture, v)
+    assert degrees_apart(found[0], every.pose.mode).median() < 0.05
+    assert (degrees_apart(found[0], every.pose.mode) < 1).double().mean() > 0.9
+    assert (found[1].exp() - every.cluster.exp()).abs().max() < 0.01
+
+
 def test_a_coarse_grid_would_tell_the_angle_by_its_steps(monkeypatch):
     """Control: without the parabola the error is half a step."""
     mixture = planted(LATENT.vector, SO2, scale=0.4, distance=1.5, angles=32)
