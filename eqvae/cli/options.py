@@ -1,6 +1,7 @@
 """Options of the commands that work on trained models: KEY=VALUE, no Hydra but for the data."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +16,15 @@ class Option:
         default: what stands for it when it is not given.
         words: what it may be; anything, if empty.
         least: of whole numbers, the smallest; None if it is no number.
+        parse: (key, text) -> the value, for everything else; it raises a ValueError of one sentence.
     """
 
     default: str | None = None
     words: tuple[str, ...] = ()
     least: int | None = None
+    parse: Callable[[str, str], Any] | None = None
 
-    def read(self, key: str, value: str | None) -> str | int | None:
+    def read(self, key: str, value: str | None) -> Any:
         """The value.
 
         Raises:
@@ -29,11 +32,54 @@ class Option:
         """
         if self.words and value not in self.words:
             raise ValueError(f"{key} must be one of {', '.join(self.words)}; got {value!r}.")
+        if self.parse is not None:
+            return None if value is None else self.parse(key, value)
         if self.least is None or value is None:
             return value
         if not (value.isdecimal() and int(value) >= self.least):
             raise ValueError(f"{key} must be a whole number >= {self.least}; got {value!r}.")
         return int(value)
+
+
+def numbers(what: str, count: int) -> Callable[[str, str], tuple[float, ...]]:
+    """Reads `count` finite numbers joined by commas; `what` says what they are."""
+
+    def read(key: str, text: str) -> tuple[float, ...]:
+        try:
+            found = tuple(float(part) for part in text.split(","))
+        except ValueError:
+            found = ()
+        if len(found) != count or not all(map(math.isfinite, found)):
+            raise ValueError(f"{key} must be {what}; got {text!r}.")
+        return found
+
+    return read
+
+
+def wholes(what: str, count: int | None = None) -> Callable[[str, str], tuple[int, ...]]:
+    """Reads whole numbers >= 0 joined by commas, `count` of them or at least one."""
+
+    def read(key: str, text: str) -> tuple[int, ...]:
+        parts = text.split(",")
+        if not all(p.isdecimal() for p in parts) or (count is not None and len(parts) != count):
+            raise ValueError(f"{key} must be {what}; got {text!r}.")
+        return tuple(map(int, parts))
+
+    return read
+
+
+def several(*words: str) -> Callable[[str, str], tuple[str, ...]]:
+    """Reads some of the words, joined by commas."""
+
+    def read(key: str, text: str) -> tuple[str, ...]:
+        unknown = [part for part in text.split(",") if part not in words]
+        if unknown:
+            raise ValueError(
+                f"{key} must be words out of {', '.join(words)}, joined by commas; got {unknown[0]!r}."
+            )
+        return tuple(dict.fromkeys(text.split(",")))
+
+    return read
 
 
 @dataclass(frozen=True)

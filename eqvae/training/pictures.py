@@ -68,14 +68,14 @@ class PictureCallback(pl.Callback):
         if self._images is None or trainer.fast_dev_run or not trainer.is_global_zero:
             return
         folder = Path(trainer.default_root_dir) / "pictures"
-        folder.mkdir(parents=True, exist_ok=True)
         model, batch = pl_module.vae, self._images
         pictures = {
             "reconstructions": reconstruction_picture(model, batch),
             "samples": sample_picture(model),
             "orbit": orbit_picture(model, batch[:1], self.max_shift),
         }
-        _save(trainer, folder, pictures)
+        _save(folder, pictures)
+        _log(trainer, pictures)
         gif = folder / "orbit.gif"
         save_gif(orbit_frames(model, batch[:5], self.max_shift), gif)
         for logger in trainer.loggers:
@@ -83,16 +83,25 @@ class PictureCallback(pl.Callback):
                 logger.log_video("pictures/orbit_gif", [str(gif)], format=["gif"])
 
     def write_prior(self, trainer: pl.Trainer, model: Model) -> None:
-        """samples.png and clusters.png of a model whose prior was fitted after training."""
-        folder = Path(trainer.default_root_dir) / "pictures"
-        folder.mkdir(parents=True, exist_ok=True)
-        pictures = {"samples": sample_picture(model), "clusters": cluster_picture(model)}
-        _save(trainer, folder, pictures)
+        """`write_prior_pictures`, on W&B too."""
+        pictures = write_prior_pictures(model, Path(trainer.default_root_dir))
+        _log(trainer, pictures)
 
 
-def _save(trainer: pl.Trainer, folder: Path, pictures: dict[str, Image]) -> None:
+def write_prior_pictures(model: Model, run: Path) -> dict[str, Image]:
+    """samples.png and clusters.png of a model whose prior was fitted after training, in a run folder."""
+    pictures = {"samples": sample_picture(model), "clusters": cluster_picture(model)}
+    _save(run / "pictures", pictures)
+    return pictures
+
+
+def _save(folder: Path, pictures: dict[str, Image]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
     for name, picture in pictures.items():
         picture.save(folder / f"{name}.png")
+
+
+def _log(trainer: pl.Trainer, pictures: dict[str, Image]) -> None:
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
             for name, picture in pictures.items():

@@ -49,8 +49,7 @@ def subject_of(checkpoint: str | Path, overrides: Sequence[str] = ()) -> Subject
     """
     checkpoint = Path(checkpoint)
     model = load_vae(checkpoint)
-    folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
-    folder = folder.parent if folder.name == "checkpoints" else folder
+    folder = run_folder(checkpoint)
     config = data_config(folder, overrides)
     data = build(config, path="data")
     data.setup()
@@ -62,6 +61,13 @@ def subject_of(checkpoint: str | Path, overrides: Sequence[str] = ()) -> Subject
             "differs."
         )
     return Subject(folder.resolve().parent.name, checkpoint, folder, model, data, config)
+
+
+def run_folder(checkpoint: str | Path) -> Path:
+    """The run folder that a checkpoint lies in, or that it is."""
+    checkpoint = Path(checkpoint)
+    folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
+    return folder.parent if folder.name == "checkpoints" else folder
 
 
 def data_config(folder: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
