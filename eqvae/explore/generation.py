@@ -38,6 +38,7 @@ class Wish:
         shift: (x, y) of every object, pixels; None draws it from the prior.
         temperature: of the spread about the middle of each component, at least 0; 1 is the prior's own.
         seed: of all draws.
+        rounds: of `Model.settle`; None for as many as the prior asks for.
 
     Raises:
         ValueError: if a number is out of its range.
@@ -49,6 +50,7 @@ class Wish:
     shift: tuple[float, float] | None = None
     temperature: float = 1.0
     seed: int = 0
+    rounds: int | None = None
 
     def __post_init__(self) -> None:
         if self.n < 1:
@@ -141,6 +143,8 @@ def draw(model: Model, wish: Wish) -> Samples:
     if is_fitted(prior):
         component = _components(prior.weights, wish, generator)
         still = prior.draw_upright(component, generator, wish.temperature)
+        if wish.temperature > 0 and wish.rounds != 0:  # the middle of a component is no draw
+            still = _upright(model, model.settle(still, generator, rounds=wish.rounds))
         pose = _asked(_posed(prior, wish.n, generator).to(still), wish)
         z = latent.act(pose, still)
         _warn_of_no_turns(prior, wish)
@@ -157,6 +161,16 @@ def draw(model: Model, wish: Wish) -> Samples:
         z = latent.act(with_shift(pose, shift_of(there) - shift_of(pose)), z)
         pose = with_angle(there, torch.full_like(z.sum(1), torch.nan))
     return Samples(z, component, pose, prior.log_prob(z), wish.temperature)
+
+
+def _upright(model: Model, z: Tensor) -> Tensor:
+    """Settled latents at the image centre; content whose pose was found anew, in its own frame again."""
+    latent, z = model.representation, z.clone()
+    if isinstance(model.prior, PosedPrior):
+        content, _ = from_latent(latent, z)
+        return to_latent(latent, content, identity(len(z)).to(z))
+    z[:, latent.slices.position] = 0
+    return z
 
 
 def generate(model: Model, wish: Wish, watch: Watch = unwatched) -> Samples:

@@ -120,6 +120,16 @@ def test_a_given_pose_changes_nothing_but_the_pose(models, family):
     assert torch.equal(angle_of(aside.pose), angle_of(free.pose))
 
 
+def test_settled_draws_are_of_the_model_itself(models):
+    """A settled draw is one of q(z | D(z)), upright at the centre; without rounds it is that of the prior."""
+    model = models["harmonic"]
+    raw = draw(model, Wish(n=20, rounds=0, **MIDDLE)).z
+    settled = draw(model, Wish(n=20, **MIDDLE)).z
+    middle = model.representation.slices.position
+    assert not torch.allclose(raw, settled)
+    assert torch.equal(settled[:, middle], torch.zeros_like(settled[:, middle]))
+
+
 def test_mirror_images_are_drawn_where_mirrors_are_a_symmetry():
     model = fitted("harmonic", "symmetry=o2")
     share = reflection_of(draw(model, Wish(n=200)).pose).mean()
@@ -149,7 +159,7 @@ def test_temperature_zero_gives_the_middle_of_each_component(models, family):
     model = models[family]
     cold = draw(model, Wish(n=20, temperature=0.0, **MIDDLE))
     torch.testing.assert_close(cold.z, model.prior.centres()[cold.component])
-    warm, hot = (draw(model, Wish(n=300, temperature=t, **MIDDLE)).z for t in (1.0, 4.0))
+    warm, hot = (draw(model, Wish(n=300, temperature=t, rounds=0, **MIDDLE)).z for t in (1.0, 4.0))
     torch.testing.assert_close(hot - cold_of(model), 2 * (warm - cold_of(model)))
 
 
@@ -166,7 +176,7 @@ def test_log_probabilities_are_those_of_the_prior(models, family):
 def test_drawn_latents_are_those_that_the_prior_samples(models):
     """Mean log p of draws is the prior's negative entropy, whichever way they are drawn."""
     model, n = models["harmonic"], 2000
-    ours = draw(model, Wish(n=n)).log_prob
+    ours = draw(model, Wish(n=n, rounds=0)).log_prob
     theirs = model.prior.log_prob(model.prior.sample(n, torch.Generator().manual_seed(1)))
     error = math.sqrt(float(ours.var() + theirs.var()) / n)
     assert abs(float(ours.mean() - theirs.mean())) < 4 * error
