@@ -21,8 +21,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from eqvae.distributions.orbit.kernel import shares
 from eqvae.distributions.orbit.latents import Latents
-from eqvae.distributions.orbit.mixture import OrbitMixture, shares
+from eqvae.distributions.orbit.mixture import OrbitMixture, resolving_angles
 
 BATCH = 4096  # latents whose sums make one step
 _FALL = 0.6  # of the weight of a batch, t^-0.6
@@ -31,7 +32,6 @@ _SHARED = (
 )
 _SMALLEST = 1e-4  # variance, of that of all latents in the copy
 _COARSEST = 3.0  # step of the grid while fitting, see `resolve`
-FINEST = 512  # angles
 
 
 @dataclass(frozen=True)
@@ -82,23 +82,8 @@ def expectation_maximisation(
 
 @torch.no_grad()
 def resolve(mixture: OrbitMixture, coarsest: float) -> None:
-    """Double the angles while the grid is too coarse for a component: what turns fast would seem wide.
-
-    Args:
-        mixture: changed in place.
-        coarsest: step of the grid, of the standard deviation of the angle in any component of weight,
-            (sum_m l_m^2 |mu_m|^2 / s_m^2)^(-1/2) radians.
-    """
-    if mixture.is_trivial or mixture.symmetry.is_finite:
-        return
-    frequency = torch.cat(
-        [torch.full((b.copies * b.dim,), float(b.frequency)) for b in mixture.representation.blocks]
-    )
-    turned = frequency.to(mixture.loc) * mixture.loc / mixture.scale
-    there = mixture.logits.softmax(0) > 0.2 / mixture.components
-    sharpest = float(turned.square().sum(1)[there].max().rsqrt())
-    while mixture.angles < FINEST and 2 * math.pi / mixture.angles > coarsest * sharpest:
-        mixture.angles *= 2
+    """Double the angles while the grid is too coarse for a component: what turns fast would seem wide."""
+    mixture.angles = resolving_angles(mixture, coarsest)
 
 
 @torch.no_grad()

@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 
 from eqvae.distributions.orbit.em import BATCH
+from eqvae.distributions.orbit.kernel import shares
 from eqvae.distributions.orbit.latents import Latents
-from eqvae.distributions.orbit.mixture import OrbitMixture, shares
+from eqvae.distributions.orbit.mixture import OrbitMixture
 from eqvae.symmetry.representations import Representation
 
 _SHARED = 20.0  # latents' worth of the mean covariance in that of each component

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import torch
 
-from eqvae.distributions.orbit.em import BATCH, FINEST, expectation_maximisation, resolve
+from eqvae.distributions.orbit.em import BATCH, expectation_maximisation
 from eqvae.distributions.orbit.factors import fit_factors
 from eqvae.distributions.orbit.frames import align_frames
 from eqvae.distributions.orbit.latents import Latents
-from eqvae.distributions.orbit.mixture import OrbitMixture
+from eqvae.distributions.orbit.mixture import FINEST, OrbitMixture
 from eqvae.symmetry.plane import PlaneMotions
 from eqvae.watch import Watch, unwatched
 
@@ -122,10 +122,9 @@ def held_out_log_prob(mixture: OrbitMixture, latents: Latents, seed: int) -> tor
 
 @torch.no_grad()
 def refine_grid(mixture: OrbitMixture, latents: Latents, seed: int) -> None:
-    """Double the angles until they show each peak of the angle, and the sum over them is the integral."""
+    """Double the angles until the sum over them is the integral."""
     if mixture.is_trivial or mixture.symmetry.is_finite:
         return
-    resolve(mixture, 1.0)  # of a symmetric object the sum is right long before its peaks are
     v = latents.some(200, torch.Generator().manual_seed(seed)).double()
     while mixture.angles < FINEST:
         coarse = mixture.log_prob(v)

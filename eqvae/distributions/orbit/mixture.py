@@ -19,17 +19,18 @@ Reference: Ghahramani, Hinton, The EM algorithm for mixtures of factor analyzers
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 
 from eqvae.distributions.orbit.groups import group_components
+from eqvae.distributions.orbit.kernel import Kernel, shares, total
 from eqvae.symmetry.plane import PlaneMotions
 from eqvae.symmetry.representations import Block, Representation
 
 ELEMENTS = 2**20  # group elements x latents x components in memory at a time
-_LOG_2PI = math.log(2 * math.pi)
+FINEST = 512  # angles of a grid
 
 
 class OrbitMixture(nn.Module):
@@ -110,25 +111,25 @@ class OrbitMixture(nn.Module):
             v: (B, D).
             angles: of the grid, default the mixture's own.
         """
-        return self._joint(_Kernel(self, v.dtype, angles), v)
+        return self._joint(Kernel(self, v.dtype, angles), v)
 
     def log_joint_of(self, v: Tensor, component: Tensor, angles: int | None = None) -> Tensor:
         """log p(v, k, h) of a few components of each latent: (A, B, T) of components (B, T)."""
-        return _Kernel(self, v.dtype, angles).joint_of(v, component)
+        return Kernel(self, v.dtype, angles).joint_of(v, component)
 
     def parts(self, v: Tensor, angles: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """Latents (b, D) and their `log_joint` (A, b, K), as many at a time as are quick to work on."""
-        kernel = _Kernel(self, v.dtype, angles)
+        kernel = Kernel(self, v.dtype, angles)
         for part in v.split(max(16, ELEMENTS // (self.components * len(self.grid(angles))))):
             yield part, self._joint(kernel, part)
 
     def log_prob(self, v: Tensor) -> Tensor:
         """log p(v) in nats, (B,)."""
-        return torch.cat([_total(joint) for _, joint in self.parts(v)])
+        return torch.cat([total(joint) for _, joint in self.parts(v)])
 
     def log_prob_by_block(self, v: Tensor) -> dict[str, Tensor]:
         """log p(v_b | the blocks before b) for each block b, nats, each (B,): their sum is `log_prob`."""
-        kernel = _Kernel(self, v.dtype, whole=False)
+        kernel = Kernel(self, v.dtype, whole=False)
         rows = max(1, self.rows // (1 + self.rank))
         parts = [self._log_prob_by_block(kernel, part) for part in v.split(rows)]
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
@@ -207,7 +208,7 @@ class OrbitMixture(nn.Module):
             self._tables[key] = (u[:, :q].unflatten(0, elements.shape[:2]), s[:q, None] * vt[:q])
         return self._tables[key]
 
-    def _joint(self, kernel: "_Kernel", v: Tensor) -> Tensor:
+    def _joint(self, kernel: "Kernel", v: Tensor) -> Tensor:
         joint = kernel.products(v, 0, kernel.constant - 0.5 * kernel.squares(v))
         for j in range(1, 1 + kernel.rank):
             y = kernel.products(v, j, kernel.offset[:, j - 1].expand(len(v), -1))
@@ -223,7 +224,7 @@ class OrbitMixture(nn.Module):
         at = next(b.slice for b in one.blocks if b.name == block.name)
         return one.matrix(g)[:, at, at].permute(1, 2, 0)
 
-    def _log_prob_by_block(self, kernel: "_Kernel", v: Tensor) -> dict[str, Tensor]:
+    def _log_prob_by_block(self, kernel: "Kernel", v: Tensor) -> dict[str, Tensor]:
         known, before, found = 0.0, 0.0, {}
         for i, block in enumerate(self.representation.blocks):
             still = [-0.5 * kernel.squares(v, block)]
@@ -236,113 +237,27 @@ class OrbitMixture(nn.Module):
                 root, known[1:].permute(3, 0, 1, 2).flatten(2), upper=False
             )
             y = y.square().sum(1).unflatten(1, known.shape[1:3]).permute(1, 2, 0)
-            upto = _total(known[0] + constant + 0.5 * y)
+            upto = total(known[0] + constant + 0.5 * y)
             found[block.name], before = upto - before, upto
         return found
 
 
-class _Kernel:
-    """The vectors of all components that latents are multiplied with, and what does not depend on latents.
+@torch.no_grad()
+def resolving_angles(mixture: OrbitMixture, coarsest: float) -> int:
+    """How many angles the peaks of p(h | v) need, no fewer than the mixture's own.
 
     Args:
-        mixture: whose.
-        dtype: to compute in.
-        angles: of the grid.
-        whole: whether the factors are divided by the Cholesky root of all blocks, as for `log_joint`.
+        mixture: whose components.
+        coarsest: step of the grid, of the standard deviation of the angle in any component of weight,
+            (sum_m l_m^2 |mu_m|^2 / s_m^2)^(-1/2) radians.
     """
-
-    def __init__(
-        self,
-        mixture: OrbitMixture,
-        dtype: torch.dtype,
-        angles: int | None = None,
-        whole: bool = True,
-    ):
-        latent, self.mixture, self.angles = mixture.representation, mixture, angles
-        self.log_pi = mixture.logits.to(dtype).log_softmax(0)
-        self.loc = mixture.loc.to(dtype)
-        self.log_scale = mixture.log_scale.to(dtype)
-        self.precision = (-2 * self.log_scale).exp()[:, latent.copy_index.to(self.loc.device)]
-        # factors that are not fitted yet cost nothing
-        self.factor = mixture.factor.to(dtype)[:, :, : mixture.rank if mixture.factor.any() else 0]
-        self.rank = self.factor.shape[2]
-        self.weighted = self.factor * self.precision[:, :, None]  # (K, D, r)
-        if whole:
-            root, constant = self.upto(latent.blocks)
-            self.constant = constant
-            self.weighted = torch.linalg.solve_triangular(root, self.weighted.mT, upper=False).mT
-            self.offset = -torch.einsum("kdr,kd->kr", self.weighted, self.loc)
-        vectors = torch.cat([(self.loc * self.precision)[:, :, None], self.weighted], 2)
-        self.size = len(mixture.grid(angles))
-        self.tables, self.vectors = {}, {}
-        for block in latent.blocks:
-            q, r = (table.to(vectors) for table in mixture.table(block, angles))
-            w = vectors[:, block.slice].unflatten(1, (block.copies, block.dim))
-            turned = torch.einsum("kmjr,ijq->rqmik", w, q).flatten(2, 3)
-            self.tables[block.name], self.vectors[block.name] = r, turned  # (1 + r, q, d m, K)
-
-    def products(self, v: Tensor, j: int, still: Tensor, block: Block | None = None) -> Tensor:
-        """<w_j, rho(h)^-1 v> + still, (A, B, K), of all blocks or of one."""
-        blocks = self.mixture.representation.blocks if block is None else [block]
-        features = [v[:, b.slice] @ self.vectors[b.name][j] for b in blocks]  # (q, B, K)
-        table = torch.cat([*(self.tables[b.name] for b in blocks), v.new_ones(1, self.size)])
-        features = torch.cat([*features, still[None]])
-        return (table.T @ features.flatten(1)).unflatten(1, features.shape[1:])
-
-    def joint_of(self, v: Tensor, component: Tensor) -> Tensor:
-        """log p(v, k, h) of components (B, T) alone, (A, B, T)."""
-        features = [
-            torch.einsum(
-                "btrqd,bd->btrq", self.vectors[b.name].permute(3, 0, 1, 2)[component], v[:, b.slice]
-            )
-            for b in self.mixture.representation.blocks
-        ]
-        table = torch.cat([self.tables[b.name] for b in self.mixture.representation.blocks])
-        y = torch.cat(features, 3) @ table  # (B, T, 1 + r, A)
-        shaped = (v[:, None].square() * self.precision[component]).sum(2)
-        still = self.constant[component] - 0.5 * shaped
-        spread = (y[:, :, 1:] + self.offset[component][..., None]).square().sum(2)
-        return (y[:, :, 0] + still[..., None] + 0.5 * spread).permute(2, 0, 1)
-
-    def squares(self, v: Tensor, block: Block | None = None) -> Tensor:
-        """sum_m |v_m|^2 / s_km^2 of one block or of all, (B, K)."""
-        part = slice(None) if block is None else block.slice
-        return v[:, part].square() @ self.precision[:, part].T
-
-    def offsets(self, block: Block) -> Tensor:
-        """-W^T diag(s^-2) mu of one block, (K, r)."""
-        part = block.slice
-        return -torch.einsum("kdr,kd->kr", self.weighted[:, part], self.loc[:, part])
-
-    def upto(self, blocks: Sequence[Block]) -> tuple[Tensor, Tensor]:
-        """C_k (K, r, r), and the constant of log pi_k N / A (K,), of the marginal of these blocks."""
-        end = blocks[-1].slice.stop
-        copies = sum(block.copies for block in blocks)
-        dims = self.mixture.representation.copy_dims[:copies].to(self.log_scale)
-        w = self.factor[:, :end]
-        gram = w.mT @ (w * self.precision[:, :end, None])
-        root = torch.linalg.cholesky(gram + torch.eye(w.shape[2]).to(gram))
-        log_det = self.log_scale[:, :copies] @ dims + root.diagonal(dim1=1, dim2=2).log().sum(1)
-        energy = 0.5 * (self.loc[:, :end].square() * self.precision[:, :end]).sum(1)
-        still = (
-            log_det + energy + 0.5 * end * _LOG_2PI + math.log(len(self.mixture.grid(self.angles)))
-        )
-        return root, self.log_pi - still
-
-
-def shares(joint: Tensor) -> tuple[Tensor, Tensor]:
-    """p(k, h | v) and log p(v) from log p(v, k, h), (A, B, K) -> (A, B, K) and (B,).
-
-    What is 80 nats below the largest is taken to be there: its exponential would not be a normal number of
-    float32, and those take a processor fifty times as long. Overwrites `joint`.
-    """
-    top = joint.detach().amax((0, 2))
-    r = joint.sub_(top[:, None]).clamp_(min=-80.0).exp_()
-    mass = r.sum((0, 2))
-    return r.div_(mass[:, None]), mass.log() + top
-
-
-def _total(joint: Tensor) -> Tensor:
-    """log of the sum over elements and components, (A, B, K) -> (B,); see `shares` for the bound."""
-    top = joint.detach().amax((0, 2))
-    return joint.sub_(top[:, None]).clamp_(min=-80.0).exp_().sum((0, 2)).log() + top
+    if mixture.is_trivial or mixture.symmetry.is_finite:
+        return mixture.angles
+    blocks = mixture.representation.blocks
+    frequency = torch.cat([torch.full((b.copies * b.dim,), float(b.frequency)) for b in blocks])
+    turned = frequency.to(mixture.loc) * mixture.loc / mixture.scale
+    there = mixture.logits.softmax(0) > 0.2 / mixture.components
+    sharpest, angles = float(turned.square().sum(1)[there].max().rsqrt()), mixture.angles
+    while angles < FINEST and 2 * math.pi / angles > coarsest * sharpest:
+        angles *= 2
+    return angles

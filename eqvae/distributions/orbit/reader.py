@@ -10,17 +10,20 @@ grid a parabola through log p(h | v) and its neighbours leads there.
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from eqvae.distributions.content import ContentPosterior
 from eqvae.distributions.gaussian import GaussianPosterior
-from eqvae.distributions.orbit.mixture import OrbitMixture, shares
+from eqvae.distributions.orbit.kernel import shares
+from eqvae.distributions.orbit.mixture import OrbitMixture, resolving_angles
 from eqvae.distributions.pose import PosePosterior
 from eqvae.distributions.reader import Reader, position_of
 from eqvae.symmetry.motions import compose, motion, with_shift
 
+_STEP = 1.0  # of the grid of turns, of the sharpest component's standard deviation
 _STEPS = 2  # of the parabola
 _COARSE = 64  # angles, of the sum that finds the likeliest components
 _FINE = 128  # angles, of the sum over turns of each component
@@ -86,6 +89,11 @@ class OrbitReader(Reader):
     def reflections(self) -> bool:
         return self.mixture.symmetry.reflections and not self.mixture.is_trivial
 
+    @cached_property
+    def angles(self) -> int:
+        """Of the grid that turns are told by: of a symmetric object sums are right long before peaks are."""
+        return resolving_angles(self.mixture, _STEP)
+
     def read(self, q: GaussianPosterior) -> Reading:
         """Joint posterior of component and turn at the means."""
         return self.read_vector(q.loc[:, q.representation.slices.vector])
@@ -112,7 +120,7 @@ class OrbitReader(Reader):
 
     def _turns(self, v: Tensor, component: Tensor) -> tuple[Tensor, Tensor]:
         """The elements that turns are told by (B, A, 4), and log p(h | v), (B, A)."""
-        grid = self.mixture.grid().to(v)
+        grid = self.mixture.grid(self.angles).to(v)
         offset = v.new_zeros(len(v))
         continuous = not (self.mixture.symmetry.is_finite or self.mixture.is_trivial)
         for _ in range(_STEPS if continuous else 0):
@@ -125,7 +133,7 @@ class OrbitReader(Reader):
     def _posterior(self, v: Tensor, offset: Tensor, component: Tensor) -> Tensor:
         """log p(h | v) on the grid turned by `offset` (B,), (B, A), by the components (B, T)."""
         back = self.mixture.representation.act(motion(-offset, dtype=v.dtype), v)
-        r, _ = shares(self.mixture.log_joint_of(back, component))
+        r, _ = shares(self.mixture.log_joint_of(back, component, self.angles))
         return r.sum(2).T.log()
 
     def _peak(self, log_p: Tensor, grid: Tensor) -> Tensor:
