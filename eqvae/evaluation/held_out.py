@@ -23,6 +23,7 @@ from eqvae.symmetry.representations import Representation
 from eqvae.watch import Watch, unwatched
 
 Preset = Literal["fast", "full", "dlib"]
+TRAINING = 4000  # training images in the sample, at most
 
 
 @dataclass
@@ -37,6 +38,7 @@ class HeldOut:
         preset: "fast", "full" or "dlib".
         seed: of every random draw.
         watch: wraps long loops with a progress bar.
+        train: a sample of the images that the model was trained on, None if there are none to show.
     """
 
     model: Model
@@ -46,6 +48,7 @@ class HeldOut:
     preset: Preset = "fast"
     seed: int = 0
     watch: Watch = field(default=unwatched)
+    train: Batch | None = None
 
     @classmethod
     def of(cls, model: Model, data: ImageDataModule, split: str = "test", **options) -> "HeldOut":
@@ -58,11 +61,13 @@ class HeldOut:
         orders = source.symmetry_orders
         generator = torch.Generator().manual_seed(options.get("seed", 0))
         batch = part[torch.randperm(len(part), generator=generator)]
+        seen = torch.randperm(len(data.train), generator=generator)[:TRAINING]
         return cls(
             model=model.eval(),
             batch=batch,
             groups=None if source.groups is None else source.groups[batch.index],
             symmetry_orders=None if orders is None else dict(enumerate(orders)),
+            train=None if split == "train" else data.train[seen],
             **options,
         )
 

@@ -64,8 +64,13 @@ from eqvae.metrics.generation.features import (
 )
 from eqvae.metrics.generation.frechet import frechet_distance
 from eqvae.metrics.generation.kernel_distance import kernel_distance
+from eqvae.metrics.generation.memorisation import memorisation_ratio
 from eqvae.metrics.generation.neighbours import precision_recall
 from eqvae.metrics.generation.orientation import distance_by_orientation
+from eqvae.metrics.generation.public import PublicNetwork, load_public
+from eqvae.metrics.generation.ratio import distance_ratio
+from eqvae.metrics.generation.recogniser import Recogniser
+from eqvae.metrics.generation.recognition import recognised_share
 from eqvae.metrics.generation.reconstruction import reconstruction_scores
 from eqvae.metrics.generation.samples import generation_scores
 from eqvae.metrics.intervals import Draws, bootstrap, mean_interval
@@ -98,6 +103,8 @@ __all__ = [
     "LayerRow",
     "LieDerivative",
     "LinearGaussian",
+    "PublicNetwork",
+    "Recogniser",
     "ReferenceCodes",
     "Score",
     "StreamingLogMeanExp",
@@ -131,6 +138,7 @@ __all__ = [
     "disentanglement_scores",
     "disentanglement_completeness",
     "distance_by_orientation",
+    "distance_ratio",
     "effective_rank",
     "elbo_change",
     "elbo_scores",
@@ -157,7 +165,9 @@ __all__ = [
     "lie_derivative",
     "lie_scores",
     "load_features",
+    "load_public",
     "mean_interval",
+    "memorisation_ratio",
     "mig",
     "modularity",
     "paired_errors",
@@ -168,6 +178,7 @@ __all__ = [
     "position_calibration",
     "precision_recall",
     "probe_accuracy",
+    "recognised_share",
     "reconstruction_scores",
     "reference_codes",
     "resampling_errors",

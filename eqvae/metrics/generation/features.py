@@ -125,22 +125,37 @@ def image_features(
     return np.concatenate(features)
 
 
-def checked_batches(images: Tensor | Iterable[Tensor], batch_size: int = 256) -> Iterator[Tensor]:
-    """Checked float32 batches of one tensor, or of batches given one by one."""
+def shuffled(images: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Images (B, C, H, H) with the pixels of each one in another order, all channels alike."""
+    flat = images.cpu().flatten(2)
+    order = torch.rand(flat[:, 0].shape, generator=generator).argsort(dim=1)
+    return flat.gather(2, order[:, None].expand_as(flat)).reshape(images.shape)
+
+
+def checked_batches(
+    images: Tensor | Iterable[Tensor], batch_size: int = 256, smallest: int = SMALLEST
+) -> Iterator[Tensor]:
+    """Checked float32 batches of one tensor, or of batches given one by one.
+
+    Args:
+        images: (N, C, H, H) in [0, 1], or an iterable of such batches.
+        batch_size: images at a time, when `images` is one tensor.
+        smallest: side that images must have, pixels.
+    """
     if torch.is_tensor(images) or isinstance(images, np.ndarray):
         images = torch.as_tensor(images).split(batch_size)
-    yield from (_checked(batch) for batch in images if len(batch))
+    yield from (_checked(batch, smallest) for batch in images if len(batch))
 
 
-def _checked(batch: Tensor) -> Tensor:
+def _checked(batch: Tensor, smallest: int) -> Tensor:
     batch = torch.as_tensor(batch)
     if batch.dim() != 4 or batch.shape[-1] != batch.shape[-2]:
         raise ValueError(
             f"images must be square, (N, C, H, H); got shape {tuple(batch.shape)}. Crop or pad them."
         )
-    if batch.shape[-1] < SMALLEST:
+    if batch.shape[-1] < smallest:
         raise ValueError(
-            f"images must have at least {SMALLEST} x {SMALLEST} pixels for the feature network; "
+            f"images must have at least {smallest} x {smallest} pixels for the network; "
             f"got {batch.shape[-1]}. Enlarge real and generated images alike."
         )
     if not batch.is_floating_point() or not batch.isfinite().all():

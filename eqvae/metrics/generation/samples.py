@@ -9,9 +9,11 @@ from typing import Unpack
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
-from eqvae.metrics.generation.features import checked_batches, image_features
+from eqvae.metrics.generation.feature_sets import Features
+from eqvae.metrics.generation.features import checked_batches, image_features, shuffled
 from eqvae.metrics.generation.frechet import frechet_distance
 from eqvae.metrics.generation.kernel_distance import kernel_distance
 from eqvae.metrics.generation.neighbours import precision_recall
@@ -43,15 +45,24 @@ def generation_scores(
     Raises:
         ValueError: if a network comes without a name, or the images are not as `image_features` wants.
     """
-    name, resampling = network_name(network, name), Resampling.of(draws, resamples=50)
-    x, destroyed = real_features(real, network, resampling.seed)
+    name, seed = network_name(network, name), Resampling.of(draws).seed
+    x, destroyed = real_features(real, network, seed)
     y = image_features(samples, network)
-    shared = {"destroyed": destroyed, "name": name, **draws}
-    shared.pop("resamples", None)
+    return feature_scores(x, y, k=k, destroyed=destroyed, name=name, **draws)
+
+
+def feature_scores(
+    real: ArrayLike, samples: ArrayLike, *, k: int = 3, **features: Unpack[Features]
+) -> dict[str, Score]:
+    """`generation_scores` of images whose features are there already, (N, F) and (M, F).
+
+    `resamples` (50) are those of the Frechet distance.
+    """
+    shared = {key: value for key, value in features.items() if key != "resamples"}
     return {
-        **frechet_distance(x, y, resamples=resampling.resamples, **shared),
-        **kernel_distance(x, y, **shared),
-        **precision_recall(x, y, k=k, **shared),
+        **frechet_distance(real, samples, **features),
+        **kernel_distance(real, samples, **shared),
+        **precision_recall(real, samples, k=k, **shared),
     }
 
 
@@ -76,11 +87,8 @@ def real_features(
     generator = torch.Generator().manual_seed(seed)
     features, destroyed = [], []
     for batch in checked_batches(real):
-        order = torch.rand(batch[:, 0].flatten(1).shape, generator=generator).argsort(dim=1)
-        flat = batch.cpu().flatten(2)
-        shuffled = flat.gather(2, order[:, None].expand_as(flat)).reshape(batch.shape)
         features.append(image_features(batch, network))
-        destroyed.append(image_features(shuffled, network))
+        destroyed.append(image_features(shuffled(batch, generator), network))
     if not features:
         raise ValueError("real must hold at least one image; got none.")
     return np.concatenate(features), np.concatenate(destroyed)
