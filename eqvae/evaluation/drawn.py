@@ -62,7 +62,9 @@ class Drawn:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(held_out.seed)
             parts = [train[i : i + BATCH].to(held_out.device) for i in starts]
-            q = concatenated([to_device(held_out.model.encode(part), "cpu") for part in parts])
+            q = concatenated(
+                [to_device(held_out.model.encode(part).condensed(), "cpu") for part in parts]
+            )
             z = q.rsample(torch.Generator().manual_seed(held_out.seed))
         return decoded(held_out, z)
 

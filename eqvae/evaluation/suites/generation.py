@@ -30,7 +30,8 @@ def generation(held_out: HeldOut) -> Findings:
         "Reconstructions": reconstruction_picture(model, held_out.batch[:8].to(held_out.device)),
         "Samples from the prior": sample_picture(model, seed=seed),
     }
-    drawn = Drawn(held_out, model.prior.sample(n, torch.Generator().manual_seed(seed)))
+    generator = torch.Generator().manual_seed(seed)
+    drawn = Drawn(held_out, model.settle(model.prior.sample(n, generator), generator))
     scores |= recognition_scores(drawn)
     if (size := drawn.real.shape[-1]) < SMALLEST:
         reason = f"the feature network needs images of {SMALLEST} pixels; got {size}"
