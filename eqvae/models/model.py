@@ -133,7 +133,11 @@ class Model(nn.Module, ABC):
 
     def decode(self, z: Tensor) -> Tensor:
         """Mean images of p(x|z) for latents (B, D)."""
-        return self.likelihood.mean(self.decoder(z))
+        return self.likelihood.mean(self.decoder(self.framed(z)))
+
+    def framed(self, z: Tensor) -> Tensor:
+        """Latents (B, D) as the decoder draws them: the same, unless a prior gives objects other frames."""
+        return z
 
     def sample(
         self, n: int, generator: torch.Generator | None = None, *, rounds: int | None = None

@@ -120,12 +120,10 @@ class PoseVAE(Model):
         template, h = self.space.extend(drawn), self._frame(content, drawn)
         return template if h is None else self.space.turn(template, angle_of(h), reflection_of(h))
 
-    def decode(self, z: Tensor) -> Tensor:
+    def framed(self, z: Tensor) -> Tensor:
         content, g = from_latent(self.representation, z)
         h = self._frame(content, self.decoder.template(content))
-        if h is not None:
-            z = to_latent(self.representation, content, compose(g, h))
-        return super().decode(z)
+        return z if h is None else to_latent(self.representation, content, compose(g, h))
 
     def fitted_prior(
         self,

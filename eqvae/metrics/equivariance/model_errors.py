@@ -66,7 +66,7 @@ def moved_decoding(model: Model, g: Tensor, z: Tensor, image: Tensor) -> Tensor:
         return domain.act(g, image, "fourier")
     points = domain.points().to(z).flatten(0, -2).expand(len(z), -1, -1)
     points = domain.group.act(domain.group.inverse(g), points)
-    return model.likelihood.mean(render(z, points).reshape(image.shape))
+    return model.likelihood.mean(render(model.framed(z), points).reshape(image.shape))
 
 
 def elbo_change(model: Model, move: Move, motions: Tensor, seed: int = 0) -> tuple[Tensor, Tensor]:
