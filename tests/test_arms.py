@@ -65,7 +65,7 @@ def test_the_shifts_of_all_losses_are_the_same():
 
 
 def test_latents_are_the_default_but_for_quarter_turns():
-    default = compose()["latent"]
+    default = compose(["latent=default"])["latent"]
     for arm in ARMS:
         latent = composed(arm)["latent"]
         assert (latent == default) == (arm != "hard_c4"), arm

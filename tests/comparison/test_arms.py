@@ -27,6 +27,11 @@ MINE = """\
 defaults:
   - override /model: harmonic
   - override /objective: elbo
+  - override /latent: default
+
+model:
+  encoder: {frequency: 5}
+  decoder: {frequency: 5, out_frequency: 14}
 
 arm:
   label: do it my way
