@@ -10,7 +10,10 @@ from typing import Any
 
 from eqvae.cli.console import complain, one_sentence_errors, run_with_hydra, spelled
 
-SHOWN = ("test/free_energy", "test/elbo", "test/log_likelihood", "test/kl", "train/seconds")
+SHOWN = (
+    *("test/free_energy", "test/elbo", "test/log_likelihood", "test/kl"),
+    *("test/prior_gap", "train/seconds", "prior/seconds"),
+)
 
 USAGE = """\
 Train a VAE, test it, and leave a folder with pictures, metrics and checkpoints.

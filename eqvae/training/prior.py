@@ -6,6 +6,7 @@ components chosen by validation images, and stored in the checkpoint beside the 
 from `load_vae` samples from it and reads content, pose and clusters with it.
 """
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,6 +27,9 @@ from eqvae.training.checkpoint import has_prior, load_vae, store_prior
 from eqvae.watch import Watch, unwatched, watched
 
 _AT_ONCE = 250  # images
+_LOOKED_AT = 200  # validation images, for symmetries
+_PERIODIC = 0.9  # of the energy of a symmetric object, in multiples of its order
+_MANY = 0.05  # of the objects
 _COMPARED = 2000  # test images that two priors are compared on, at most
 
 
@@ -79,8 +83,38 @@ class FitOrbitPrior(PriorStage):
             torch.manual_seed(self.fit.seed)
             q = encoded(model, data.train[:count], watch)
             held_out = encoded(model, data.val[:], watch)
+            warn_of_symmetries(model, data.val[:_LOOKED_AT], held_out)
             fit = replace(self.fit, watch=watch)
             return model.fitted_prior(q, held_out, fit, self.symmetry)
+
+
+@torch.no_grad()
+def warn_of_symmetries(model: Model, batch: Batch, q: Posterior) -> None:
+    """Say that objects have a symmetry that the latent is too coarse for: their angle can't be told.
+
+    Of an object that looks the same after a turn by 2 pi / k only the frequencies k, 2 k, ... are not zero,
+    in its images and in its latent; where all of those lie above the latent's, only what is still is left.
+    """
+    harmonics, latent = getattr(model.encoder, "harmonics", None), model.representation
+    if harmonics is None or latent.max_frequency == 1 or not latent.position:
+        return
+    like = next(model.parameters())
+    t = q.mode[: len(batch), latent.slices.position].to(like)
+    a = harmonics.by_irrep(harmonics.analyse(batch.image.to(like), t))
+    blocks = [block for block in harmonics.representation.blocks if block.frequency > 0]
+    energy = torch.stack([a[:, block.slice].square().sum(1) for block in blocks], dim=1)
+    share = [energy[:, k - 1 :: k].sum(1) / energy.sum(1).clamp_min(1e-12) for k in range(1, 13)]
+    order = (torch.stack(share, dim=1) > _PERIODIC).int().cumsum(1).argmax(1) + 1
+    above = order > latent.max_frequency
+    many = float(above.float().mean())
+    if many > _MANY:
+        found = int(order[above].mode().values)
+        warnings.warn(
+            f"{100 * many:.0f} % of the objects look the same after 1/{found} of a turn, and the latent ends "
+            f"at frequency {latent.max_frequency}: their angles can't be told. Give latent.multiplicities "
+            f"{found + 1} numbers.",
+            stacklevel=2,
+        )
 
 
 @torch.no_grad()

@@ -255,3 +255,22 @@ def test_training_on_drops_a_prior_of_other_weights(tmp_path):
     stage = Counting(run.prior_stage)
     fit_prior(stage, best(run), run.datamodule)
     assert stage.calls == 0
+
+
+@pytest.mark.parametrize(("order", "said"), [(8, True), (4, False)])
+def test_a_symmetry_above_the_latent_is_said(order, said, recwarn):
+    """Images of k-fold flowers, and a latent up to frequency 6."""
+    from eqvae.config import build, compose
+    from eqvae.training.prior import warn_of_symmetries
+
+    model = build(compose([], image_shape=(1, 50, 50))["model"]).eval()
+    harmonics = model.encoder.harmonics
+    a = torch.zeros(20, harmonics.representation.dim)
+    for block in harmonics.representation.blocks:
+        if block.frequency in (0, order):
+            a[:, block.slice] = 1.0
+    images = harmonics.synthesise(harmonics.by_channel(a), torch.zeros(20, 2)).clamp(0, 1)
+    batch = Batch(images)
+    q = replace(model.encode(batch), loc=torch.zeros(20, model.representation.dim))
+    warn_of_symmetries(model, batch, q)
+    assert any("1/8 of a turn" in str(w.message) for w in recwarn.list) == said
