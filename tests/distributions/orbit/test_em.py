@@ -84,7 +84,7 @@ def test_narrow_components_keep_their_width(refined, monkeypatch):
     truth = planted(latent, components=2, distance=3, scale=0.2, angles=512)
     latents = known(truth.sample(600, seeded()), latent)
     if not refined:
-        monkeypatch.setattr("eqvae.distributions.orbit.em.FINEST", 64)
+        monkeypatch.setattr("eqvae.distributions.orbit.mixture.FINEST", 64)
     mixture = fresh(truth, 2)
     expectation_maximisation(mixture, latents, 15, seeded())
     match = orbit_distance(mixture, truth.loc).argmin(1)

@@ -74,7 +74,9 @@ def test_turns_are_finer_than_the_grid_of_votes(symmetry, monkeypatch):
         before, v = truth.loc.clone(), truth.sample(1500, seeded())
         turn_frames(truth, motions(symmetry, K))
         if not small:
-            monkeypatch.setattr("eqvae.distributions.orbit.frames._small_turns", lambda *_: zero)
+            monkeypatch.setattr(
+                "eqvae.distributions.orbit.frames._small_turns", lambda *_: (zero, 0.0)
+            )
         align_frames(truth, known(v, LATENT))
         errors.append(spread(turns_between(symmetry, before, truth.loc)))
     assert errors[0] < 1 < 4 < errors[1]
@@ -106,6 +108,18 @@ def test_unlike_groups_of_components_stay_right_inside():
     assert spread(common[: K // 2]) < 3 and spread(common[K // 2 :]) < 3
     inside = truth.overlap[: K // 2, : K // 2].sum() + truth.overlap[K // 2 :, K // 2 :].sum()
     assert inside / truth.overlap.sum() > 0.999
+
+
+def test_the_spread_of_the_frames_is_that_of_the_votes():
+    """Of one frame, in radians: narrow components agree better than wide ones."""
+    found = []
+    for scale in (-1.0, -2.0):
+        truth = family(SO2)
+        with torch.no_grad():
+            truth.log_scale.fill_(scale)
+        align_frames(truth, known(truth.sample(1500, seeded()), LATENT))
+        found.append(float(torch.rad2deg(truth.frame_scale)))
+    assert 0 < found[1] < found[0] < 10
 
 
 def test_overlap_says_who_explains_the_same_latents():

@@ -106,7 +106,7 @@ def test_a_coarse_grid_would_tell_the_angle_by_its_steps(monkeypatch):
     assert degrees_apart(q.act(g).pose.mode, compose(g, q.pose.mode)).max() < 0.5
     monkeypatch.setattr("eqvae.distributions.orbit.reader._STEPS", 0)
     q = GaussianPosterior(q.representation, q.loc, q.log_scale, q.reader)
-    assert degrees_apart(q.act(g).pose.mode, compose(g, q.pose.mode)).max() > 3
+    assert degrees_apart(q.act(g).pose.mode, compose(g, q.pose.mode)).max() > 1
 
 
 def symmetric(order: int) -> OrbitMixture:
