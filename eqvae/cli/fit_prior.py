@@ -70,7 +70,7 @@ def _run(asked: Asked) -> None:
     stage = FitOrbitPrior(
         options["components"], options["rank"], images=options["images"], seed=options["seed"]
     )
-    subject = subject_of(asked.checkpoints[0], asked.overrides)
+    subject = subject_of(asked.checkpoints[0], asked.overrides, fitted=False)
     begin = time.monotonic()
     found = _fitted(stage, path, subject)
     found["prior/seconds"] = time.monotonic() - begin
@@ -86,10 +86,10 @@ def _run(asked: Asked) -> None:
 def _fitted(stage: "FitOrbitPrior", path: Path, subject: "Subject") -> dict[str, float]:
     """Fit and store; what the prior brings, see `eqvae.training.prior.prior_gap`."""
     from eqvae.threads import threads_for
-    from eqvae.training.checkpoint import load_vae, store_prior
+    from eqvae.training.checkpoint import store_prior
     from eqvae.training.prior import prior_gap
 
-    model, data = load_vae(path, fitted=False), subject.data
+    model, data = subject.model, subject.data
     with threads_for(model, model.image_shape[-1]):
         prior = stage(model, data, watched)
         gap = prior_gap(model, prior, data.test_dataloader, seed=0)

@@ -195,13 +195,14 @@ def _fitted_prior(stored: dict[str, Any], vae: Model, path: Path) -> nn.Module:
     except (ValueError, RuntimeError, ImportError, KeyError, TypeError) as error:
         first = str(error).strip().splitlines()[-1].strip()
         raise ValueError(
-            f"{path} can't be rebuilt: its fitted prior is damaged ({first})."
+            f"{path} can't be rebuilt: its fitted prior is damaged ({first}). "
+            "Fit it again with scripts/fit_prior.py again=true."
         ) from error
     if getattr(prior, "representation", None) != vae.representation:
         raise ValueError(
             f"{path} can't be rebuilt: its fitted prior is of latents "
             f"{getattr(prior, 'representation', None)}, its model's are {vae.representation}. "
-            "Fit it again with scripts/fit_prior.py."
+            "Fit it again with scripts/fit_prior.py again=true."
         )
     return prior.requires_grad_(False)
 

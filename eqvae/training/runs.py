@@ -36,19 +36,22 @@ class Subject:
     data_config: dict[str, Any]
 
 
-def subject_of(checkpoint: str | Path, overrides: Sequence[str] = ()) -> Subject:
+def subject_of(
+    checkpoint: str | Path, overrides: Sequence[str] = (), *, fitted: bool = True
+) -> Subject:
     """A model with its run's own data, or with others.
 
     Args:
         checkpoint: a .ckpt file, or a run folder (its best checkpoint).
         overrides: of the data, such as ["data/pose=upright"] or ["data=folder", "data.source.path=images"].
+        fitted: with the prior that was fitted after training, see `load_vae`.
 
     Raises:
         FileNotFoundError: if there is no such checkpoint, or no such data.
         ValueError: if an override is unknown or the images have another size than the model's.
     """
     checkpoint = Path(checkpoint)
-    model = load_vae(checkpoint)
+    model = load_vae(checkpoint, fitted=fitted)
     folder = run_folder(checkpoint)
     config = data_config(folder, overrides)
     data = build(config, path="data")

@@ -11,7 +11,9 @@ import torch
 
 from eqvae.cli.fit_prior import OWN, main
 from eqvae.config import CONFIG_DIR
-from eqvae.training.checkpoint import has_prior, load_vae, read_checkpoint
+from eqvae.distributions.orbit import OrbitPrior
+from eqvae.symmetry import PlaneMotions, Representation
+from eqvae.training.checkpoint import has_prior, load_vae, read_checkpoint, store_prior
 
 SCRIPT = CONFIG_DIR.parent / "scripts" / "fit_prior.py"
 FITTED = ("prior/seconds", "test/prior_gap", "test/fitted/elbo", "test/fitted/kl")
@@ -131,3 +133,13 @@ def test_stopping_leaves_the_checkpoint_as_it_was(without_prior, monkeypatch, ca
         run(f"ckpt={without_prior}")
     assert stop.value.code == 130 and "as it was" in capsys.readouterr().err
     assert not has_prior(without_prior)
+
+
+def test_a_prior_that_does_not_fit_the_model_is_replaced(tiny_run):
+    """The refusal names the command that mends it."""
+    path = tiny_run / "checkpoints" / "best.ckpt"
+    store_prior(path, OrbitPrior(Representation((1, 1)), PlaneMotions.so2(), 2, 0))
+    with pytest.raises(ValueError, match="Fit it again with scripts/fit_prior.py again=true"):
+        load_vae(tiny_run)
+    run(f"ckpt={tiny_run}", "components=1", "again=true")
+    assert load_vae(tiny_run).prior.mixture.components == 1
