@@ -23,7 +23,7 @@ Usage: {evaluate} ckpt=RUN_FOLDER_OR_CHECKPOINT [ckpt=...] [data=CHOICE] [KEY=VA
   ckpt=A ckpt=B                  several runs side by side in one report
   ckpt=... data/pose=upright     the same images under another posing (or data/camera=stretch)
   ckpt=... data=sprites          other data (of the same size)
-  preset=fast                    fast (under 2 minutes for 10,000 images), full (more samples, under 15), or
+  preset=fast                    fast (a few minutes for 10,000 images), full (more samples, under 15), or
                                  dlib (full, and legacy scores by the public protocol, slow)
   suites=pose,clustering         only these; default: all
   seed=0                         of every random draw
