@@ -101,8 +101,7 @@ def _merged(found: dict[str, float], path: Path) -> bool:
     """Put numbers among those of a finished run; False where there is none."""
     if not path.is_file():
         return False
-    text = json.dumps(dict(sorted({**json.loads(path.read_text()), **found}.items())), indent=2)
-    partial = path.with_suffix(".part")
-    partial.write_text(text + "\n")
-    partial.replace(path)
+    from eqvae.training.run import write_metrics
+
+    write_metrics(path, {**json.loads(path.read_text()), **found})
     return True

@@ -149,8 +149,10 @@ def fit_prior(
     Raises:
         ValueError: if no prior can be fitted to the latents.
     """
-    model, prior = load_vae(path, device, fitted=False), load_vae(path, device).prior
-    if not has_prior(path):
+    model = load_vae(path, device, fitted=False)
+    if has_prior(path):
+        prior = load_vae(path, device).prior
+    else:
         prior = stage(model, data, watch)
         if prior is None:
             return model, {}

@@ -40,6 +40,7 @@ from eqvae.training.prior import KeepPrior, PriorStage, fit_prior
 
 LAST = "checkpoints/last.ckpt"
 CONFIG = "config.yaml"
+METRICS = "metrics.json"
 _LIGHTNING = ("eqvae.", "pytorch_lightning.")
 _OPTIMIZERS = ("eqvae.", "torch.optim.")
 
@@ -137,9 +138,11 @@ def train(run: Run) -> dict[str, float]:
     if path:
         metrics["val/elbo"] = float(best.best_model_score)
     if not trainer.fast_dev_run:
-        _write_metrics(run, metrics)  # they are there, should the next stage be interrupted
+        write_metrics(
+            run.folder / METRICS, metrics
+        )  # they are there, should the next stage be interrupted
         metrics |= _finish(run, Path(path) if path else run.folder / LAST)
-        _write_metrics(run, metrics)
+        write_metrics(run.folder / METRICS, metrics)
     for logger in trainer.loggers:
         if isinstance(logger, WandbLogger):
             if path:
@@ -238,9 +241,12 @@ def _finish(run: Run, checkpoint: Path) -> dict[str, float]:
     return found | {"prior/seconds": time.monotonic() - began}
 
 
-def _write_metrics(run: Run, metrics: dict[str, float]) -> None:
+def write_metrics(path: Path, metrics: dict[str, float]) -> None:
+    """Write the numbers of a finished run, by name, in one step: they are never half written."""
     text = json.dumps(dict(sorted(metrics.items())), indent=2)
-    (run.folder / "metrics.json").write_text(text + "\n")
+    partial = path.with_suffix(".part")
+    partial.write_text(text + "\n")
+    partial.replace(path)
 
 
 def _write_config(run: Run) -> None:

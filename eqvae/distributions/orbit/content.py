@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from eqvae.distributions.orbit.fit import OrbitFit
 from eqvae.distributions.orbit.frames import align_frames
+from eqvae.distributions.orbit.kinds import Kinds
 from eqvae.distributions.orbit.latents import Latents
 from eqvae.distributions.orbit.mixture import OrbitMixture
 from eqvae.distributions.orbit.prior import described
@@ -123,7 +124,7 @@ class TemplateFrames(nn.Module):
         return self.mixture.symmetry.inverse(reader.read_vector(template, kind).mode)
 
 
-class OrbitPosedPrior(PosedPrior):
+class OrbitPosedPrior(Kinds, PosedPrior):
     """p(c) p(g) with p(c) an `OrbitContent`: the fitted prior of a model that knows content and pose apart.
 
     Args:
@@ -132,8 +133,6 @@ class OrbitPosedPrior(PosedPrior):
         position_scale: standard deviation of the position, pixels.
         frames: of templates, a `TemplateFrames`; None leaves them as the decoder draws them.
     """
-
-    rounds = 2  # of `Model.settle` that make its samples better
 
     def __init__(
         self,
@@ -146,6 +145,11 @@ class OrbitPosedPrior(PosedPrior):
         content = OrbitContent(representation.multiplicities[0], components, rank)
         super().__init__(representation, content, position_scale)
         self.frames = frames
+
+    @property
+    def mixture(self) -> OrbitMixture:
+        """Of the contents."""
+        return self.content.mixture
 
     @classmethod
     def fitted(
@@ -169,38 +173,16 @@ class OrbitPosedPrior(PosedPrior):
         prior.frames = TemplateFrames.fitted(mixture, q.content.loc, templates, fit.seed)
         return prior
 
-    @property
-    def weights(self) -> Tensor:
-        """pi_k, (K,)."""
-        return self.content.mixture.logits.softmax(0)
-
     def centres(self) -> Tensor:
         """The latents in the middle of each component, upright at the image centre, (K, D)."""
-        loc = self.content.mixture.loc
+        loc = self.mixture.loc
         return to_latent(self.representation, loc, identity(len(loc)).to(loc))
-
-    def knows_kinds(self, groups: int | None = None) -> bool:
-        """Whether `kinds` can tell so many groups of objects apart."""
-        return groups is None or groups <= self.content.mixture.components
-
-    def kinds(self, content: Tensor, groups: int | None = None, seed: int = 0) -> Tensor:
-        """p(group | content), (N, groups): of the components, or of fewer groups of them.
-
-        Args:
-            content: as a posterior has it, (N, m).
-            groups: how many; None for the components themselves.
-            seed: of the grouping, see `group_components`.
-
-        Raises:
-            ValueError: if there are fewer components than groups.
-        """
-        return self.content.mixture.kinds(content, groups, seed)
 
     def draw_upright(
         self, component: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0
     ) -> Tensor:
         """Latents of draws of each component (n,), upright at the image centre, (n, D)."""
-        c = self.content.mixture.draw_upright(component, generator, temperature)
+        c = self.mixture.draw_upright(component, generator, temperature)
         return to_latent(self.representation, c, identity(len(c)).to(c))
 
     def description(self) -> dict[str, Any]:
@@ -208,8 +190,8 @@ class OrbitPosedPrior(PosedPrior):
         return {
             "_target_": "eqvae.distributions.orbit.OrbitPosedPrior",
             "representation": described(self.representation),
-            "components": self.content.mixture.components,
-            "rank": self.content.mixture.rank,
+            "components": self.mixture.components,
+            "rank": self.mixture.rank,
             "position_scale": self.pose.position_scale,
             "frames": self.frames
             and {

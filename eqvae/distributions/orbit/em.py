@@ -31,7 +31,7 @@ _SHARED = (
     4.0  # latents' worth of all components' variance in that of each one: few latents say little
 )
 _SMALLEST = 1e-4  # variance, of that of all latents in the copy
-_COARSEST = 3.0  # step of the grid while fitting, see `resolve`
+_COARSEST = 3.0  # step of the grid while fitting, see `resolving_angles`
 
 
 @dataclass(frozen=True)
@@ -77,13 +77,8 @@ def expectation_maximisation(
         whole = running is None or batch == len(latents)
         running = found if whole else running.mixed(found, weight)
         maximise(mixture, running, total, len(latents))
-        resolve(mixture, _COARSEST)
-
-
-@torch.no_grad()
-def resolve(mixture: OrbitMixture, coarsest: float) -> None:
-    """Double the angles while the grid is too coarse for a component: what turns fast would seem wide."""
-    mixture.angles = resolving_angles(mixture, coarsest)
+        # on too coarse a grid what turns fast would seem wide
+        mixture.angles = resolving_angles(mixture, _COARSEST)
 
 
 @torch.no_grad()

@@ -76,12 +76,12 @@ def align_frames(
         v = latents.loc
     table = product_table(group, grid)
     ballot = votes(mixture, v, table, log_p)
-    overlap = _counted(ballot, mixture.components, len(grid)).sum(2)
+    counted = _counted(ballot, mixture.components, len(grid))
+    overlap = counted.sum(2)
     mixture.overlap.copy_((overlap + overlap.T).to(mixture.overlap))
     if mixture.is_trivial:
         return
-    support = _counted(ballot, mixture.components, len(grid)) @ _kernel(group, grid)
-    found = synchronise(support, table)
+    found = synchronise(counted @ _kernel(group, grid), table)
     turn_frames(mixture, grid[found].to(v))
     if not group.is_finite:
         turns, spread = _small_turns(ballot, found, table, grid)
@@ -108,11 +108,12 @@ def votes(mixture: OrbitMixture, v: Tensor, table: Tensor, log_p: Tensor | None 
         log_p: how well each component explains each latent, nats, (B, K); None asks the mixture.
     """
     inverse, voters = inverses(table), min(_VOTERS, mixture.components)
-    known = [None] * len(v) if log_p is None else log_p.split(mixture.rows)
-    found = []
-    for part, explained in zip(v.split(mixture.rows), known, strict=False):
-        best, element = (most.cpu() for most in mixture.log_joint(part, _ANGLES).max(0))
-        best = best if explained is None else explained.cpu()
+    found, first = [], 0
+    for part, joint in mixture.parts(v, _ANGLES):
+        best, element = (most.cpu() for most in joint.max(0))
+        if log_p is not None:
+            best = log_p[first : first + len(part)].cpu()
+        first += len(part)
         weight, k = (_BETA * (best - best.amax(1, keepdim=True))).exp().topk(voters, 1)
         weight, h = weight / weight.sum(1, keepdim=True), element.gather(1, k)
         i, j = (~torch.eye(voters, dtype=torch.bool)).nonzero().T

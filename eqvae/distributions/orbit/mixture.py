@@ -96,7 +96,10 @@ class OrbitMixture(nn.Module):
     @property
     def rows(self) -> int:
         """How many latents at a time are quick to work on."""
-        return max(16, ELEMENTS // (self.components * len(self.grid())))
+        return self._rows()
+
+    def _rows(self, angles: int | None = None) -> int:
+        return max(16, ELEMENTS // (self.components * len(self.grid(angles))))
 
     def grid(self, angles: int | None = None) -> Tensor:
         """The elements h that the integral is summed over, motions without shift (A, 4), float64."""
@@ -120,7 +123,7 @@ class OrbitMixture(nn.Module):
     def parts(self, v: Tensor, angles: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """Latents (b, D) and their `log_joint` (A, b, K), as many at a time as are quick to work on."""
         kernel = Kernel(self, v.dtype, angles)
-        for part in v.split(max(16, ELEMENTS // (self.components * len(self.grid(angles))))):
+        for part in v.split(self._rows(angles)):
             yield part, self._joint(kernel, part)
 
     def log_prob(self, v: Tensor) -> Tensor:
@@ -208,7 +211,7 @@ class OrbitMixture(nn.Module):
             self._tables[key] = (u[:, :q].unflatten(0, elements.shape[:2]), s[:q, None] * vt[:q])
         return self._tables[key]
 
-    def _joint(self, kernel: "Kernel", v: Tensor) -> Tensor:
+    def _joint(self, kernel: Kernel, v: Tensor) -> Tensor:
         joint = kernel.products(v, 0, kernel.constant - 0.5 * kernel.squares(v))
         for j in range(1, 1 + kernel.rank):
             y = kernel.products(v, j, kernel.offset[:, j - 1].expand(len(v), -1))
@@ -224,7 +227,7 @@ class OrbitMixture(nn.Module):
         at = next(b.slice for b in one.blocks if b.name == block.name)
         return one.matrix(g)[:, at, at].permute(1, 2, 0)
 
-    def _log_prob_by_block(self, kernel: "Kernel", v: Tensor) -> dict[str, Tensor]:
+    def _log_prob_by_block(self, kernel: Kernel, v: Tensor) -> dict[str, Tensor]:
         known, before, found = 0.0, 0.0, {}
         for i, block in enumerate(self.representation.blocks):
             still = [-0.5 * kernel.squares(v, block)]

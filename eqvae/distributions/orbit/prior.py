@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from eqvae.distributions.gaussian import GaussianPosterior
 from eqvae.distributions.orbit.fit import OrbitFit, fit_components, refine_grid
+from eqvae.distributions.orbit.kinds import Kinds
 from eqvae.distributions.orbit.latents import Latents
 from eqvae.distributions.orbit.mixture import OrbitMixture
 from eqvae.distributions.orbit.reader import OrbitReader
@@ -25,7 +26,7 @@ PLANE = Representation(
 )  # a position about the image centre turns as psi_1 does
 
 
-class OrbitPrior(nn.Module):
+class OrbitPrior(Kinds, nn.Module):
     """p(t) p(v), both invariant under the symmetry.
 
     Args:
@@ -37,8 +38,6 @@ class OrbitPrior(nn.Module):
         rings: components of the position.
         ring_angles: of their grid.
     """
-
-    rounds = 2  # of `Model.settle` that make its samples better
 
     def __init__(
         self,
@@ -107,11 +106,6 @@ class OrbitPrior(nn.Module):
         """How content, pose and cluster are read from a posterior."""
         return OrbitReader(self.mixture)
 
-    @property
-    def weights(self) -> Tensor:
-        """pi_k, (K,)."""
-        return self.mixture.logits.softmax(0)
-
     def centres(self) -> Tensor:
         """The latents in the middle of each component, at the image centre, (K, D)."""
         z = self.mixture.loc.new_zeros(self.mixture.components, self.representation.dim)
@@ -131,23 +125,6 @@ class OrbitPrior(nn.Module):
         where = self.representation.slices.vector
         z[:, where] = self.mixture.draw_upright(component.to(z.device), generator, temperature)
         return z
-
-    def knows_kinds(self, groups: int | None = None) -> bool:
-        """Whether `kinds` can tell so many groups of objects apart."""
-        return groups is None or groups <= self.mixture.components
-
-    def kinds(self, content: Tensor, groups: int | None = None, seed: int = 0) -> Tensor:
-        """p(group | content), (N, groups): of the components, or of fewer groups of them.
-
-        Args:
-            content: as a posterior has it, (N, m).
-            groups: how many; None for the components themselves.
-            seed: of the grouping, see `group_components`.
-
-        Raises:
-            ValueError: if there are fewer components than groups.
-        """
-        return self.mixture.kinds(content, groups, seed)
 
     def log_prob(self, z: Tensor) -> Tensor:
         """log p(z) in nats, (B,)."""
