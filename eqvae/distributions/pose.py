@@ -146,7 +146,7 @@ class PosePosterior:
         return replace(self, bins=compose(many, self.bins.flatten(0, 1)).unflatten(0, (-1, count)))
 
     def widened(self, angle: Tensor) -> "PosePosterior":
-        """With an angle that is less certain by a standard deviation (), radians."""
+        """With angles that are less certain by standard deviations (B,), radians."""
         covariance = self.covariance.clone()
         covariance[:, 0, 0] += angle.square()
         return replace(self, covariance=covariance)

@@ -117,6 +117,10 @@ class TemplateFrames(nn.Module):
         """Irrep copies of a template."""
         return self.mixture.representation.num_copies
 
+    def scale(self, kind: Tensor) -> Tensor:
+        """How well defined the frames of kinds (B,) are beside alike ones, radians, (B,)."""
+        return self.mixture.frame_scale[kind]
+
     @torch.no_grad()
     def forward(self, template: Tensor, kind: Tensor) -> Tensor:
         """h with rho(h) template upright, motions (B, 4), for templates (B, dim) of kinds (B,)."""

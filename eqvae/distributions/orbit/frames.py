@@ -11,6 +11,11 @@ at several turns, every one of them right. Components are merged from the most v
 them by the turn that all their pairs together like best; then each looks once more, and the mean of the
 votes near by says what is finer than the grid.
 
+Between unlike objects "the same angle" is a convention: a whirl and a larger whirl overlap best at another
+turn than the one at which their arms point the same way. So frames that the votes find right to a step of
+the grid stay as they are, and by how much votes without a grid would turn them further says how well defined
+an angle is among the components of a kind.
+
 Reference: Singer, Angular synchronization by eigenvectors and semidefinite programming (2011), for the
 problem; average linkage decides here, since wrong turns of single pairs are then outvoted.
 """
@@ -21,6 +26,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from eqvae.distributions.orbit.kernel import parabola
 from eqvae.distributions.orbit.latents import Latents
 from eqvae.distributions.orbit.mixture import OrbitMixture
 from eqvae.symmetry.group import Group
@@ -33,6 +39,7 @@ _VOTERS = 6  # components of each latent
 _SMOOTH = math.radians(8.0)  # votes so far apart still support each other
 _NEAR = math.radians(20.0)  # votes whose mean is finer than the grid
 _SWEEPS = 10
+_WALK = 128  # steps between components that explain the same latents: to all of their kind
 
 
 @dataclass(frozen=True)
@@ -43,12 +50,14 @@ class Ballot:
         first, second: components i and j of each vote, (V,).
         element: h_j^-1 h_i, index into the grid, (V,).
         weight: w_i w_j, (V,).
+        finer: by what angle h_j^-1 h_i is off the grid's element, radians, (V,).
     """
 
     first: Tensor
     second: Tensor
     element: Tensor
     weight: Tensor
+    finer: Tensor
 
 
 @torch.no_grad()
@@ -84,9 +93,12 @@ def align_frames(
     found = synchronise(counted @ _kernel(group, grid), table)
     turn_frames(mixture, grid[found].to(v))
     if not group.is_finite:
-        turns, spread = _small_turns(ballot, found, table, grid)
+        coarse, finer, weight = _left_over(ballot, found, table, grid)
+        turns = _least_squares(ballot, coarse, weight, len(found))
         turn_frames(mixture, motion(turns).to(v))
-        mixture.frame_scale.fill_(spread)
+        left = coarse + finer - (turns[ballot.first] - turns[ballot.second])
+        further = _least_squares(ballot, left, weight, len(found))
+        mixture.frame_scale.copy_(_spread(further, overlap).to(mixture.frame_scale))
 
 
 @torch.no_grad()
@@ -108,18 +120,34 @@ def votes(mixture: OrbitMixture, v: Tensor, table: Tensor, log_p: Tensor | None 
         log_p: how well each component explains each latent, nats, (B, K); None asks the mixture.
     """
     inverse, voters = inverses(table), min(_VOTERS, mixture.components)
+    reflected = reflection_of(mixture.grid(_ANGLES))
     found, first = [], 0
     for part, joint in mixture.parts(v, _ANGLES):
-        best, element = (most.cpu() for most in joint.max(0))
+        best, element = joint.max(0)
+        finer = _to_peak(mixture, joint, element).cpu()
+        best, element = best.cpu(), element.cpu()
         if log_p is not None:
             best = log_p[first : first + len(part)].cpu()
         first += len(part)
         weight, k = (_BETA * (best - best.amax(1, keepdim=True))).exp().topk(voters, 1)
         weight, h = weight / weight.sum(1, keepdim=True), element.gather(1, k)
+        finer = finer.gather(1, k)
         i, j = (~torch.eye(voters, dtype=torch.bool)).nonzero().T
         between = table[inverse[h[:, j]], h[:, i]]
-        found.append((k[:, i], k[:, j], between, weight[:, i] * weight[:, j]))
+        # seen from a mirrored frame turns go the other way
+        off = (finer[:, i] - finer[:, j]) * (1 - 2 * reflected[h[:, j]])
+        found.append((k[:, i], k[:, j], between, weight[:, i] * weight[:, j], off))
     return Ballot(*(torch.cat([f.flatten() for f in part]) for part in zip(*found, strict=True)))
+
+
+def _to_peak(mixture: OrbitMixture, joint: Tensor, element: Tensor) -> Tensor:
+    """From the best elements (B, K) of a grid to the tops of log p(v, k, h) about them, radians, (B, K)."""
+    if mixture.symmetry.is_finite or mixture.is_trivial:
+        return torch.zeros_like(joint[0])
+    chirality, at = element // _ANGLES, element % _ANGLES
+    beside = (chirality * _ANGLES + (at + step) % _ANGLES for step in (-1, 0, 1))
+    around = [joint.gather(0, e[None])[0] for e in beside]
+    return parabola(*around) * (2 * math.pi / _ANGLES)
 
 
 def synchronise(support: Tensor, table: Tensor) -> Tensor:
@@ -206,29 +234,37 @@ def _swept(support: Tensor, found: Tensor, table: Tensor) -> Tensor:
     return found
 
 
-def _small_turns(
+def _left_over(
     ballot: Ballot, found: Tensor, table: Tensor, grid: Tensor
-) -> tuple[Tensor, float]:
-    """Angles a_i that the mean of the votes near f_j^-1 f_i asks for, radians, (K,), and their spread.
-
-    The least squares of all w (a_i - a_j - vote)^2 is the solution of a Laplacian system.
-    """
-    k = len(found)
-    i, j = ballot.first.cpu(), ballot.second.cpu()
-    agreed = grid[table[inverses(table)[found[j]], found[i]]]
-    asked = grid[ballot.element.cpu()]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Angles from f_j^-1 f_i to each vote, radians: on the grid, what is finer; and the weights, (V,)."""
+    agreed = grid[table[inverses(table)[found[ballot.second]], found[ballot.first]]]
+    asked = grid[ballot.element]
     off = angle_of(asked) - angle_of(agreed)
     off = (off + math.pi) % (2 * math.pi) - math.pi
-    off = off * (1 - 2 * reflection_of(grid[found[j]]))  # a mirrored frame sees turns the other way
-    w = ballot.weight.double().cpu() * (off.abs() < _NEAR)
-    w = w * (reflection_of(asked) == reflection_of(agreed))
-    pairs = torch.zeros(k, k, dtype=torch.float64).index_put_((i, j), w, accumulate=True)
-    pull = torch.zeros(k, k, dtype=torch.float64).index_put_((i, j), w * off, accumulate=True)
+    weight = ballot.weight.double() * (off.abs() < _NEAR)
+    weight = weight * (reflection_of(asked) == reflection_of(agreed))
+    # a mirrored frame sees turns the other way
+    seen = 1 - 2 * reflection_of(grid[found[ballot.second]])
+    return off * seen, ballot.finer * seen, weight
+
+
+def _least_squares(ballot: Ballot, off: Tensor, weight: Tensor, components: int) -> Tensor:
+    """Angles a_i with the least sum of w (a_i - a_j - off)^2, radians, (K,): a Laplacian system."""
+    k, i, j = components, ballot.first, ballot.second
+    pairs = torch.zeros(k, k, dtype=torch.float64).index_put_((i, j), weight, accumulate=True)
+    pull = torch.zeros_like(pairs).index_put_((i, j), weight * off, accumulate=True)
     pull = pull.sum(1) - pull.sum(0)
     stiff = pairs + pairs.T
     laplacian = torch.diag(stiff.sum(1)) - stiff
     laplacian = laplacian + 1e-6 * stiff.mean().clamp_min(1e-12) * torch.eye(k, dtype=torch.float64)
-    turns = torch.linalg.solve(laplacian, pull)
-    left = off - (turns[i] - turns[j])
-    variance = (w * left.square()).sum() / w.sum().clamp_min(1e-12)
-    return turns, float((variance / 2).sqrt())  # of two frames, each as uncertain
+    return torch.linalg.solve(laplacian, pull)
+
+
+def _spread(turn: Tensor, overlap: Tensor) -> Tensor:
+    """Standard deviation of angles (K,) over the components that each is connected with, radians, (K,)."""
+    near = overlap + overlap.T
+    near = near + torch.diag(near.sum(1).clamp_min(1e-12))
+    near = torch.linalg.matrix_power(near / near.sum(1, keepdim=True), _WALK)
+    mean = near @ turn
+    return (near @ turn.square() - mean.square()).clamp_min(0).sqrt()

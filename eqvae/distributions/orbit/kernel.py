@@ -132,3 +132,9 @@ def total(joint: Tensor) -> Tensor:
     """log of the sum over elements and components, (A, B, K) -> (B,); see `shares` for the bound."""
     top = joint.detach().amax((0, 2))
     return joint.sub_(top[:, None]).clamp_(min=-80.0).exp_().sum((0, 2)).log() + top
+
+
+def parabola(left: Tensor, middle: Tensor, right: Tensor) -> Tensor:
+    """Where a parabola through three values is highest, in steps from the middle one, at most half a step."""
+    bend = (left - 2 * middle + right).clamp_max(-1e-12)
+    return (0.5 * (left - right) / bend).clamp(-0.5, 0.5)

@@ -46,7 +46,7 @@ class OrbitMixture(nn.Module):
     Attributes:
         overlap: how often each two components explain the same latents, (K, K), see `frames`.
 
-        frame_scale: standard deviation of the components' frames about a common one, radians.
+        frame_scale: how well defined the frame of each is beside the others', radians, (K,), see `frames`.
 
     Raises:
         ValueError: if the latent has a position, to which no proper density is invariant, or a number is
@@ -80,7 +80,7 @@ class OrbitMixture(nn.Module):
         self.log_scale = nn.Parameter(torch.zeros(components, representation.num_copies))
         self.factor = nn.Parameter(torch.zeros(components, representation.dim, rank))
         self.register_buffer("overlap", torch.zeros(components, components))
-        self.register_buffer("frame_scale", torch.zeros(()))
+        self.register_buffer("frame_scale", torch.zeros(components))
         self._tables: dict[tuple, tuple[Tensor, Tensor]] = {}
 
     @property

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from eqvae.distributions.content import ContentPosterior
 from eqvae.distributions.gaussian import GaussianPosterior
-from eqvae.distributions.orbit.kernel import shares
+from eqvae.distributions.orbit.kernel import parabola, shares
 from eqvae.distributions.orbit.mixture import OrbitMixture, resolving_angles
 from eqvae.distributions.pose import PosePosterior
 from eqvae.distributions.reader import Reader, position_of
@@ -142,6 +142,4 @@ class OrbitReader(Reader):
         best = log_p.argmax(1, keepdim=True)
         chirality, at = best // count, best % count
         around = [log_p.gather(1, chirality * count + (at + i) % count)[:, 0] for i in (-1, 0, 1)]
-        left, middle, right = around
-        bend = (left - 2 * middle + right).clamp_max(-1e-12)
-        return (0.5 * (left - right) / bend).clamp(-0.5, 0.5) * (2 * math.pi / count)
+        return parabola(*around) * (2 * math.pi / count)

@@ -5,8 +5,14 @@ import torch
 from torch import Tensor
 
 from eqvae.distributions.orbit import OrbitMixture
-from eqvae.distributions.orbit.frames import align_frames, inverses, product_table, turn_frames
-from eqvae.symmetry import PlaneMotions, Representation, angle_of, reflection_of
+from eqvae.distributions.orbit.frames import (
+    _spread,
+    align_frames,
+    inverses,
+    product_table,
+    turn_frames,
+)
+from eqvae.symmetry import PlaneMotions, Representation, angle_of, motion, reflection_of
 from tests.cases import BY_NAME
 from tests.distributions.orbit.planted import O2, SO2, TRIVIAL, known, motions, planted, seeded
 
@@ -75,7 +81,7 @@ def test_turns_are_finer_than_the_grid_of_votes(symmetry, monkeypatch):
         turn_frames(truth, motions(symmetry, K))
         if not small:
             monkeypatch.setattr(
-                "eqvae.distributions.orbit.frames._small_turns", lambda *_: (zero, 0.0)
+                "eqvae.distributions.orbit.frames._least_squares", lambda *_: zero
             )
         align_frames(truth, known(v, LATENT))
         errors.append(spread(turns_between(symmetry, before, truth.loc)))
@@ -110,16 +116,32 @@ def test_unlike_groups_of_components_stay_right_inside():
     assert inside / truth.overlap.sum() > 0.999
 
 
-def test_the_spread_of_the_frames_is_that_of_the_votes():
-    """Of one frame, in radians: narrow components agree better than wide ones."""
-    found = []
-    for scale in (-1.0, -2.0):
+def test_a_drift_finer_than_the_grid_stays_and_is_told():
+    """Frames of exact templates that drift by less than a step: their spread is the drift's."""
+    drift = torch.linspace(-0.6, 0.6, K, dtype=torch.float64).deg2rad()
+    told = []
+    for size in (1.0, 0.0):
         truth = family(SO2)
-        with torch.no_grad():
-            truth.log_scale.fill_(scale)
-        align_frames(truth, known(truth.sample(1500, seeded()), LATENT))
-        found.append(float(torch.rad2deg(truth.frame_scale)))
-    assert 0 < found[1] < found[0] < 10
+        turn_frames(truth, motion(size * drift).to(truth.loc))
+        before = truth.loc.clone()
+        align_frames(truth, known(before.repeat(20, 1), LATENT))
+        torch.testing.assert_close(truth.loc, before)
+        told.append(truth.frame_scale)
+    assert told[0].shape == (K,)
+    torch.testing.assert_close(
+        told[0], drift.std(correction=0).expand(K).to(told[0]), rtol=0.35, atol=0
+    )
+    assert float(told[1].max()) < 0.3 * float(told[0].min())  # control: no drift
+
+
+def test_the_spread_of_angles_is_that_of_each_kind():
+    """Not of kinds among each other: which of two unlike kinds is upright is nobody's to say."""
+    turn = torch.tensor([0.1, 0.3, 0.2, 5.0, 5.0, 5.6], dtype=torch.float64)
+    overlap = torch.block_diag(torch.ones(3, 3), torch.ones(3, 3)).double()
+    expected = torch.stack([half.std(correction=0).expand(3) for half in turn.split(3)]).flatten()
+    torch.testing.assert_close(_spread(turn, overlap), expected)
+    alone = torch.zeros(6, 6, dtype=torch.float64)
+    assert float(_spread(turn, alone).max()) < 1e-6
 
 
 def test_overlap_says_who_explains_the_same_latents():
