@@ -22,8 +22,9 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-SEEDED = ("mnist5k", "sprites", "sprites_pose", "mnist_u", "mnist_u_pose", "galaxies", "nuclei")
-SEEDED += ("particles",)
+SEEDED = ("mnist5k", "sprites", "sprites_pose", "sprites_noisy_pose", "mnist_u", "mnist_u_pose")
+SEEDED += ("galaxies", "galaxies_pose", "nuclei", "nuclei_pose", "particles", "particles_pose")
+SIDE_BY_SIDE = (("sprites", "coverage90"), ("mnist_u", "wrong_frame"))
 ALONE = ("fit_seconds", "invariance")  # timings: nothing beside them
 
 
@@ -69,7 +70,7 @@ def start(suite: str, seed: int, options: argparse.Namespace) -> None:
 
 def run_cell(options: argparse.Namespace) -> None:
     """One suite with one seed, in this process."""
-    sys.path.insert(0, str(HERE))
+    sys.path[:0] = [str(HERE), str(HERE.parent)]
     import suites
     import torch
 
@@ -95,6 +96,12 @@ def write_summary(results: Path) -> None:
             found[name] = float(np.mean(values))
             if len(values) > 1:
                 found[f"{name}_std"] = float(np.std(values, ddof=1))
+    for suite, name in SIDE_BY_SIDE:  # both models in the table of the data
+        for model, where in (("harmonic", suite), ("pose", f"{suite}_pose")):
+            for end in ("", "_std"):
+                value = summary.get(where, {}).get(f"{name}{end}")
+                if value is not None:
+                    summary[suite][f"{name}_{model}{end}"] = value
     (results / "orbit.json").write_text(json.dumps(summary, indent=2) + "\n")
 
 

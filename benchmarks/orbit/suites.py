@@ -18,15 +18,16 @@ from measures import (
     understanding,
     wrong_frames,
 )
+from recipes import GALAXIES, NUCLEI, PARTICLES, REAL, SPRITES
 
 from eqvae.distributions.orbit import Latents, OrbitMixture
 from eqvae.distributions.orbit.fit import fit_components
 from eqvae.evaluation.held_out import HeldOut
 from eqvae.symmetry import PlaneMotions, Representation
 
-LATENT = "latent.multiplicities=[16,8,6,4,4,2,2]"
 OPEN_DIGITS = (2, 3, 4, 5, 7)  # digits that look like no turned copy of themselves
 SHIFTED = ["data/pose=rotated_shifted", "data.pose.shift_scale=2.0", "data.pose.max_shift=4.0"]
+HARMONIC = ["image.radius=28", "model.prior.position_scale=2.0"]
 
 
 def mnist5k(seed: int, folder: Path, options: Any) -> dict[str, float]:
@@ -39,19 +40,43 @@ def mnist5k(seed: int, folder: Path, options: Any) -> dict[str, float]:
 
 def sprites(seed: int, folder: Path, options: Any) -> dict[str, float]:
     """Generated sprites of known pose and symmetry, model=harmonic."""
-    return _sprites(["data=sprites", f"seed={seed}", f"data.source.seed={seed}"], seed, folder)
+    return _known_poses(["data=sprites", f"data.source.seed={seed}"], seed, folder)
 
 
 def sprites_pose(seed: int, folder: Path, options: Any) -> dict[str, float]:
     """The same, model=pose."""
-    recipe = ["model=pose", "data=sprites", f"seed={seed}", f"data.source.seed={seed}"]
-    return _sprites(recipe, seed, folder)
+    recipe = ["model=pose", "data=sprites", f"data.source.seed={seed}"]
+    return _known_poses(recipe, seed, folder)
 
 
-def _sprites(recipe: list[str], seed: int, folder: Path) -> dict[str, float]:
-    vae, data, found = trained(recipe, folder)
+def sprites_noisy_pose(seed: int, folder: Path, options: Any) -> dict[str, float]:
+    """Sprites in noise 0.2, model=pose, as benchmarks/pose_content trains it."""
+    seeds = [f"data.{part}seed={seed}" for part in ("", "source.", "pose.")]
+    return _known_poses([*SPRITES, *seeds], seed, folder)
+
+
+def particles(seed: int, folder: Path, options: Any) -> dict[str, float]:
+    """Projections of 4 conformations behind a contrast transfer function, as much noise as signal."""
+    recipe = ["data=particles", "data.source.num_images=5000", "data.source.defocus=[1.0,2.0]"]
+    recipe += [*SHIFTED, "image.radius=24", "model.prior.position_scale=2.0"]
+    return _particles(recipe, seed, folder)
+
+
+def particles_pose(seed: int, folder: Path, options: Any) -> dict[str, float]:
+    """The same, model=pose."""
+    return _particles([*PARTICLES, "trainer.max_epochs=6"], seed, folder)
+
+
+def _particles(recipe: list[str], seed: int, folder: Path) -> dict[str, float]:
+    seeds = [f"data.{part}seed={seed}" for part in ("", "source.", "pose.")]
+    return _known_poses([*recipe, *seeds, "data.source.snr=1.0"], seed, folder)
+
+
+def _known_poses(recipe: list[str], seed: int, folder: Path) -> dict[str, float]:
+    vae, data, found = trained([*recipe, f"seed={seed}"], folder)
     held_out = HeldOut.of(vae, data, seed=seed)
-    return found | likelihood_gain(folder) | poses(held_out) | generation(vae, data, seed)
+    found |= likelihood_gain(folder) | poses(held_out) | generation(vae, data, seed)
+    return found | understanding(vae, data, seed)
 
 
 def mnist_u(seed: int, folder: Path, options: Any) -> dict[str, float]:
@@ -77,22 +102,29 @@ def _mnist_u(recipe: list[str], seed: int, folder: Path) -> dict[str, float]:
 
 def galaxies(seed: int, folder: Path, options: Any) -> dict[str, float]:
     """SDSS galaxies, model=harmonic."""
-    recipe = ["data=npz", "data.source.label=label", "data.pose.size=64", "image.radius=28"]
-    return _real("galaxies", [*recipe, LATENT], seed, folder, options)
+    return _real([*GALAXIES, *HARMONIC], "galaxies", seed, folder, options)
+
+
+def galaxies_pose(seed: int, folder: Path, options: Any) -> dict[str, float]:
+    """The same, model=pose."""
+    recipe = [*REAL, *GALAXIES, "model.localiser._target_=eqvae.nn.Localiser"]
+    return _real(recipe, "galaxies", seed, folder, options)
 
 
 def nuclei(seed: int, folder: Path, options: Any) -> dict[str, float]:
     """Fluorescence nuclei, split by source image, model=harmonic."""
-    recipe = ["data=npz", "data.source.group=source", "data.source.mask=mask"]
-    recipe += ["data.pose.size=72", "image.radius=28"]
-    return _real("nuclei", [*recipe, LATENT], seed, folder, options)
+    return _real([*NUCLEI, *HARMONIC], "nuclei", seed, folder, options)
 
 
-def _real(name: str, recipe: list[str], seed: int, folder: Path, options: Any) -> dict[str, float]:
+def nuclei_pose(seed: int, folder: Path, options: Any) -> dict[str, float]:
+    """The same, model=pose."""
+    return _real([*REAL, *NUCLEI], "nuclei", seed, folder, options)
+
+
+def _real(recipe: list[str], name: str, seed: int, folder: Path, options: Any) -> dict[str, float]:
     path = Path(options.data) / f"{name}.npz"
     seeds = [f"seed={seed}", f"data.seed={seed}", f"data.pose.seed={seed}"]
-    recipe = [*recipe, *SHIFTED, *seeds, f"data.source.path={path}"]
-    vae, data, found = trained([*recipe, "model.prior.position_scale=2.0"], folder)
+    vae, data, found = trained([*recipe, *seeds, f"data.source.path={path}"], folder)
     archive = dict(np.load(path))
     found |= likelihood_gain(folder) | generation(vae, data, seed)
     return found | understanding(vae, data, seed, archive=archive)

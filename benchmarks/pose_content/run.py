@@ -96,7 +96,7 @@ def start(suite: str, seed: int, count: int, options: argparse.Namespace) -> Non
 
 
 def run_cell(options: argparse.Namespace) -> None:
-    sys.path.insert(0, str(HERE))
+    sys.path[:0] = [str(HERE), str(HERE.parent)]
     import suites
     import torch
 

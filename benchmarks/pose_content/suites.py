@@ -12,6 +12,7 @@ from typing import Any
 import measure
 import numpy as np
 import torch
+from recipes import GALAXIES, NUCLEI, PARTICLES, REAL, SPRITES
 
 from eqvae.config import build, compose
 from eqvae.data.batch import Batch
@@ -170,20 +171,6 @@ def throughput(seed: int, folder: Path, options: Any) -> dict[str, float]:
     return found
 
 
-SPRITES = [
-    "model=pose",
-    "data=sprites",
-    "data.source.num_images=12000",
-    "data.batch_size=64",
-    "data.source.radius=[9.5,10.5]",
-    "data.source.noise=0.2",
-    "latent.multiplicities=[4,1]",
-    "model.localiser._target_=eqvae.nn.Localiser",
-    "+model.likelihood.nuisances.background=0.2",
-    "trainer.max_epochs=30",
-]
-
-
 def sprites(seed: int, folder: Path, options: Any) -> dict[str, Any]:
     """Shapes of C_1 .. C_4 and O(2) in noise 0.2, sizes within 10 %, poses known exactly."""
     seeds = [
@@ -222,26 +209,6 @@ def sprites(seed: int, folder: Path, options: Any) -> dict[str, Any]:
     }
 
 
-PARTICLES = [
-    "model=pose",
-    "data=particles",
-    "data.source.num_images=5000",
-    "data.source.defocus=[1.0,2.0]",
-    "data.batch_size=64",
-    "data.pose.shift_scale=2.0",
-    "data.pose.max_shift=4.0",
-    "latent.multiplicities=[4,1]",
-    "image.radius=24",
-    "model.prior.position_scale=2.0",
-    "model.localiser._target_=eqvae.nn.ImageCentre",
-    "model.inference.reach=4.5",
-    "model.inference.spacing=1.5",
-    "model.passes=2",
-    "+model.likelihood.nuisances.background=0.5",
-    "model.likelihood.variance=0.2",  # wide at first: narrow noise freezes poses before there is a template
-    "model.likelihood.rate=12",
-    "optimizer.lr=2.0e-3",
-]
 EPOCHS = {1.0: 6, 0.3: 6, 0.1: 12}  # by signal-to-noise ratio
 
 
@@ -284,37 +251,6 @@ def particles(seed: int, folder: Path, options: Any) -> dict[str, Any]:
     return found
 
 
-NUCLEI = [
-    "data=npz",
-    "data.source.group=source",
-    "data.source.mask=mask",
-    "data/pose=rotated_shifted",
-    "data.pose.size=72",
-    "data.pose.shift_scale=2.0",
-    "data.pose.max_shift=4.0",
-]
-GALAXIES = [
-    "data=npz",
-    "data.source.label=label",
-    "data/pose=rotated_shifted",
-    "data.pose.size=64",
-    "data.pose.shift_scale=2.0",
-    "data.pose.max_shift=4.0",
-]
-REAL = [
-    "model=pose",
-    "data.batch_size=128",
-    "latent.multiplicities=[32,1]",
-    "model.prior.position_scale=2.0",
-    "image.radius=28",
-    "harmonics.degree=26",
-    "model.encoder.hidden=128",
-    "model.decoder.hidden=128",
-    # of 0.005, 0.002 and 0.001, and of widths and epochs, by the validation ELBO on galaxies, seed 0
-    "model.likelihood.variance=0.001",
-    "model.likelihood.learnable=false",
-    "trainer.max_epochs=30",
-]
 VARIANCE = 0.005  # where the peers start; their ELBOs are taken at the variance that suits them
 
 
