@@ -31,9 +31,13 @@ import torch
 warnings.filterwarnings("ignore", "`py3nj` package not found")  # escnn's, at import
 
 from eqvae.drawing import orbit_picture
+from eqvae.drawing.tiles import panel, stack
 from eqvae.explore.explorer import TraversalExplorer
+from eqvae.explore.generation import gallery
 from eqvae.explore.traversal import by_spread, grid_picture, latent_traversal, orbit_grid
+from eqvae.explore.walk import content_walk, latent_of, walk_picture
 from eqvae.explore.widget import sliders
+from eqvae.symmetry.motions import angle_of, identity
 from eqvae.training.runs import held_out_images, load_or_train, newest_run, results_of
 
 # %% [markdown]
@@ -160,3 +164,37 @@ walks = torch.stack([latent_traversal(hard, z, "psi1", copy, turns) for copy in 
 grid_picture(
     walks, [f"psi1[{copy}]" for copy in copies], [f"{v:+.0f}°" for v in turns.rad2deg().tolist()]
 )
+
+# %% [markdown]
+# ## Kinds, poses and samples
+# After training a prior is fitted to the latents: a mixture of *orbits*, each a kind of object in
+# every pose. It says how images cluster, which way each object points, and what a typical image
+# looks like. Rows are groups of its components, drawn upright.
+
+# %%
+groups = hard.prior.members(min(10, len(hard.prior.weights)))
+stack([panel(list(gallery(hard, groups, columns=10).items()), "groups of components, upright")])
+
+# %% [markdown]
+# Test images, and below them the same objects moved back to the centre, upright. Nobody told the
+# model which way digits stand: each kind has a frame of its own, the same for all its images.
+
+# %%
+q = hard.encode(images[:10]).settled()
+angles = [f"{a:+.0f}°" for a in angle_of(q.pose.mode).rad2deg().tolist()]
+still = identity(10)
+upright = hard.decode(latent_of(q, q.content.loc, still)).detach()
+stack([panel([("image", images[:10].image), ("upright", upright)], "poses", angles)])
+
+# %% [markdown]
+# Draws from the prior, in any pose.
+
+# %%
+samples = hard.sample(16, torch.Generator().manual_seed(0)).clamp(0, 1)
+stack([panel([("", samples[:8]), ("", samples[8:])], "samples")])
+
+# %% [markdown]
+# From one object to another: content goes along a straight line, the pose stays that of the first.
+
+# %%
+walk_picture(content_walk(hard, images[[3, 8]], steps=9), "content changes, the pose stays")

@@ -26,6 +26,7 @@ Usage: {generate} ckpt=RUN_FOLDER_OR_CHECKPOINT [KEY=VALUE ...]
   clusters=3,7                   only these components of the fitted prior; default: all, by their weights
   angle=30                       of every object, degrees counter-clockwise from upright; default: drawn
   shift=4,-2                     of every object, pixels to the right and up; default: drawn
+  groups=10                      the gallery shows so many groups of components that explain the same images
   temperature=1.0                of the spread about the middle of a component: 0 shows the middle alone
   seed=0                         the same seed shows the same objects at every angle, shift and place
   walk=3,8                       also a walk between the contents of two test images, counted from 0, there
@@ -42,6 +43,7 @@ prior=normal; {fit_prior} fits one later."""
 OWN = {
     "n": Option("16", least=1),
     "clusters": Option(parse=wholes("numbers of components, joined by commas, as in 3,7")),
+    "groups": Option(least=1),
     "angle": Option(parse=numbers("a number of degrees", 1)),
     "shift": Option(parse=numbers("two numbers of pixels x,y, as in 4,-2", 2)),
     "temperature": Option("1.0", parse=numbers("a number of at least 0", 1)),
@@ -111,6 +113,7 @@ def _order(asked: Asked) -> Order:
     checkpoint, ends = Path(asked.checkpoints[0]), None
     model = load_vae(checkpoint)
     wish.check(model)
+    _check_groups(model, options)
     if walk is not None:
         test = subject_of(checkpoint, asked.overrides).data.test
         if max(walk) >= len(test):
@@ -121,6 +124,25 @@ def _order(asked: Asked) -> Order:
         ends = test[list(walk)]
     out = Path(options["out"]) if options["out"] else run_folder(checkpoint) / "generated"
     return Order(model, wish, ends, options, _folder(out, checkpoint, asked))
+
+
+def _check_groups(model: "Model", options: dict[str, Any]) -> None:
+    from eqvae.explore.generation import is_fitted
+
+    groups = options["groups"]
+    if groups is None:
+        return
+    if options["clusters"]:
+        raise ValueError("groups and clusters exclude each other: the gallery shows one of them.")
+    if not is_fitted(model.prior):
+        raise ValueError(
+            "groups needs a fitted prior, which this model lacks. Fit one with scripts/fit_prior.py."
+        )
+    if not model.prior.knows_kinds(groups):
+        raise ValueError(
+            f"groups must be at most the {len(model.prior.weights)} components of the fitted prior; got "
+            f"{groups}."
+        )
 
 
 def _folder(out: Path, checkpoint: Path, asked: Asked) -> Path:
@@ -165,14 +187,17 @@ def _write(order: Order) -> None:
 
 
 def _gallery(order: Order) -> Path:
-    """A row of upright draws for each component that was asked for, or for the largest."""
+    """A row of upright draws for each group or component that was asked for, or for the largest."""
     from eqvae.drawing.tiles import panel, stack
     from eqvae.explore.generation import gallery
 
-    wish = order.wish
+    wish, count = order.wish, order.options["groups"]
     groups = [[k] for k in dict.fromkeys(wish.components)]
+    if count is not None:
+        groups = order.model.prior.members(count)
     rows = gallery(order.model, groups, temperature=wish.temperature, seed=wish.seed)
-    title = f"{len(rows)} components, upright: number, share of the prior, draws"
+    of = "components" if count is None else "groups of components"
+    title = f"{len(rows)} {of}, upright: number, share of the prior, draws"
     path = order.out / "gallery.png"
     stack([panel(list(rows.items()), title)]).save(path)
     return path

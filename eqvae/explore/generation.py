@@ -227,7 +227,8 @@ def gallery(
     for group in groups or [[k] for k in largest]:
         samples = generate(model, replace(wish, components=tuple(group)))
         share = 100 * float(weights[list(group)].sum())
-        rows[f"{'+'.join(map(str, group))}: {share:.1f} %"] = samples.images
+        names = "+".join(map(str, group)) if len(group) < 4 else f"{group[0]}+{len(group) - 1} more"
+        rows[f"{names}: {share:.1f} %"] = samples.images
     return rows
 
 

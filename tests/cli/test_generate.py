@@ -69,6 +69,12 @@ def test_everything_is_written_beside_the_run_and_named(tiny_run, capsys):
     assert config.ckpt == str(tiny_run) and config.n == 5 and list(config.walk) == [0, 2]
 
 
+def test_the_gallery_shows_groups_of_components(tiny_run, tmp_path):
+    run(f"ckpt={tiny_run}", "n=1", "groups=1", "format=png", f"out={tmp_path}")
+    assert (tmp_path / "gallery.png").exists()
+    assert OmegaConf.load(tmp_path / "config.yaml").groups == 1
+
+
 def test_options_reach_the_draws(tiny_run, tmp_path):
     ask = (f"ckpt={tiny_run}", "n=6", "angle=-90", "shift=2,-1", "temperature=0.5", "seed=3")
     run(*ask, "clusters=0", "format=npz", f"out={tmp_path / 'a'}")
@@ -101,7 +107,7 @@ def test_a_model_without_a_fitted_prior_gives_plain_samples(without_prior, tmp_p
     assert {row["component"] for row in table(tmp_path)} == {""}
 
 
-@pytest.mark.parametrize("ask", ["clusters=0", "angle=30", "temperature=0.5"])
+@pytest.mark.parametrize("ask", ["clusters=0", "groups=1", "angle=30", "temperature=0.5"])
 def test_what_needs_a_fitted_prior_says_how_to_get_one(without_prior, capsys, ask):
     refused(capsys, "needs .*fitted prior.*scripts/fit_prior.py", f"ckpt={without_prior}", ask)
     assert not (without_prior / "generated").exists()
@@ -124,6 +130,9 @@ def refused(capsys, message: str, *arguments: str) -> None:
         (["ckpt={run}", "clusters=99"], "components of the fitted prior, from 0 to 0; got 99"),
         (["ckpt={run}", "clusters=a"], "clusters must be numbers of components, .*; got 'a'"),
         (["ckpt={run}", "clusters="], "clusters must be numbers of components, .*; got ''"),
+        (["ckpt={run}", "groups=0"], "groups must be a whole number >= 1; got '0'"),
+        (["ckpt={run}", "groups=2"], "groups must be at most the 1 components .*; got 2"),
+        (["ckpt={run}", "groups=1", "clusters=0"], "groups and clusters exclude each other"),
         (["ckpt={run}", "temperature=-1"], "temperature must be a number of at least 0; got -1"),
         (["ckpt={run}", "temperature=hot"], "temperature must be a number .*; got 'hot'"),
         (["ckpt={run}", "angle=up"], "angle must be a number of degrees; got 'up'"),

@@ -243,6 +243,24 @@ def test_a_gallery_has_a_row_for_each_group(models):
         gallery(trained("harmonic"))
 
 
+def test_groups_hold_every_component_once_and_are_those_of_kinds(models):
+    for model in models.values():
+        prior = deepcopy(model.prior)
+        near = torch.tensor([[0, 9, 0, 0], [9, 0, 0, 0], [0, 0, 0, 9], [0, 0, 9, 0]])
+        prior.mixture.overlap.copy_(near)
+        groups = prior.members(2)
+        assert sorted(map(sorted, groups)) == [[0, 1], [2, 3]]
+        weights = [float(prior.weights[group].sum()) for group in groups]
+        assert weights == sorted(weights, reverse=True)
+        content = prior.mixture.loc
+        kinds = prior.kinds(content, 2)
+        own = prior.kinds(content)
+        for i, group in enumerate(groups):
+            torch.testing.assert_close(kinds[:, i], own[:, group].sum(1))
+        with pytest.raises(ValueError, match="groups must be from 1 to the 4 components"):
+            prior.members(5)
+
+
 # walks
 
 

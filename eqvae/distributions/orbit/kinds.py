@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from eqvae.distributions.orbit.groups import group_components
 from eqvae.distributions.orbit.mixture import OrbitMixture
 
 
@@ -36,3 +37,12 @@ class Kinds:
             ValueError: if there are fewer components than groups.
         """
         return self.mixture.kinds(content, groups, seed)
+
+    def members(self, groups: int, seed: int = 0) -> list[list[int]]:
+        """The components of each group of `kinds`, the heaviest group first.
+
+        Raises:
+            ValueError: if there are fewer components than groups.
+        """
+        group = group_components(self.mixture.overlap, self.weights, groups, seed)
+        return [(group == i).nonzero()[:, 0].tolist() for i in range(groups)]

@@ -80,9 +80,7 @@ def test_turns_are_finer_than_the_grid_of_votes(symmetry, monkeypatch):
         before, v = truth.loc.clone(), truth.sample(1500, seeded())
         turn_frames(truth, motions(symmetry, K))
         if not small:
-            monkeypatch.setattr(
-                "eqvae.distributions.orbit.frames._least_squares", lambda *_: zero
-            )
+            monkeypatch.setattr("eqvae.distributions.orbit.frames._least_squares", lambda *_: zero)
         align_frames(truth, known(v, LATENT))
         errors.append(spread(turns_between(symmetry, before, truth.loc)))
     assert errors[0] < 1 < 4 < errors[1]
