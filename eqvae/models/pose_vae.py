@@ -116,13 +116,12 @@ class PoseVAE(Model):
 
     def template(self, content: Tensor) -> Tensor:
         """What objects of content (B, m) look like, as coordinates in `space`, (B, dim)."""
-        drawn = self.decoder.template(content)
-        template, h = self.space.extend(drawn), self._frame(content, drawn)
+        template, h = self.space.extend(self.decoder.template(content)), self._frame(content)
         return template if h is None else self.space.turn(template, angle_of(h), reflection_of(h))
 
     def framed(self, z: Tensor) -> Tensor:
         content, g = from_latent(self.representation, z)
-        h = self._frame(content, self.decoder.template(content))
+        h = self._frame(content)
         return z if h is None else to_latent(self.representation, content, compose(g, h))
 
     def fitted_prior(
@@ -135,19 +134,14 @@ class PoseVAE(Model):
         templates = Templates(
             self.encoder.harmonics.representation,
             symmetry or self.symmetry.ambient,
-            lambda content: self._by_irrep(self.decoder.template(content)),
+            lambda content: self.encoder.harmonics.by_irrep(self.decoder.template(content)),
         )
         return OrbitPosedPrior.fitted(q, held_out, fit, templates)
 
-    def _frame(self, content: Tensor, template: Tensor) -> Tensor | None:
-        """Which turn brings the templates (B, C, dim) of contents into one frame, if the prior knows."""
+    def _frame(self, content: Tensor) -> Tensor | None:
+        """Which turn brings the templates of contents (B, m) into one frame, if the prior knows, (B, 4)."""
         frames = self.prior.frames
-        if frames is None:
-            return None
-        return frames(self._by_irrep(template), self.prior.kinds(content).argmax(1))
-
-    def _by_irrep(self, template: Tensor) -> Tensor:
-        return self.encoder.harmonics.by_irrep(template)
+        return None if frames is None else frames.turn[self.prior.kinds(content).argmax(1)]
 
     def score(self, batch: Batch, *, sample: bool = True) -> ContentELBO:
         """The ELBO with content drawn from q(c | x) (its mean, if not `sample`) and the pose summed out."""
@@ -230,7 +224,7 @@ class PoseVAE(Model):
         pose = pose.recentred(-exact.centre)
         kinds = self.prior.content.responsibilities(content.loc)
         if self.prior.frames is not None:
-            pose = pose.widened(self.prior.frames.scale(kinds.argmax(1)))
+            pose = pose.widened(self.prior.frames.scale[kinds.argmax(1)])
         kinds = None if kinds is None else kinds.clamp_min(1e-30).log()
         return PosedPosterior(self.representation, content, pose, kinds)
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from eqvae.distributions.orbit.fit import OrbitFit
-from eqvae.distributions.orbit.frames import align_frames
+from eqvae.distributions.orbit.frames import NEAR, align_frames, alike
 from eqvae.distributions.orbit.kinds import Kinds
 from eqvae.distributions.orbit.latents import Latents
 from eqvae.distributions.orbit.mixture import OrbitMixture
@@ -23,11 +23,12 @@ from eqvae.distributions.orbit.prior import described
 from eqvae.distributions.orbit.reader import OrbitReader
 from eqvae.distributions.posed import PosedPosterior, to_latent
 from eqvae.distributions.priors import ContentPrior, PosedPrior
-from eqvae.symmetry.motions import identity, shift_of
+from eqvae.symmetry.motions import angle_of, compose, identity, reflection_of, shift_of
 from eqvae.symmetry.plane import PlaneMotions
 from eqvae.symmetry.representations import Representation
 
 _CONTENTS = 20_000  # that frames are found from, at most
+_ANGLES = 120  # of the grid that templates are compared on
 
 
 class OrbitContent(ContentPrior):
@@ -70,24 +71,23 @@ class Templates:
 
 
 class TemplateFrames(nn.Module):
-    """Which turn brings templates upright: the one that makes each most like the middle one of its kind.
+    """Which turn brings the templates of each kind of content upright.
+
+    Templates drift little by little as content changes; what a kind's middle asks for all its contents get.
 
     Args:
-        representation: of templates' coefficients, irrep by irrep.
-        symmetry: that moves them.
-        components: kinds of content, each with the template of its middle.
-        angles: of the grid of turns.
+        components: kinds of content.
+
+    Attributes:
+        turn: h with rho(h) template upright, motions (K, 4).
+        scale: how well defined an angle is among contents of a kind, radians, (K,): by how much templates
+            would turn further to overlap best, see `frames`.
     """
 
-    def __init__(
-        self,
-        representation: Representation,
-        symmetry: PlaneMotions,
-        components: int,
-        angles: int = 120,
-    ):
+    def __init__(self, components: int):
         super().__init__()
-        self.mixture = OrbitMixture(representation, symmetry, components, 0, angles)
+        self.register_buffer("turn", identity(components))
+        self.register_buffer("scale", torch.zeros(components))
 
     @classmethod
     @torch.no_grad()
@@ -104,28 +104,32 @@ class TemplateFrames(nn.Module):
         """
         some = contents[:: max(1, len(contents) // _CONTENTS)]
         centres, drawn = templates.draw(kinds.loc), templates.draw(some)
-        frames = cls(templates.representation, templates.symmetry, len(centres)).to(centres)
-        frames.mixture.requires_grad_(False).loc.copy_(centres)
-        frames.mixture.log_scale.fill_(0.5 * math.log(float(centres.square().mean()) + 1e-12))
+        latent, symmetry = templates.representation, templates.symmetry
+        mixture = OrbitMixture(latent, symmetry, len(centres), 0, _ANGLES).to(centres)
+        mixture.requires_grad_(False).loc.copy_(centres)
+        mixture.log_scale.fill_(0.5 * math.log(float(centres.square().mean()) + 1e-12))
         log_p = torch.cat([joint.amax(0) for _, joint in kinds.parts(some)])
-        exact = Latents(templates.representation, drawn, drawn.new_zeros(len(drawn), frames.copies))
-        align_frames(frames.mixture, exact, seed, log_p)
+        exact = Latents(latent, drawn, drawn.new_zeros(len(drawn), latent.num_copies))
+        frames = cls(len(centres)).to(centres)
+        frames.turn.copy_(align_frames(mixture, exact, seed, log_p))
+        within = _drift(mixture, drawn, log_p.argmax(1), frames.turn)
+        variance = mixture.frame_scale.square() + alike(mixture.overlap).to(within) @ within
+        frames.scale.copy_(variance.sqrt())
         return frames
 
-    @property
-    def copies(self) -> int:
-        """Irrep copies of a template."""
-        return self.mixture.representation.num_copies
 
-    def scale(self, kind: Tensor) -> Tensor:
-        """How well defined the frames of kinds (B,) are beside alike ones, radians, (B,)."""
-        return self.mixture.frame_scale[kind]
-
-    @torch.no_grad()
-    def forward(self, template: Tensor, kind: Tensor) -> Tensor:
-        """h with rho(h) template upright, motions (B, 4), for templates (B, dim) of kinds (B,)."""
-        reader = OrbitReader(self.mixture)
-        return self.mixture.symmetry.inverse(reader.read_vector(template, kind).mode)
+def _drift(mixture: OrbitMixture, drawn: Tensor, kind: Tensor, turn: Tensor) -> Tensor:
+    """Variance of the angle at which templates overlap best with the middle of their kind, (K,)."""
+    to_middle = OrbitReader(mixture).read_vector(drawn, kind).mode
+    off = compose(to_middle, turn[kind])  # the middle stands upright, after its turn
+    angle = (angle_of(off) + math.pi) % (2 * math.pi) - math.pi
+    here = (angle.abs() < NEAR) & (reflection_of(off) < 0.5)  # not at a symmetry of the template
+    count = torch.zeros_like(mixture.frame_scale).index_add_(0, kind, here.to(angle)).clamp_min(1)
+    sums = [
+        torch.zeros_like(count).index_add_(0, kind, here * power) / count
+        for power in (angle, angle.square())
+    ]
+    return (sums[1] - sums[0].square()).clamp_min(0)
 
 
 class OrbitPosedPrior(Kinds, PosedPrior):
@@ -200,10 +204,7 @@ class OrbitPosedPrior(Kinds, PosedPrior):
             "frames": self.frames
             and {
                 "_target_": "eqvae.distributions.orbit.TemplateFrames",
-                "representation": described(self.frames.mixture.representation),
-                "symmetry": described(self.frames.mixture.symmetry),
-                "components": self.frames.mixture.components,
-                "angles": self.frames.mixture.angles,
+                "components": self.mixture.components,
             },
         }
 

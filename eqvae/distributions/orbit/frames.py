@@ -30,14 +30,14 @@ from eqvae.distributions.orbit.kernel import parabola
 from eqvae.distributions.orbit.latents import Latents
 from eqvae.distributions.orbit.mixture import OrbitMixture
 from eqvae.symmetry.group import Group
-from eqvae.symmetry.motions import angle_of, motion, reflection_of
+from eqvae.symmetry.motions import angle_of, compose, motion, reflection_of
 
 _ANGLES = 120  # of the grid of votes
 _LATENTS = 8000  # that vote, at most
 _BETA = 0.1  # a component that explains a latent by 10 nats less votes with 1/e of the weight
 _VOTERS = 6  # components of each latent
 _SMOOTH = math.radians(8.0)  # votes so far apart still support each other
-_NEAR = math.radians(20.0)  # votes whose mean is finer than the grid
+NEAR = math.radians(20.0)  # votes whose mean is finer than the grid
 _SWEEPS = 10
 _WALK = 128  # steps between components that explain the same latents: to all of their kind
 
@@ -63,7 +63,7 @@ class Ballot:
 @torch.no_grad()
 def align_frames(
     mixture: OrbitMixture, latents: Latents, seed: int = 0, log_p: Tensor | None = None
-) -> None:
+) -> Tensor:
     """Turn the frames of the components so that poses can be compared between them; p(v) stays as it is.
 
     Also notes how often each two components explain the same latents, `OrbitMixture.overlap`, and how far
@@ -74,10 +74,14 @@ def align_frames(
         latents: that vote.
         seed: of their draws.
         log_p: how well each component explains each latent, nats, (N, K); None asks the mixture.
+
+    Returns:
+        The turns of the frames, motions (K, 4).
     """
-    if mixture.components < 2:
-        return
     group = mixture.symmetry
+    still = group.identity(mixture.components).to(mixture.loc)
+    if mixture.components < 2:
+        return still
     grid = mixture.grid(_ANGLES)
     if log_p is None:
         v = latents.some(_LATENTS, torch.Generator().manual_seed(seed))
@@ -89,16 +93,20 @@ def align_frames(
     overlap = counted.sum(2)
     mixture.overlap.copy_((overlap + overlap.T).to(mixture.overlap))
     if mixture.is_trivial:
-        return
+        return still
     found = synchronise(counted @ _kernel(group, grid), table)
-    turn_frames(mixture, grid[found].to(v))
+    h = grid[found].to(v)
     if not group.is_finite:
         coarse, finer, weight = _left_over(ballot, found, table, grid)
         turns = _least_squares(ballot, coarse, weight, len(found))
-        turn_frames(mixture, motion(turns).to(v))
+        h = compose(motion(turns).to(v), h)
         left = coarse + finer - (turns[ballot.first] - turns[ballot.second])
         further = _least_squares(ballot, left, weight, len(found))
-        mixture.frame_scale.copy_(_spread(further, overlap).to(mixture.frame_scale))
+        near = alike(overlap)
+        spread = near @ further.square() - (near @ further).square()
+        mixture.frame_scale.copy_(spread.clamp_min(0).sqrt().to(mixture.frame_scale))
+    turn_frames(mixture, h)
+    return h
 
 
 @torch.no_grad()
@@ -242,7 +250,7 @@ def _left_over(
     asked = grid[ballot.element]
     off = angle_of(asked) - angle_of(agreed)
     off = (off + math.pi) % (2 * math.pi) - math.pi
-    weight = ballot.weight.double() * (off.abs() < _NEAR)
+    weight = ballot.weight.double() * (off.abs() < NEAR)
     weight = weight * (reflection_of(asked) == reflection_of(agreed))
     # a mirrored frame sees turns the other way
     seen = 1 - 2 * reflection_of(grid[found[ballot.second]])
@@ -261,10 +269,8 @@ def _least_squares(ballot: Ballot, off: Tensor, weight: Tensor, components: int)
     return torch.linalg.solve(laplacian, pull)
 
 
-def _spread(turn: Tensor, overlap: Tensor) -> Tensor:
-    """Standard deviation of angles (K,) over the components that each is connected with, radians, (K,)."""
+def alike(overlap: Tensor) -> Tensor:
+    """How much each component has to do with those of its kind, (K, K): rows add up to one."""
     near = overlap + overlap.T
     near = near + torch.diag(near.sum(1).clamp_min(1e-12))
-    near = torch.linalg.matrix_power(near / near.sum(1, keepdim=True), _WALK)
-    mean = near @ turn
-    return (near @ turn.square() - mean.square()).clamp_min(0).sqrt()
+    return torch.linalg.matrix_power(near / near.sum(1, keepdim=True), _WALK)

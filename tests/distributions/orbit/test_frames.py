@@ -6,8 +6,8 @@ from torch import Tensor
 
 from eqvae.distributions.orbit import OrbitMixture
 from eqvae.distributions.orbit.frames import (
-    _spread,
     align_frames,
+    alike,
     inverses,
     product_table,
     turn_frames,
@@ -132,14 +132,11 @@ def test_a_drift_finer_than_the_grid_stays_and_is_told():
     assert float(told[1].max()) < 0.3 * float(told[0].min())  # control: no drift
 
 
-def test_the_spread_of_angles_is_that_of_each_kind():
-    """Not of kinds among each other: which of two unlike kinds is upright is nobody's to say."""
-    turn = torch.tensor([0.1, 0.3, 0.2, 5.0, 5.0, 5.6], dtype=torch.float64)
-    overlap = torch.block_diag(torch.ones(3, 3), torch.ones(3, 3)).double()
-    expected = torch.stack([half.std(correction=0).expand(3) for half in turn.split(3)]).flatten()
-    torch.testing.assert_close(_spread(turn, overlap), expected)
-    alone = torch.zeros(6, 6, dtype=torch.float64)
-    assert float(_spread(turn, alone).max()) < 1e-6
+def test_alike_components_are_those_that_share_latents():
+    """All of a kind count alike, and none of another."""
+    near = alike(torch.block_diag(torch.ones(3, 3), torch.ones(2, 2), torch.zeros(1, 1)).double())
+    expected = torch.block_diag(torch.full((3, 3), 1 / 3), torch.full((2, 2), 0.5), torch.eye(1))
+    torch.testing.assert_close(near, expected.double())
 
 
 def test_overlap_says_who_explains_the_same_latents():
