@@ -10,6 +10,7 @@ from eqvae.distributions.gaussian import GaussianPosterior
 from eqvae.symmetry.representations import Representation
 
 _SMALLEST = 1e-4  # variance, of the mean square of all coordinates
+_ROWS = 2**16  # at a time, so that no copy of all latents is made
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,8 @@ class Latents:
         mean = torch.zeros_like(self.loc[0])
         part = slice(None) if still else self.representation.slices.content
         mean[part] = self.loc[:, part].mean(0)
-        square = (self.loc - mean).square().mean(0)
+        sums = [(rows - mean).square().sum(0) for rows in self.loc.split(_ROWS)]
+        square = torch.stack(sums).sum(0) / len(self)
         latent = self.representation
         total = torch.zeros_like(self.scale[0]).index_add_(
             0, latent.copy_index.to(square.device), square
