@@ -6,7 +6,10 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from eqvae.data import ImageDataModule
 
 USER_ERROR = 2  # exit code
 
@@ -79,6 +82,12 @@ def one_sentence_errors() -> Iterator[None]:
             raise
         complain(f"error: {error}")
         sys.exit(USER_ERROR)
+
+
+def announce(data: "ImageDataModule") -> None:
+    """Say what was chosen in reading the images, and what was left out."""
+    for line in data.images.said:
+        complain(f"data: {line}")
 
 
 def complain(text: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eqvae.cli.console import arguments_or_help, complain, one_sentence_errors
+from eqvae.cli.console import announce, arguments_or_help, complain, one_sentence_errors
 from eqvae.cli.options import SWITCH, Option, read_options
 from eqvae.watch import watched
 
@@ -54,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         subject = subject_of(asked.checkpoints[0], asked.overrides)
         out = _folder(subject, asked.options)
+    announce(subject.data)
     from eqvae.embedding.dataset import InOrder
 
     batches = InOrder(subject.data, asked.options["split"], asked.options["batch"])
@@ -90,7 +91,8 @@ def _embed(subject: "Subject", batches: "InOrder", options: dict[str, Any], out:
     before, clusters = _changed(out / PARQUET), options["clusters"]
     averaged = options["averages"] == "true" and clusters != 0
     try:
-        write_embedding(model, batches, out, names=batches.names, clusters=clusters, **how)
+        known = {"names": batches.names, "classes": batches.classes}
+        write_embedding(model, batches, out, clusters=clusters, **known, **how)
         seconds = time.monotonic() - begin
         if averaged:
             write_averages(class_averages(model, batches, out, **how), out)

@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from eqvae.cli.console import complain, one_sentence_errors, run_with_hydra, spelled
+from eqvae.cli.console import announce, complain, one_sentence_errors, run_with_hydra, spelled
 
 SHOWN = (
     *("test/free_energy", "test/elbo", "test/log_likelihood", "test/kl"),
@@ -73,6 +73,7 @@ def run(config: Any) -> None:
             plain, folder, resume = _configuration(config)
             with _removed_if_empty(folder):
                 prepared = prepare(plain, folder, resume=resume)
+                announce(prepared.datamodule)
     except KeyboardInterrupt:
         complain("interrupted before training started; nothing was lost.")
         sys.exit(130)

@@ -4,6 +4,7 @@ from eqvae.data.angles import Angles, AnyAngle, LimitedAngles, UprightClasses
 from eqvae.data.batch import Batch
 from eqvae.data.camera import Camera, Light, PlainCamera, Stretch
 from eqvae.data.datamodule import ImageDataModule, PosedImages
+from eqvae.data.grey import Grey
 from eqvae.data.images import ImageSet, ImageSource
 from eqvae.data.optics import ctf
 from eqvae.data.posing import Posing, Rotated, RotatedShifted, Upright
@@ -17,6 +18,7 @@ __all__ = [
     "Batch",
     "Camera",
     "Folder",
+    "Grey",
     "ImageDataModule",
     "ImageSet",
     "ImageSource",

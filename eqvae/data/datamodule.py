@@ -131,7 +131,7 @@ class ImageDataModule(pl.LightningDataModule):
         """
         if self._posed:
             return
-        images = self.source.load().usable()
+        images = self.source.load().usable().numbered()
         train, val, test = split_rows(images, self.split, self.seed)
         parts = (self._limited(train, grouped=images.groups is not None), val, test)
         self._posed = {

@@ -6,10 +6,9 @@ are posed, split and batched is not its business.
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
-from typing import Protocol
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,7 +22,9 @@ class ImageSet:
         labels: class of each image, (N,) int64, -1 where unknown.
         groups: images of the same group never come into two splits, (N,) int64.
         poses: motions that bring the class's standard object to what the image shows, (N, 4).
-        names: file names, for messages.
+        names: file names, for messages and tables.
+        rows: numbers of the images in the source's files, (N,) int64: those that were left out count too.
+        class_names: what the labels mean, by label.
         is_test: the data's own test part, (N,) bool.
         transfer: radial transfer function of the imaging optics, (N, Q) float32, at Q equally spaced
             radial frequencies from 0 to pi rad/pixel, both included; beyond pi, in the corners of
@@ -31,6 +32,9 @@ class ImageSet:
         masks: which pixels are the object, (N, 1, H, H) bool.
         pixel_size: physical size of a pixel in the unit of the data, (N,) float32.
         symmetry_orders: by label, k when the object looks the same after 1/k turn, 0 after any.
+        settings: what the source has chosen, as keys of its configuration: with them it reads other images
+            in the same way.
+        said: lines about what was chosen and what was left out, for the user.
         render: draws the scenes `rows` moved by `g` on a grid of `size`, without interpolation:
             render(rows (B,), g (B, 4), size) -> (B, C, size, size).
 
@@ -44,11 +48,15 @@ class ImageSet:
     groups: Tensor | None = None
     poses: Tensor | None = None
     names: tuple[str, ...] | None = None
+    rows: Tensor | None = None
+    class_names: tuple[str, ...] | None = None
     is_test: Tensor | None = None
     transfer: Tensor | None = None
     masks: Tensor | None = None
     pixel_size: Tensor | None = None
     symmetry_orders: tuple[int, ...] | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    said: tuple[str, ...] = ()
     render: Callable[[Tensor, Tensor, int], Tensor] | None = None
 
     def __post_init__(self):
@@ -142,9 +150,13 @@ class ImageSet:
             raise ValueError(
                 f"none of the {len(self)} images can be used. See the warnings before."
             )
-        return self._rows((~unusable).nonzero()[:, 0]) if unusable.any() else self
+        return self[(~unusable).nonzero()[:, 0]] if unusable.any() else self
 
-    def _rows(self, rows: Tensor) -> "ImageSet":
+    def numbered(self) -> "ImageSet":
+        """The same with `rows`."""
+        return self if self.rows is not None else replace(self, rows=torch.arange(len(self)))
+
+    def __getitem__(self, rows: Tensor) -> "ImageSet":
         kept = {
             f.name: getattr(self, f.name)[rows]
             for f in fields(self)
@@ -164,6 +176,7 @@ _PER_IMAGE = (
     "groups",
     "poses",
     "names",
+    "rows",
     "is_test",
     "transfer",
     "masks",
@@ -181,19 +194,3 @@ def listing(names: list[str], limit: int = 5) -> str:
     """The first few names, for a message."""
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
     return ", ".join(names[:limit]) + more
-
-
-def unit_range(values: np.ndarray) -> np.ndarray:
-    """Grey values as float32 in [0, 1]: uint8 / 255, uint16 / 65535, bool and float as they are.
-
-    Raises:
-        ValueError: for any other kind of number, whose range nobody knows.
-    """
-    if values.dtype in (np.uint8, np.uint16):
-        return values.astype(np.float32) / np.float32(np.iinfo(values.dtype).max)
-    if values.dtype == bool or values.dtype.kind == "f":
-        return values.astype(np.float32)
-    raise ValueError(
-        f"grey values must be uint8, uint16, bool or float in [0, 1]; got {values.dtype}. "
-        "Convert them to uint8, or to float and divide by their largest value."
-    )

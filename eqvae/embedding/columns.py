@@ -8,7 +8,7 @@ import torch
 
 CONTENT = "content_"  # content_0, content_1, ...
 _REAL, _WHOLE, _YES_OR_NO = pa.float32(), pa.int64(), pa.bool_()
-_BEFORE = {"index": _WHOLE, "name": pa.string(), "label": _WHOLE}
+_BEFORE = {"index": _WHOLE, "name": pa.string(), "label": _WHOLE, "class": pa.string()}
 _AFTER = {
     "angle_degrees": _REAL,
     "x_pixels": _REAL,

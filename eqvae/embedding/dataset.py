@@ -16,6 +16,9 @@ class InOrder:
         data: set up.
         split: "train", "val", "test", or "all" of them.
         size: images in a batch.
+
+    Attributes:
+        names, classes: of the images and of their labels, None where there are none.
     """
 
     def __init__(self, data: ImageDataModule, split: str, size: int):
@@ -28,6 +31,8 @@ class InOrder:
         self.part, self.row = part[order], row[order]
         names = data.images.names
         self.names = None if names is None else [names[i] for i in index[order].tolist()]
+        self.classes = data.images.class_names
+        self.numbers = data.images.rows
 
     @property
     def count(self) -> int:
@@ -41,7 +46,8 @@ class InOrder:
         for part, row in zip(self.part.split(self.size), self.row.split(self.size), strict=True):
             here = [(part == i).nonzero()[:, 0] for i in range(len(self.parts))]
             found = [p[row[rows]] for p, rows in zip(self.parts, here, strict=True)]
-            yield _joined(found)[torch.cat(here).argsort()]
+            batch = _joined(found)[torch.cat(here).argsort()]
+            yield batch if self.numbers is None else batch.replace(index=self.numbers[batch.index])
 
 
 def _joined(batches: list[Batch]) -> Batch:

@@ -25,6 +25,7 @@ def embed(
     *,
     transfer: Tensor | None = None,
     names: Sequence[str] | None = None,
+    classes: Sequence[str] | None = None,
     clusters: int | None = None,
     batch: int = 250,
     seed: int = 0,
@@ -42,6 +43,7 @@ def embed(
             of an `ImageDataModule`.
         transfer: radial transfer functions of the optics, (N, Q), for images in one tensor.
         names: of the images, N.
+        classes: names of the labels, by number.
         clusters: how many to look for with a Gaussian mixture. None takes the components of a learned
             mixture prior, or 10 where the model has none; 0 leaves the columns empty.
         batch: most images at once.
@@ -52,7 +54,7 @@ def embed(
         ValueError: if images are of the wrong shape or not finite, lengths differ, or there are none.
     """
     sample, rows = Sample(seed), []
-    for part in _rows(model, images, transfer, names, batch, watch):
+    for part in _rows(model, images, transfer, (names, classes), batch, watch):
         rows.append(part)
         sample.add(content_of(part))
     if not rows:
@@ -68,6 +70,7 @@ def write_embedding(
     *,
     transfer: Tensor | None = None,
     names: Sequence[str] | None = None,
+    classes: Sequence[str] | None = None,
     clusters: int | None = None,
     batch: int = 250,
     seed: int = 0,
@@ -80,7 +83,7 @@ def write_embedding(
 
     Args:
         folder: where to write, made if it is missing; older results are replaced at the end.
-        model, images, transfer, names, clusters, batch, seed, watch: as for `embed`.
+        model, images, transfer, names, classes, clusters, batch, seed, watch: as for `embed`.
 
     Returns:
         Path of embedding.parquet.
@@ -94,7 +97,7 @@ def write_embedding(
     sample, writer = Sample(seed), None
     with pa.OSFile(str(folder / PART), "wb") as sink:
         try:
-            for part in _rows(model, images, transfer, names, batch, watch):
+            for part in _rows(model, images, transfer, (names, classes), batch, watch):
                 writer = writer or pa.ipc.new_stream(sink, part.schema)
                 writer.write_batch(part)
                 sample.add(content_of(part))
@@ -116,14 +119,15 @@ def _rows(
     model: Model,
     images: Images,
     transfer: Tensor | None,
-    names: Sequence[str] | None,
+    known: tuple[Sequence[str] | None, Sequence[str] | None],
     size: int,
     watch: Watch,
 ) -> Iterator[pa.RecordBatch]:
     """Rows of all images, without clusters."""
+    names, classes = known
     whole = isinstance(images, Tensor | np.ndarray | Batch)
     if whole and names is not None and len(names) != len(images):
         raise ValueError(
             f"names must have one entry for each of the {len(images)} images; got {len(names)}."
         )
-    yield from described(model, image_batches(model, images, size, transfer, watch), names)
+    yield from described(model, image_batches(model, images, size, transfer, watch), names, classes)

@@ -18,7 +18,10 @@ from eqvae.symmetry.motions import angle_of, reflection_of, shift_of
 
 @torch.no_grad()
 def described(
-    model: Model, batches: Iterable[Batch], names: Sequence[str] | None = None
+    model: Model,
+    batches: Iterable[Batch],
+    names: Sequence[str] | None = None,
+    classes: Sequence[str] | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Rows of batches, without clusters.
 
@@ -26,6 +29,7 @@ def described(
         model: in eval mode.
         batches: numbered images.
         names: of all images, in their order.
+        classes: names of the labels.
 
     Raises:
         ValueError: if the model is in training mode, or there are fewer names than images.
@@ -41,6 +45,8 @@ def described(
         settled = posterior if settled is None else settled
         posterior = posterior.settled(settled)
         columns: dict[str, Any] = {"index": batch.index, "label": _labels(batch)}
+        if classes is not None:
+            columns["class"] = [None if i is None else classes[i] for i in columns["label"]]
         if names is not None:
             columns["name"] = _named(names, first, n)
         columns |= _read(posterior)

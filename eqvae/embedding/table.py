@@ -1,6 +1,7 @@
 """A row for each image: content, pose and how far to trust it, cluster, log-likelihood.
 
-    index, name, label           which image it is
+    index, name                  which image it is: the number of its row in the source's files, its file
+    label, class                 the number and the name of its class
     content_0, ...               what the object is, whatever its pose
     angle_degrees                mode of q(g | x), counter-clockwise, in [0, 360)
     x_pixels, y_pixels           from the image centre, y up

@@ -90,6 +90,7 @@ def prepare(config: dict[str, Any], folder: str | Path, *, resume: bool = False)
     datamodule = build(config["data"], path="data")
     datamodule.setup()
     config = fill_data(config, datamodule.image_shape, len(datamodule.train))
+    config["data"]["source"] |= datamodule.images.settings
     module = TrainingModule(
         vae=build(config["model"], path="model"),
         objective=build(config["objective"], path="objective"),

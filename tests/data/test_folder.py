@@ -148,5 +148,5 @@ def test_missing_and_empty_folders(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no folder .*gone"):
         Folder(str(tmp_path / "gone")).load()
     (tmp_path / "notes.txt").write_text("")
-    with pytest.raises(FileNotFoundError, match="holds no PNG, JPEG or TIFF images .1 other files"):
+    with pytest.raises(FileNotFoundError, match="holds no PNG, JPEG or TIFF images .1 file"):
         Folder(str(tmp_path)).load()

@@ -1,27 +1,35 @@
 """The user's images from a folder of PNG, JPEG and TIFF files."""
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
-from eqvae.data.images import ImageSet, listing, unit_range
+from eqvae.data.grey import Grey
+from eqvae.data.images import ImageSet, listing
+from eqvae.data.sources.files import Found, find_images, same_content
+from eqvae.data.sources.stored import absolute, brightness, numbered
 from eqvae.symmetry.motions import identity
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff"}
+_FORMATS = ("PNG", "JPEG", "TIFF")  # by name: the content of a file must not choose the program
 _PLAIN_MODES = {"L": "L", "RGB": "RGB", "I;16": "I;16", "I;16B": "I;16", "F": "F", "1": "L"}
 _CONVERTED = {"LA": "L", "P": "RGB", "PA": "RGB", "RGBA": "RGB", "RGBX": "RGB", "CMYK": "RGB"}
+_PHOTOMETRIC = 262  # tag of TIFF files; 0: white is zero
 
 
 @dataclass(frozen=True)
 class Folder:
     """Every PNG, JPEG and TIFF file below a folder; the first level of subfolders are the classes.
 
-    8-bit files are divided by 255, 16-bit files by 65535; float files must lie in [0, 1] already.
-    Transparency is dropped.
+    Files are found by the rules of `eqvae.data.sources.files`: links are followed, folders named train, val
+    and test are parts of the data. Orientations that cameras note are followed. Transparency is dropped.
+    Files that are equal byte by byte never come into two splits.
 
     Args:
         path: the folder.
@@ -29,12 +37,16 @@ class Folder:
         aligned: the objects are upright and centred, so the motions of the posing are true poses.
         skip_unreadable: leave out unreadable, NaN and constant images with a warning that names
             them instead of an error.
+        classes: names of classes that have a number already, in their order; new ones follow.
+        grey: how grey values are read.
     """
 
     path: str | None = None
     channels: int | None = None
     aligned: bool = False
     skip_unreadable: bool = False
+    classes: Sequence[str] | None = None
+    grey: Grey = Grey()
 
     def __post_init__(self):
         if self.channels not in (None, 1, 3):
@@ -50,71 +62,88 @@ class Folder:
             FileNotFoundError: if there is no such folder or no image in it.
             ValueError: if files are unreadable, or differ in size or channels.
         """
-        files = self._files()
-        names, arrays = self._read(files)
+        found = self._found()
+        rows, arrays = self._read(found)
+        names = [found.names[i] for i in rows]
         _check_same_shape(names, arrays)
-        folders = [name.split("/")[0] if "/" in name else None for name in names]
-        classes = sorted({folder for folder in folders if folder is not None})
-        labels = [-1 if folder is None else classes.index(folder) for folder in folders]
-        images = torch.from_numpy(np.stack(arrays))
+        values, units = _stacked(arrays)
+        images, settings, said = brightness(values, self.grey)
+        labels, classes, unknown = numbered([found.classes[i] for i in rows], self.classes)
+        groups = same_content([found.files[i] for i in rows])
+        twins = len(groups) - len(set(groups))
+        if twins:
+            said.append(f"{twins} files equal another byte by byte; they stay in one split")
         return ImageSet(
             images,
-            labels=torch.tensor(labels),
+            labels=labels,
+            class_names=classes or None,
+            groups=torch.tensor(groups) if twins else None,
             poses=identity(len(images), dtype=torch.float32) if self.aligned else None,
             names=tuple(names),
+            rows=torch.tensor(rows),
+            is_test=_test_part([found.parts[i] for i in rows]),
+            settings={"path": absolute(self.path), **settings}
+            | ({"classes": list(classes)} if classes else {}),
+            said=(*found.said, *units, *said, *unknown),
         ).usable(skip_unreadable=self.skip_unreadable)
 
-    def _files(self) -> list[Path]:
+    def _found(self) -> Found:
         if self.path is None:
             raise ValueError(
                 "path of the folder of images is not set. Set data.source.path=FOLDER."
             )
-        folder = Path(self.path)
+        folder = Path(self.path).expanduser()
         if not folder.is_dir():
             raise FileNotFoundError(
                 f"path must be a folder of images; there is no folder {str(self.path)!r}. "
                 "Set data.source.path."
             )
-        found = sorted(path for path in folder.rglob("*") if path.is_file())
-        files = [f for f in found if f.suffix.lower() in _SUFFIXES and f.name[0] != "."]
-        if not files:
+        found = find_images(folder, lambda file: file.suffix.lower() in _SUFFIXES)
+        if not found.files:
             raise FileNotFoundError(
                 f"path={str(self.path)!r} holds no PNG, JPEG or TIFF images "
-                f"({len(found)} other files). Set data.source.path to the folder that does."
+                f"({'; '.join(found.said) or 'it is empty'}). Set data.source.path to the folder that does."
             )
-        return files
+        return found
 
-    def _read(self, files: list[Path]) -> tuple[list[str], list[np.ndarray]]:
-        names, arrays, unreadable = [], [], []
-        for file in files:
-            name = file.relative_to(self.path).as_posix()
+    def _read(self, found: Found) -> tuple[list[int], list[np.ndarray]]:
+        """Which files can be read, and their images."""
+        rows, arrays, unreadable = [], [], []
+        for row, (name, file) in enumerate(zip(found.names, found.files, strict=True)):
             try:
                 arrays.append(_read_image(file, self.channels))
-                names.append(name)
+                rows.append(row)
             except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
                 reason = str(error).replace(str(file), name)
                 unreadable.append(f"{name}: {reason}")
         if unreadable and not (self.skip_unreadable and arrays):
             raise ValueError(
-                f"{len(unreadable)} of {len(files)} images under {str(self.path)!r} cannot be read "
+                f"{len(unreadable)} of {len(found.files)} images under {str(self.path)!r} cannot be read "
                 f"({listing(unreadable)}). Repair or remove them"
                 + (", or leave them out with data.source.skip_unreadable=true." if arrays else ".")
             )
         if unreadable:
             warnings.warn(
-                f"left out {len(unreadable)} of {len(files)} images that cannot be read: "
+                f"left out {len(unreadable)} of {len(found.files)} images that cannot be read: "
                 f"{listing(unreadable, limit=20)}.",
                 stacklevel=2,
             )
-        return names, arrays
+        return rows, arrays
+
+
+def _test_part(parts: list[str | None]) -> torch.Tensor | None:
+    """Which images are the data's own test part; None if no folder says so."""
+    return torch.tensor([part == "test" for part in parts]) if "test" in parts else None
 
 
 def _read_image(file: Path, channels: int | None) -> np.ndarray:
-    """One image as float32 (C, H, W)."""
-    with Image.open(file) as image:
+    """One image (C, H, W) with the numbers that the file holds."""
+    with Image.open(file, formats=_FORMATS) as image:
         if getattr(image, "n_frames", 1) > 1:
             raise ValueError(f"{image.n_frames} pages, one image expected")
         image.load()
+        white_is_zero = _white_is_zero(image)
+        image = ImageOps.exif_transpose(image)
         if image.mode in _CONVERTED or image.mode == "1":
             image = image.convert(_CONVERTED.get(image.mode, "L"))
         if image.mode not in _PLAIN_MODES:
@@ -124,9 +153,28 @@ def _read_image(file: Path, channels: int | None) -> np.ndarray:
         elif channels == 1 and image.mode == "RGB":
             image = image.convert("L")
         values = np.asarray(image)
-    values = unit_range(values.astype(values.dtype.newbyteorder("=")))
+    values = values.astype(values.dtype.newbyteorder("="))
+    if white_is_zero:
+        values = np.iinfo(values.dtype).max - values
     values = values[None] if values.ndim == 2 else values.transpose(2, 0, 1)
     return np.repeat(values, 3, axis=0) if channels == 3 and len(values) == 1 else values
+
+
+def _white_is_zero(image: Image.Image) -> bool:
+    """Of 16-bit TIFF files, whose photometric interpretation Pillow leaves to the reader."""
+    tags: Any = getattr(image, "tag_v2", None)
+    return tags is not None and image.mode.startswith("I;16") and tags.get(_PHOTOMETRIC) == 0
+
+
+def _stacked(arrays: list[np.ndarray]) -> tuple[np.ndarray, list[str]]:
+    """All images in one array; of several kinds of numbers each is brought to [0, 1] by its own kind."""
+    kinds = sorted({str(array.dtype) for array in arrays})
+    if len(kinds) == 1:
+        return np.stack(arrays), []
+    grey = Grey("dtype", invert=False)
+    scaled = [grey.settled(array[None]).read(array[None])[0] for array in arrays]
+    said = f"files hold {', '.join(kinds)}: each is divided by the largest number of its kind"
+    return np.stack(scaled), [said]
 
 
 def _check_same_shape(names: list[str], arrays: list[np.ndarray]) -> None:

@@ -1,15 +1,22 @@
 """The user's images from one .npz archive of numpy."""
 
 import itertools
+import math
 import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from eqvae.data.images import ImageSet, unit_range
+from eqvae.data.grey import Grey
+from eqvae.data.images import ImageSet
+from eqvae.data.sources.stored import absolute, brightness, numbered
 from eqvae.symmetry.motions import identity
 
 
@@ -17,13 +24,14 @@ from eqvae.symmetry.motions import identity
 class Npz:
     """Images (N, H, H), (N, C, H, H) or (N, H, H, C) in an .npz archive.
 
-    uint8 is divided by 255 and uint16 by 65535; float must lie in [0, 1] already.
+    Arrays of Python objects are left alone: reading them would run what they hold.
 
     Args:
         path: the archive.
         image: key of the images; None takes `images`, or else the only 3-D or 4-D array.
         label: key of the class of each image (whole numbers, or names that are then numbered in
-            alphabetical order).
+            alphabetical order, after those of `classes`).
+        classes: names of classes that have a number already, in their order.
         group: key of what must not be torn apart by the split, such as the source micrograph.
         mask: key of which pixels are the object: (N, H, H) of 0 and 1, or bits (N, H * H / 8) as
             `numpy.packbits(mask.reshape(N, -1), axis=1)` makes them. All others are set to 0, so
@@ -31,6 +39,7 @@ class Npz:
         mask_margin: pixels around the mask, in every direction, that are kept as well.
         aligned: the objects are upright and centred, so the motions of the posing are true poses.
         skip_unreadable: leave out NaN and constant images with a warning instead of an error.
+        grey: how grey values are read.
     """
 
     path: str | None = None
@@ -41,6 +50,8 @@ class Npz:
     mask_margin: int = 2
     aligned: bool = False
     skip_unreadable: bool = False
+    classes: Sequence[str] | None = None
+    grey: Grey = Grey()
 
     def __post_init__(self):
         if not isinstance(self.mask_margin, int) or self.mask_margin < 0:
@@ -60,40 +71,47 @@ class Npz:
             raise ValueError(
                 "path of the .npz archive is not set. Set data.source.path=images.npz."
             )
-        if not Path(self.path).is_file():
+        if not Path(self.path).expanduser().is_file():
             raise FileNotFoundError(
                 f"path must be an .npz archive; there is no file {str(self.path)!r}. Set data.source.path."
             )
         try:
-            archive = np.load(self.path, allow_pickle=False)
-            arrays = {key: archive[key] for key in archive.files}
-        except (AttributeError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+            with _opened(Path(self.path).expanduser()) as arrays:
+                return self._images(arrays)
+        except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise ValueError(
                 f"path={str(self.path)!r} cannot be read as an .npz archive of plain arrays "
                 f"({error}). Write one with numpy.savez(path, images=images)."
             ) from error
+
+    def _images(self, arrays: "Arrays") -> ImageSet:
         values = channels_first(arrays[self._image_key(arrays)])
-        values = np.ascontiguousarray(unit_range(values))
+        images, settings, said = brightness(values, self.grey)
         masks = None if self.mask is None else self._masks(arrays, values)
         if masks is not None:
-            near = dilated(masks, self.mask_margin)[:, None]
-            values = np.where(near, values, np.float32(0))
-        images = torch.from_numpy(values)
+            near = torch.from_numpy(dilated(masks, self.mask_margin)[:, None])
+            images = torch.where(near, images, 0.0)
+        labels, names, unknown = self._classes(arrays)
         return ImageSet(
             images,
-            labels=self._numbered(arrays, "label"),
-            groups=self._numbered(arrays, "group"),
+            labels=labels,
+            class_names=names,
+            groups=self._groups(arrays),
             poses=identity(len(images), dtype=torch.float32) if self.aligned else None,
             masks=None if masks is None else torch.from_numpy(masks[:, None]),
+            rows=torch.arange(len(images)),
+            settings={"path": absolute(self.path), **settings}
+            | ({"classes": list(names)} if names else {}),
+            said=(*said, *unknown),
         ).usable(skip_unreadable=self.skip_unreadable)
 
-    def _image_key(self, arrays: dict[str, np.ndarray]) -> str:
+    def _image_key(self, arrays: "Arrays") -> str:
         if self.image is not None:
             self._check_key(arrays, "image")
             return self.image
         if "images" in arrays:
             return "images"
-        candidates = [k for k, array in arrays.items() if array.ndim in (3, 4) and k != self.mask]
+        candidates = [k for k in arrays if arrays.ndim(k) in (3, 4) and k != self.mask]
         if len(candidates) != 1:
             raise ValueError(
                 f"image must name the images in {str(self.path)!r}, which has "
@@ -102,14 +120,14 @@ class Npz:
             )
         return candidates[0]
 
-    def _check_key(self, arrays: dict[str, np.ndarray], argument: str) -> None:
+    def _check_key(self, arrays: "Arrays", argument: str) -> None:
         if getattr(self, argument) not in arrays:
             raise ValueError(
                 f"{argument}={getattr(self, argument)!r} is not in {str(self.path)!r}; "
                 f"its keys are {list(arrays)}."
             )
 
-    def _masks(self, arrays: dict[str, np.ndarray], values: np.ndarray) -> np.ndarray:
+    def _masks(self, arrays: "Arrays", values: np.ndarray) -> np.ndarray:
         """Which pixels of the images (N, C, H, W) are the object, (N, H, W) bool."""
         self._check_key(arrays, "mask")
         masks = arrays[self.mask]
@@ -130,8 +148,23 @@ class Npz:
             )
         return masks.astype(bool)
 
-    def _numbered(self, arrays: dict[str, np.ndarray], argument: str) -> Tensor | None:
-        """Classes or groups as whole numbers; those that are not are numbered in their order."""
+    def _classes(self, arrays: "Arrays") -> tuple[Tensor | None, tuple[str, ...] | None, list[str]]:
+        """Numbers of the classes, their names if they have any, and lines about unknown ones."""
+        values = self._each(arrays, "label")
+        if values is None:
+            return None, None, []
+        if values.dtype.kind in "US":
+            return numbered(values.astype(str).tolist(), self.classes)
+        return torch.from_numpy(values.astype(np.int64)), None, []
+
+    def _groups(self, arrays: "Arrays") -> Tensor | None:
+        values = self._each(arrays, "group")
+        if values is not None and values.dtype.kind in "US":
+            values = np.unique(values, return_inverse=True)[1]
+        return None if values is None else torch.from_numpy(values.astype(np.int64))
+
+    def _each(self, arrays: "Arrays", argument: str) -> np.ndarray | None:
+        """One whole number or name for each image, from the array that an argument names."""
         key = getattr(self, argument)
         if key is None:
             return None
@@ -142,9 +175,102 @@ class Npz:
                 f"{argument}={key!r} must be one whole number or name for each image; "
                 f"got {values.dtype} of shape {values.shape}."
             )
-        if values.dtype.kind in "US":
-            values = np.unique(values, return_inverse=True)[1]
-        return torch.from_numpy(values.astype(np.int64))
+        return values
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator["Arrays | Single"]:
+    """The arrays of an archive; a single array of an .npy file counts as `images`.
+
+    Raises:
+        OSError, EOFError, BadZipFile: if the file is neither.
+    """
+    try:
+        archive = np.load(
+            path, allow_pickle=False, mmap_mode="r" if path.suffix == ".npy" else None
+        )
+    except ValueError as error:  # numpy takes what it does not know for a pickle
+        raise OSError(str(error)) from error
+    if isinstance(archive, np.ndarray):
+        yield Single(archive)
+        return
+    with archive:
+        yield Arrays(archive)
+
+
+class Single(dict):
+    """One array, under the name of images."""
+
+    def __init__(self, array: np.ndarray):
+        super().__init__(images=array)
+
+    def ndim(self, key: str) -> int:
+        return self[key].ndim
+
+
+class Arrays:
+    """The arrays of an open archive, each read when it is asked for, and never more than its file holds."""
+
+    def __init__(self, archive: Any):
+        self._archive = archive
+        self._headers = {key: _header(archive.zip, key) for key in archive.files}
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._headers)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._headers
+
+    def __len__(self) -> int:
+        return len(self._headers)
+
+    def ndim(self, key: str) -> int:
+        """Dimensions of an array of numbers; 0 of others."""
+        shape, dtype = self._headers[key]
+        return 0 if dtype.hasobject else len(shape)
+
+    def __getitem__(self, key: str) -> np.ndarray:
+        """Read an array.
+
+        Raises:
+            ValueError: if it holds Python objects, or is cut off.
+        """
+        _, dtype = self._headers[key]
+        if dtype.hasobject:
+            raise ValueError(
+                f"{key!r} is an array of Python objects, which are not read: they can run programs. Store "
+                "it as numbers or text, as in numpy.array(values, dtype=str)."
+            )
+        try:
+            return self._archive[key]
+        except (ValueError, MemoryError) as error:
+            raise ValueError(f"the array {key!r} is damaged ({error}). Write it anew.") from error
+
+
+def _header(archive: zipfile.ZipFile, key: str) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and type of a member.
+
+    Raises:
+        ValueError: if it declares more numbers than it holds.
+    """
+    name = key if key in archive.namelist() else f"{key}.npy"
+    with archive.open(name) as member:
+        try:
+            version = np.lib.format.read_magic(member)
+            read = np.lib.format.read_array_header_1_0
+            shape, _, dtype = (read if version == (1, 0) else np.lib.format.read_array_header_2_0)(
+                member
+            )
+        except ValueError as error:
+            raise ValueError(f"{key!r} is no array of numpy ({error}). Remove it.") from error
+        left = archive.getinfo(name).file_size - member.tell()
+    declared = math.prod(shape) * dtype.itemsize
+    if not dtype.hasobject and declared > left:
+        raise ValueError(
+            f"the array {key!r} declares {declared:,} bytes and holds {left:,}. The file is damaged: write "
+            "it anew."
+        )
+    return shape, dtype
 
 
 def channels_first(values: np.ndarray) -> np.ndarray:
