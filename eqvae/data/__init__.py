@@ -8,7 +8,17 @@ from eqvae.data.grey import Grey
 from eqvae.data.images import ImageSet, ImageSource
 from eqvae.data.optics import ctf
 from eqvae.data.posing import Posing, Rotated, RotatedShifted, Upright
-from eqvae.data.sources import MNIST, SHAPES, Folder, MNIST5k, Npz, Particles, Shape, Sprites
+from eqvae.data.sources import (
+    MNIST,
+    SHAPES,
+    Folder,
+    MNIST5k,
+    Npz,
+    Particles,
+    Shape,
+    Sprites,
+    Stack,
+)
 
 __all__ = [
     "MNIST",
@@ -34,6 +44,7 @@ __all__ = [
     "RotatedShifted",
     "Shape",
     "Sprites",
+    "Stack",
     "Stretch",
     "Upright",
     "UprightClasses",

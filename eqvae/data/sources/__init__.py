@@ -5,5 +5,6 @@ from eqvae.data.sources.mnist import MNIST, MNIST5k
 from eqvae.data.sources.npz import Npz
 from eqvae.data.sources.particles import Particles
 from eqvae.data.sources.sprites import SHAPES, Shape, Sprites
+from eqvae.data.sources.stack import Stack
 
-__all__ = ["MNIST", "SHAPES", "Folder", "MNIST5k", "Npz", "Particles", "Shape", "Sprites"]
+__all__ = ["MNIST", "SHAPES", "Folder", "MNIST5k", "Npz", "Particles", "Shape", "Sprites", "Stack"]
