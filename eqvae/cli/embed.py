@@ -25,6 +25,8 @@ Usage: {embed} ckpt=RUN_FOLDER_OR_CHECKPOINT [data=CHOICE] [KEY=VALUE ...]
   clusters=10                    how many kinds to look for; default: the components of a learned mixture
                                  prior (model/prior=mixture), or 10 without one; 0 for none
   averages=true                  write class averages, too (averages=false: don't)
+  write=star                     also particles.star, with RELION's columns for angles, origins and classes:
+                                 for data=star; every other column stays as it is
   batch=250                      images at once
   seed=0                         of the clustering
   out=FOLDER                     where to write; default: <run folder>/embedding
@@ -36,6 +38,7 @@ OWN = {
     "split": Option("all", words=("all", "train", "val", "test")),
     "out": Option(),
     "clusters": Option(least=0),
+    "write": Option(words=("star",)),
     "batch": Option("250", least=1),
     "averages": Option("true", words=SWITCH),
     "seed": Option("0", least=0),
@@ -53,6 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from eqvae.training.runs import subject_of
 
         subject = subject_of(asked.checkpoints[0], asked.overrides)
+        _check_write(subject, asked.options["write"])
         out = _folder(subject, asked.options)
     announce(subject.data)
     from eqvae.embedding.dataset import InOrder
@@ -60,6 +64,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     batches = InOrder(subject.data, asked.options["split"], asked.options["batch"])
     if not _embed(subject, batches, asked.options, out):
         sys.exit(INTERRUPTED)
+
+
+def _check_write(subject: "Subject", write: str | None) -> None:
+    """Refuse a STAR file of other images than those of one."""
+    if write is None:
+        return
+    from eqvae.data import Star, Upright
+
+    if not isinstance(subject.data.source, Star):
+        raise ValueError("write=star needs the particles of a STAR file: data=star.")
+    if not isinstance(subject.data.pose, Upright):
+        raise ValueError(
+            "write=star needs images as the file has them, and these are moved. Add data/pose=upright."
+        )
 
 
 def _folder(subject: "Subject", options: dict[str, Any]) -> Path:
@@ -82,6 +100,8 @@ def _embed(subject: "Subject", batches: "InOrder", options: dict[str, Any], out:
 
     from eqvae.embedding import class_averages, write_averages, write_embedding
     from eqvae.embedding.files import PARQUET
+    from eqvae.embedding.star import write_star
+    from eqvae.embedding.table import Embedding
 
     console, begin = Console(highlight=False, soft_wrap=True), time.monotonic()
     model, how = (
@@ -94,6 +114,12 @@ def _embed(subject: "Subject", batches: "InOrder", options: dict[str, Any], out:
         known = {"names": batches.names, "classes": batches.classes}
         write_embedding(model, batches, out, clusters=clusters, **known, **how)
         seconds = time.monotonic() - begin
+        if options["write"] == "star":
+            size = subject.data.images.images.shape[-1]
+            star = write_star(
+                Embedding.read(out), subject.data.source, size, out / "particles.star"
+            )
+            console.print(f"for RELION:     {star}")
         if averaged:
             write_averages(class_averages(model, batches, out, **how), out)
     except KeyboardInterrupt:

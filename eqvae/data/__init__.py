@@ -18,6 +18,7 @@ from eqvae.data.sources import (
     Shape,
     Sprites,
     Stack,
+    Star,
 )
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "Shape",
     "Sprites",
     "Stack",
+    "Star",
     "Stretch",
     "Upright",
     "UprightClasses",

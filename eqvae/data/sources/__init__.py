@@ -6,5 +6,17 @@ from eqvae.data.sources.npz import Npz
 from eqvae.data.sources.particles import Particles
 from eqvae.data.sources.sprites import SHAPES, Shape, Sprites
 from eqvae.data.sources.stack import Stack
+from eqvae.data.sources.star import Star
 
-__all__ = ["MNIST", "SHAPES", "Folder", "MNIST5k", "Npz", "Particles", "Shape", "Sprites", "Stack"]
+__all__ = [
+    "MNIST",
+    "SHAPES",
+    "Folder",
+    "MNIST5k",
+    "Npz",
+    "Particles",
+    "Shape",
+    "Sprites",
+    "Stack",
+    "Star",
+]

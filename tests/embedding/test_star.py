@@ -1,0 +1,54 @@
+"""Answers in RELION's own columns: read again they are what the embedding says."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from eqvae.data import Star
+from eqvae.data.formats.star import StarFile
+from eqvae.embedding.star import write_star
+from eqvae.embedding.table import Embedding
+from eqvae.symmetry.motions import angle_of, shift_of
+from tests.data.test_star import written
+
+RANDOM = np.random.default_rng(1)
+
+
+def table(rows, angle=None):
+    n = len(rows)
+    known = {
+        "index": np.array(rows),
+        "angle_degrees": RANDOM.uniform(0, 360, n).astype("f4") if angle is None else angle,
+        "x_pixels": RANDOM.normal(size=n).astype("f4"),
+        "y_pixels": RANDOM.normal(size=n).astype("f4"),
+        "cluster": np.arange(n) % 3,
+        "log_likelihood": RANDOM.normal(size=n).astype("f4"),
+    }
+    return Embedding(pa.table(known))
+
+
+@pytest.mark.parametrize("size", [24, 25])
+def test_a_star_file_says_what_the_embedding_says(tmp_path, size):
+    path, _, _ = written(tmp_path, size=size)
+    source, rows = Star(str(path)), [0, 2, 3, 5]
+    embedding = table(rows)
+    out = write_star(embedding, source, size, tmp_path / "particles_out.star")
+    found = Star(str(out), root=str(tmp_path)).load()
+    degrees = np.rad2deg(angle_of(found.poses).numpy()) % 360
+    np.testing.assert_allclose(degrees, embedding.column("angle_degrees"), atol=1e-3)
+    for i, axis in enumerate("xy"):
+        expected = embedding.column(f"{axis}_pixels")
+        np.testing.assert_allclose(shift_of(found.poses)[:, i], expected, atol=1e-4)
+    before, after = (StarFile.read(p).tables["particles"] for p in (path, out))
+    assert after.text("rlnClassNumber") == ["1", "2", "3", "1"]
+    for column in ("rlnImageName", "rlnDefocusU", "rlnMicrographName", "rlnMine"):
+        assert after.text(column) == [before.text(column)[i] for i in rows]
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_without_angles_nothing_is_written(tmp_path):
+    path, _, _ = written(tmp_path)
+    nothing = table([0, 1], angle=np.full(2, np.nan, "f4"))
+    with pytest.raises(ValueError, match="write=star needs angles"):
+        write_star(nothing, Star(str(path)), 24, tmp_path / "out.star")
+    assert not (tmp_path / "out.star").exists()
