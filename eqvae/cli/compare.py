@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     with one_sentence_errors():
         refuse_old_words(arguments)
-    run_with_hydra(run, "compare", arguments)
+    run_with_hydra(lambda config: run(config, arguments), "compare", arguments)
 
 
 def refuse_old_words(arguments: Sequence[str]) -> None:
@@ -65,8 +65,8 @@ def refuse_old_words(arguments: Sequence[str]) -> None:
                 raise ValueError(f"{old} is called {new} now; got {argument!r}.")
 
 
-def run(config: Any) -> None:
-    """The whole comparison, or with `cell` one job of it."""
+def run(config: Any, arguments: Sequence[str] = ()) -> None:
+    """The whole comparison, or with `cell` one job of it; `arguments` are those of the command."""
     with one_sentence_errors():
         from eqvae.comparison.design import Design
         from eqvae.config import to_plain
@@ -88,7 +88,7 @@ def run(config: Any) -> None:
             return
         plan.refuse_other_designs()
         try:
-            _train(plan, part)
+            _train(plan, part, arguments)
         except KeyboardInterrupt:
             complain("interrupted; the finished cells are kept. Run the same command to go on.")
             sys.exit(130)
@@ -96,11 +96,10 @@ def run(config: Any) -> None:
             _collect(plan, results, plain["wandb"])
 
 
-def _train(plan: Any, part: Any) -> None:
+def _train(plan: Any, part: Any, arguments: Sequence[str]) -> None:
     """All that a part of the design still lacks: first its learning rates, then its cells."""
     from eqvae.cli.launch import launch
 
-    arguments = sys.argv[1:]
     launch(plan, plan.pending(part.trials()), "learning rates", arguments)
     cells = [cell for _, cell in part.cells(plan.rates(part.arms))]
     launch(plan, plan.pending(cells), "cells", arguments)

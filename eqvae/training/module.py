@@ -17,8 +17,8 @@ from torch.optim import Optimizer
 from eqvae.data.batch import Batch
 from eqvae.losses import Objective
 from eqvae.models.model import Model
+from eqvae.training.batches import skip_batches_done
 from eqvae.training.checkpoint import DESCRIPTION, describe, load_weights, weights
-from eqvae.training.resume import skip_batches_done
 
 
 class TrainingModule(pl.LightningModule):

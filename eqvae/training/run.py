@@ -11,10 +11,7 @@
 
 import json
 import logging
-import math
-import os
 import signal
-import tempfile
 import time
 import warnings
 from dataclasses import dataclass
@@ -22,25 +19,31 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.accelerators import AcceleratorRegistry
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
-from torch import Tensor
 
 from eqvae.config import build, fill_data
-from eqvae.data.extent import object_radius
 from eqvae.renamed import check_stored
 from eqvae.threads import threads_for
+from eqvae.training.checkpoint import WholeCheckpoints
+from eqvae.training.checks import (
+    CONFIG,
+    LAST,
+    METRICS,
+    check_accelerator,
+    check_folder,
+    check_keys,
+    check_optimization,
+    warn_of_large_objects,
+)
 from eqvae.training.interruption import InterruptCheckpoint, Interrupted
 from eqvae.training.loggers import MetricsCSV, log_model
 from eqvae.training.module import TrainingModule
 from eqvae.training.pictures import PictureCallback
 from eqvae.training.prior import KeepPrior, PriorStage, fit_prior
+from eqvae.training.resume import TakeUp, check_same_images, checkpoint_to_resume
 
-LAST = "checkpoints/last.ckpt"
-CONFIG = "config.yaml"
-METRICS = "metrics.json"
 _LIGHTNING = ("eqvae.", "pytorch_lightning.")
 _OPTIMIZERS = ("eqvae.", "torch.optim.")
 
@@ -77,19 +80,23 @@ def prepare(config: dict[str, Any], folder: str | Path, *, resume: bool = False)
         resume: continue from the folder's last checkpoint.
 
     Raises:
-        ValueError: if the configuration names something unknown, impossible or not on this machine.
+        ValueError: if the configuration names something unknown, impossible or not on this machine, or a
+            run can't be resumed with it.
         OSError: if the data are not there or the folder can't be written.
     """
     quiet_lightning()
     folder = Path(folder)
-    _check_keys(config)
-    _check_accelerator(config["trainer"])
-    _check_folder(folder, resume)
+    check_keys(config)
+    check_accelerator(config["trainer"])
+    check_folder(folder, resume)
     pl.seed_everything(config["seed"], verbose=False)
 
     datamodule = build(config["data"], path="data")
     datamodule.setup()
+    before = config["image"]
     config = fill_data(config, datamodule.image_shape, len(datamodule.train))
+    if resume:
+        check_same_images(before, config["image"])
     module = TrainingModule(
         vae=build(config["model"], path="model"),
         objective=build(config["objective"], path="objective"),
@@ -98,16 +105,20 @@ def prepare(config: dict[str, Any], folder: str | Path, *, resume: bool = False)
         model_config=config["model"],
         seed=config["seed"],
     )
-    _check_optimization(module)
-    _warn_of_large_objects(module, datamodule.train.images)
+    check_optimization(module)
+    warn_of_large_objects(module, datamodule.train.images)
+    trainer = _trainer(config, folder)
+    resume_from = checkpoint_to_resume(folder) if resume else None
+    if resume_from is not None:
+        trainer.callbacks.insert(0, TakeUp(resume_from, module, trainer, config["optimizer"]))
     return Run(
         config=config,
         folder=folder,
         module=module,
         datamodule=datamodule,
-        trainer=_trainer(config, folder),
+        trainer=trainer,
         prior_stage=build(config.get("prior"), path="prior") or KeepPrior(),
-        resume_from=folder / LAST if resume else None,
+        resume_from=resume_from,
     )
 
 
@@ -161,12 +172,11 @@ def stored_config(folder: str | Path) -> dict[str, Any]:
     from omegaconf import OmegaConf
 
     folder = Path(folder)
-    for name in (CONFIG, LAST):
-        if not (folder / name).is_file():
-            raise FileNotFoundError(
-                f"resume must name a run folder; {folder} holds no {name}, "
-                "so there is nothing to continue."
-            )
+    if not (folder / CONFIG).is_file():
+        raise FileNotFoundError(
+            f"resume must name a run folder; {folder} holds no {CONFIG}, "
+            "so there is nothing to continue."
+        )
     stored = OmegaConf.to_container(OmegaConf.load(folder / CONFIG))
     check_stored(stored, str(folder / CONFIG))
     return stored
@@ -207,6 +217,7 @@ def _trainer(config: dict[str, Any], folder: Path) -> pl.Trainer:
             callbacks=callbacks,
             logger=[logger for logger in loggers if logger is not None],
             default_root_dir=folder.resolve(),
+            plugins=[WholeCheckpoints()],
             enable_progress_bar=False,
         )
     except MisconfigurationException as error:
@@ -254,80 +265,3 @@ def _write_config(run: Run) -> None:
 
     if not run.trainer.fast_dev_run:
         OmegaConf.save(OmegaConf.create(run.config), run.folder / CONFIG)
-
-
-_KEYS = (
-    "arm prior symmetry latent domain harmonics model objective data optimizer scheduler trainer logger "
-    "callbacks image name seed run_dir resume"
-).split()
-
-
-def _check_keys(config: dict[str, Any]) -> None:
-    for key in config:
-        if key not in _KEYS:
-            raise ValueError(
-                f"{key} is not a part of the configuration. Parts: {', '.join(_KEYS)}."
-            )
-    if not isinstance(config["seed"], int):
-        raise ValueError(f"seed must be a whole number; got {config['seed']!r}.")
-
-
-def _check_optimization(module: TrainingModule) -> None:
-    """Make optimizer and scheduler once for nothing; Lightning makes them only in training."""
-    part = "optimizer"
-    try:
-        optimizer = module.make_optimizer(list(module.parameters()))
-        part = "scheduler"
-        if module.make_scheduler is not None:
-            module.make_scheduler(optimizer, num_steps=1)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{part}: {error}") from error
-
-
-def _warn_of_large_objects(module: TrainingModule, images: Tensor) -> None:
-    """Disk harmonics draw nothing beyond their disc, which shows in no other way than a poor ELBO."""
-    harmonics = getattr(module.vae.decoder, "harmonics", None)
-    size = object_radius(images[:: max(1, len(images) // 500)]) if harmonics else None
-    if size is not None and size > harmonics.radius:
-        warnings.warn(
-            f"image.radius leaves parts of the objects out: the model draws up to {harmonics.radius:.1f} px "
-            f"from their centre, and 2 % of their squares lie beyond {size:.1f} px. Set "
-            f"image.radius={math.ceil(size)}, or a larger data.pose.size if the images are too small.",
-            stacklevel=3,
-        )
-
-
-def _check_accelerator(trainer: dict[str, Any]) -> None:
-    name = trainer.get("accelerator", "auto")
-    if name == "auto":
-        return
-    known = sorted(AcceleratorRegistry.available_accelerators())
-    kinds = ["cuda", "mps"] if name == "gpu" else [name]
-    if any(kind not in known for kind in kinds):
-        raise ValueError(
-            f"trainer.accelerator must be auto, gpu or one of {', '.join(known)}; got {name!r}."
-        )
-    if not any(AcceleratorRegistry.get(kind).is_available() for kind in kinds):
-        raise ValueError(
-            f"trainer.accelerator={name} is not on this machine. "
-            "Use trainer.accelerator=auto, which takes the best there is, or cpu."
-        )
-
-
-def _check_folder(folder: Path, resume: bool) -> None:
-    if not resume and ((folder / LAST).exists() or (folder / "metrics.json").exists()):
-        raise ValueError(
-            f"run_dir={folder} already holds a run. Continue it with resume={folder}, "
-            "or choose another."
-        )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise OSError(
-            f"run_dir={folder} can't be written ({error.strerror or error}). "
-            "Choose another place with run_dir=PATH."
-        ) from error
-    if not os.access(folder, os.W_OK):
-        raise OSError(f"run_dir={folder} can't be written. Choose another place with run_dir=PATH.")
