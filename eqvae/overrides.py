@@ -75,9 +75,9 @@ def _written(argument: str, sweep: bool) -> str:
     if parsed is None and equals and not key.startswith("~"):
         argument = f"{key}={_quoted(value)}"
         parsed = _parsed(argument)
-    if parsed is None:
+    if parsed is None or not bare:
         raise ValueError(
-            f"{key if equals else argument!r} is no key: give KEY=VALUE, as in "
+            f"{(key if equals else argument)!r} is no key: give KEY=VALUE, as in "
             "trainer.max_epochs=5; --help names the keys."
         )
     if parsed.is_sweep_override() and not sweep:

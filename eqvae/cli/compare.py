@@ -1,6 +1,7 @@
 """`eqvae compare`: train every cell of a design, resume what is missing, report."""
 
 import re
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -75,7 +76,6 @@ def run(config: Any, arguments: Sequence[str] = ()) -> None:
         design = Design(**plain["atlas"])
         part = design.part({axis: kept for axis, kept in plain["part"].items() if kept is not None})
         from eqvae.comparison.plan import Plan  # which imports torch
-        from eqvae.comparison.work import work
         from eqvae.training.loggers import check_account
 
         check_account(plain["wandb"])
@@ -84,16 +84,27 @@ def run(config: Any, arguments: Sequence[str] = ()) -> None:
             design, Path(plain["work"]) / design.name, results / f"{design.name}.parquet", watched
         )
         if plain["cell"] is not None:
-            work(plan, plain["cell"], plain["wandb"])
+            _work(plan, plain["cell"], plain["wandb"])
             return
         plan.refuse_other_designs()
         try:
             _train(plan, part, arguments)
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stop:
             complain("interrupted; the finished cells are kept. Run the same command to go on.")
-            sys.exit(130)
+            sys.exit(128 + (stop.args[0] if stop.args else signal.SIGINT))
         finally:
             _collect(plan, results, plain["wandb"])
+
+
+def _work(plan: Any, cell: str, wandb: str) -> None:
+    """One cell, in a process of the launcher's; stopped from outside it ends without a word."""
+    from eqvae.comparison.work import work
+    from eqvae.training.interruption import Interrupted
+
+    try:
+        work(plan, cell, wandb)
+    except Interrupted as stop:
+        sys.exit(128 + stop.signal)
 
 
 def _train(plan: Any, part: Any, arguments: Sequence[str]) -> None:

@@ -1,5 +1,6 @@
 """`eqvae train`: train a VAE, test it, and leave a folder with pictures, metrics and checkpoints."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -21,6 +22,9 @@ SHOWN = (
     *("test/free_energy", "test/elbo", "test/log_likelihood", "test/kl"),
     *("test/prior_gap", "train/seconds", "prior/seconds"),
 )
+
+DIVERGED = 1  # exit code
+FOLDER = "EQVAE_RUN_FOLDER"  # from the first process of a run to the others
 
 USAGE = """\
 Train a VAE, test it, and leave a folder with pictures, metrics and checkpoints.
@@ -82,6 +86,7 @@ def _run(find: Callable[[], tuple[dict[str, Any], Path, bool]]) -> None:
     try:
         with one_sentence_errors():
             # torch takes seconds to import: `--help` answers without it
+            from eqvae.training.divergence import Diverged
             from eqvae.training.interruption import Interrupted
             from eqvae.training.run import prepare, train
 
@@ -93,6 +98,9 @@ def _run(find: Callable[[], tuple[dict[str, Any], Path, bool]]) -> None:
         sys.exit(130)
     try:
         metrics = train(prepared)
+    except Diverged as stop:
+        complain(f"error: {stop}")
+        sys.exit(DIVERGED)
     except Interrupted as stop:
         if stop.checkpoint is None:
             complain("interrupted before the first step; start the run again.")
@@ -115,7 +123,7 @@ def _composed(config: Any) -> tuple[dict[str, Any], Path]:
     plain["name"] = plain["name"] or f"{choices['model']}-{choices['data']}"
     if plain["run_dir"] is not None:
         return plain, Path(plain["run_dir"])
-    return plain, _new_folder(Path("runs") / plain["name"])
+    return plain, _shared_folder(Path("runs") / str(plain["name"]))
 
 
 def _resumed(arguments: Sequence[str]) -> tuple[dict[str, Any], Path]:
@@ -129,6 +137,15 @@ def _resumed(arguments: Sequence[str]) -> tuple[dict[str, Any], Path]:
     changes = values(arguments)
     folder = Path(changes.pop("resume"))
     return changed(stored_config(folder), changes), folder
+
+
+def _shared_folder(parent: Path) -> Path:
+    """A new folder, the same for the processes that Lightning starts for further devices of this run."""
+    if os.environ.get("LOCAL_RANK", "0") != "0" and FOLDER in os.environ:
+        return Path(os.environ[FOLDER])
+    folder = _new_folder(parent)
+    os.environ[FOLDER] = str(folder.resolve())
+    return folder
 
 
 def _new_folder(parent: Path) -> Path:

@@ -161,7 +161,7 @@ class TakeUp(pl.Callback):
         _check_state(checkpoint, stored)
         _check_weights(checkpoint, stored, module)
         self._ended_early = _ended_early(trainer, stored)
-        _tell_if_done(trainer, stored, self._ended_early)
+        _end_if_done(trainer, stored, self._ended_early)
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
@@ -214,7 +214,8 @@ def _ended_early(trainer: pl.Trainer, stored: dict[str, Any]) -> bool:
     return False
 
 
-def _tell_if_done(trainer: pl.Trainer, stored: dict[str, Any], ended_early: bool) -> None:
+def _end_if_done(trainer: pl.Trainer, stored: dict[str, Any], ended_early: bool) -> None:
+    """Say so where nothing is left to train."""
     done = stored["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"]
     if ended_early:
         why = (
@@ -222,6 +223,7 @@ def _tell_if_done(trainer: pl.Trainer, stored: dict[str, Any], ended_early: bool
         )
     elif trainer.max_epochs not in (None, -1) and done >= trainer.max_epochs:
         why = f"{done} epochs are done, trainer.max_epochs={trainer.max_epochs}; raise it"
+        trainer.fit_loop.max_epochs = done  # Lightning refuses less than what is done
     elif trainer.max_steps != -1 and stored["global_step"] >= trainer.max_steps:
         why = f"{stored['global_step']} steps are done, trainer.max_steps={trainer.max_steps}; raise it"
     else:
@@ -240,7 +242,7 @@ def _relocated(state: dict[str, Any], folder: Path) -> bool:
         state[key] = here(state.get(key, ""))
     state["best_k_models"] = {here(p): score for p, score in state["best_k_models"].items()}
     best = state["best_model_path"]
-    return not best or _is_whole(Path(best))
+    return not best or (Path(best).is_file() and _is_whole(Path(best)))
 
 
 def _set_learning_rate(checkpoint: dict[str, Any], lr: float) -> None:

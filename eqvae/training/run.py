@@ -11,6 +11,7 @@
 
 import json
 import logging
+import math
 import signal
 import time
 import warnings
@@ -22,6 +23,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from eqvae.config import build, fill_data
 from eqvae.renamed import check_stored
@@ -37,6 +39,7 @@ from eqvae.training.checks import (
     check_optimization,
     warn_of_large_objects,
 )
+from eqvae.training.divergence import Diverged, StopWhenDiverged
 from eqvae.training.interruption import InterruptCheckpoint, Interrupted
 from eqvae.training.loggers import MetricsCSV, log_model
 from eqvae.training.module import TrainingModule
@@ -100,7 +103,7 @@ def prepare(config: dict[str, Any], folder: str | Path, *, resume: bool = False)
     module = TrainingModule(
         vae=build(config["model"], path="model"),
         objective=build(config["objective"], path="objective"),
-        optimizer=build(config["optimizer"], path="optimizer", allow=_OPTIMIZERS),
+        optimizer=build(_optimizer(config), path="optimizer", allow=_OPTIMIZERS),
         scheduler=build(config.get("scheduler"), path="scheduler", allow=_OPTIMIZERS),
         model_config=config["model"],
         seed=config["seed"],
@@ -127,6 +130,7 @@ def train(run: Run) -> dict[str, float]:
 
     Raises:
         Interrupted: after Ctrl-C or SIGTERM, once the checkpoint is written; resumed, the run goes on there.
+        Diverged: when the loss is no longer a number.
     """
     trainer, module, datamodule = run.trainer, run.module, run.datamodule
     _write_config(run)
@@ -143,15 +147,16 @@ def train(run: Run) -> dict[str, float]:
         module, datamodule, ckpt_path=path or None, weights_only=bool(path) or None, verbose=False
     )
     metrics = {name: float(value) for part in tested for name, value in part.items()}
+    if not all(map(math.isfinite, metrics.values())):
+        raise Diverged(trainer.global_step)
     metrics["train/epochs"] = float(trainer.fit_loop.epoch_progress.current.processed)
     metrics["train/seconds"] = seconds  # of this sitting, if the run was resumed
     metrics["train/processor_seconds"] = busy  # of this process, whatever else the machine does
     if path:
         metrics["val/elbo"] = float(best.best_model_score)
-    if not trainer.fast_dev_run:
-        write_metrics(
-            run.folder / METRICS, metrics
-        )  # they are there, should the next stage be interrupted
+    if trainer.is_global_zero and not trainer.fast_dev_run:
+        # they are there, should the next stage be interrupted
+        write_metrics(run.folder / METRICS, metrics)
         metrics |= _finish(run, Path(path) if path else run.folder / LAST)
         write_metrics(run.folder / METRICS, metrics)
     for logger in trainer.loggers:
@@ -198,15 +203,21 @@ def quiet_lightning() -> None:
         warnings.filterwarnings("ignore", text)
 
 
+def _optimizer(config: dict[str, Any]) -> dict[str, Any]:
+    """Not fused in mixed precision, where Lightning 2.6 clips no gradients of fused steps."""
+    mixed = str(config["trainer"].get("precision")) in ("16", "bf16", "16-mixed", "bf16-mixed")
+    return {k: v for k, v in config["optimizer"].items() if not (mixed and k == "fused")}
+
+
 def _trainer(config: dict[str, Any], folder: Path) -> pl.Trainer:
     callbacks = build(config["callbacks"], path="callbacks", allow=_LIGHTNING)
     callbacks = [callback for callback in callbacks.values() if callback is not None]
     for callback in callbacks:
         if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
             callback.dirpath = str(folder.resolve() / "checkpoints")
-    callbacks.append(InterruptCheckpoint(folder / LAST))
+    callbacks += [InterruptCheckpoint(folder / LAST), StopWhenDiverged()]
     loggers = [MetricsCSV(folder / "metrics.csv")]
-    if not config["trainer"].get("fast_dev_run"):
+    if not config["trainer"].get("fast_dev_run") and rank_zero_only.rank == 0:
         about = {"folder": folder.resolve(), "name": config.get("name")}
         loggers += [build(config["logger"], path="logger", **about)]
     try:
@@ -230,7 +241,7 @@ def _is_best(callback: ModelCheckpoint) -> bool:
 
 def _finish(run: Run, checkpoint: Path) -> dict[str, float]:
     """Fit the prior and draw what it knows; a model whose latents allow none keeps the one it has."""
-    if not (run.trainer.is_global_zero and checkpoint.is_file()):
+    if not checkpoint.is_file():
         return {}
     began = time.monotonic()
     try:
@@ -253,8 +264,12 @@ def _finish(run: Run, checkpoint: Path) -> dict[str, float]:
 
 
 def write_metrics(path: Path, metrics: dict[str, float]) -> None:
-    """Write the numbers of a finished run, by name, in one step: they are never half written."""
-    text = json.dumps(dict(sorted(metrics.items())), indent=2)
+    """Write the numbers of a finished run, by name, in one step: they are never half written.
+
+    What is no number, such as an infinite bound, is null: JSON has no word for it.
+    """
+    finite = {name: v if math.isfinite(v) else None for name, v in sorted(metrics.items())}
+    text = json.dumps(finite, indent=2, allow_nan=False)
     partial = path.with_suffix(".part")
     partial.write_text(text + "\n")
     partial.replace(path)
@@ -263,5 +278,5 @@ def write_metrics(path: Path, metrics: dict[str, float]) -> None:
 def _write_config(run: Run) -> None:
     from omegaconf import OmegaConf
 
-    if not run.trainer.fast_dev_run:
+    if run.trainer.is_global_zero and not run.trainer.fast_dev_run:
         OmegaConf.save(OmegaConf.create(run.config), run.folder / CONFIG)
