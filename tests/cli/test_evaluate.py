@@ -7,13 +7,15 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from eqvae.cli.evaluate import main
+from eqvae.cli.evaluate import _named, main
 from eqvae.config import CONFIG_DIR
+from eqvae.training.runs import run_name
 
 SCRIPT = CONFIG_DIR.parent / "scripts" / "evaluate.py"
 
@@ -65,6 +67,23 @@ def test_results_are_written_beside_the_run(tiny_run, capsys):
     assert "first: pose, " in said.err
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "eqvae report: first" in page and 'id="likelihood"' in page
+
+
+@pytest.mark.parametrize(
+    ("folders", "names"),
+    [
+        (["runs/small", "runs/large"], ["small", "large"]),
+        (["runs/a/2026-01-31_12-00-00"], ["a"]),
+        (
+            ["runs/a/2026-01-31_12-00-00", "runs/a/2026-01-31_12-00-00-2", "runs/b"],
+            ["a-2026-01-31_12-00-00", "a-2026-01-31_12-00-00-2", "b"],
+        ),
+        (["x/run", "y/run", "z"], ["run-1", "run-2", "z"]),
+    ],
+)
+def test_runs_are_told_apart_by_their_own_folders(folders, names):
+    subjects = [SimpleNamespace(name=run_name(Path(f)), folder=Path(f)) for f in folders]
+    assert [subject.name for subject in _named(subjects)] == names
 
 
 def test_several_runs_share_one_report(tiny_run, tmp_path):
