@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Union
 
+from eqvae.overrides import as_typed
 from eqvae.renamed import check_overrides
 from eqvae.resources import configs
 
@@ -65,7 +66,7 @@ def compose(
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(config_dir=str(folder), version_base="1.3"):
-            config = hydra_compose(config_name=name, overrides=list(overrides))
+            config = hydra_compose(config_name=name, overrides=as_typed(overrides))
     except HydraException as error:
         raise ValueError(" ".join(str(error).split())) from error
     finally:

@@ -10,6 +10,7 @@ from typing import Any
 
 from eqvae.cli.console import arguments_or_help, complain, one_sentence_errors
 from eqvae.cli.options import Option
+from eqvae.overrides import expanded
 from eqvae.watch import watched
 
 USAGE = """\
@@ -73,7 +74,7 @@ def _options(arguments: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
     for argument in arguments:
         key, equals, value = argument.partition("=")
         if equals and key in OWN:
-            options[key] = value
+            options[key] = expanded(value) if key == "out" else value
         elif key in TAKEN:
             raise ValueError(f"{key} is set by the chooser; use {TAKEN[key]}.")
         elif equals and (key in ("data", "scenario") or key.startswith(PASSED)):

@@ -1,6 +1,7 @@
 """`eqvae compare`: train every cell of a design, resume what is missing, report."""
 
 import re
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     with one_sentence_errors():
         refuse_old_words(arguments)
-    run_with_hydra(run, "compare", arguments)
+    run_with_hydra(lambda config: run(config, arguments), "compare", arguments)
 
 
 def refuse_old_words(arguments: Sequence[str]) -> None:
@@ -65,8 +66,8 @@ def refuse_old_words(arguments: Sequence[str]) -> None:
                 raise ValueError(f"{old} is called {new} now; got {argument!r}.")
 
 
-def run(config: Any) -> None:
-    """The whole comparison, or with `cell` one job of it."""
+def run(config: Any, arguments: Sequence[str] = ()) -> None:
+    """The whole comparison, or with `cell` one job of it; `arguments` are those of the command."""
     with one_sentence_errors():
         from eqvae.comparison.design import Design
         from eqvae.config import to_plain
@@ -75,7 +76,6 @@ def run(config: Any) -> None:
         design = Design(**plain["atlas"])
         part = design.part({axis: kept for axis, kept in plain["part"].items() if kept is not None})
         from eqvae.comparison.plan import Plan  # which imports torch
-        from eqvae.comparison.work import work
         from eqvae.training.loggers import check_account
 
         check_account(plain["wandb"])
@@ -84,23 +84,33 @@ def run(config: Any) -> None:
             design, Path(plain["work"]) / design.name, results / f"{design.name}.parquet", watched
         )
         if plain["cell"] is not None:
-            work(plan, plain["cell"], plain["wandb"])
+            _work(plan, plain["cell"], plain["wandb"])
             return
         plan.refuse_other_designs()
         try:
-            _train(plan, part)
-        except KeyboardInterrupt:
+            _train(plan, part, arguments)
+        except KeyboardInterrupt as stop:
             complain("interrupted; the finished cells are kept. Run the same command to go on.")
-            sys.exit(130)
+            sys.exit(128 + (stop.args[0] if stop.args else signal.SIGINT))
         finally:
             _collect(plan, results, plain["wandb"])
 
 
-def _train(plan: Any, part: Any) -> None:
+def _work(plan: Any, cell: str, wandb: str) -> None:
+    """One cell, in a process of the launcher's; stopped from outside it ends without a word."""
+    from eqvae.comparison.work import work
+    from eqvae.training.interruption import Interrupted
+
+    try:
+        work(plan, cell, wandb)
+    except Interrupted as stop:
+        sys.exit(128 + stop.signal)
+
+
+def _train(plan: Any, part: Any, arguments: Sequence[str]) -> None:
     """All that a part of the design still lacks: first its learning rates, then its cells."""
     from eqvae.cli.launch import launch
 
-    arguments = sys.argv[1:]
     launch(plan, plan.pending(part.trials()), "learning rates", arguments)
     cells = [cell for _, cell in part.cells(plan.rates(part.arms))]
     launch(plan, plan.pending(cells), "cells", arguments)

@@ -1,7 +1,9 @@
 """What the commands share: Hydra, the words for themselves, progress bars, and errors of one sentence."""
 
+import io
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from eqvae.data import ImageDataModule
 
 USER_ERROR = 2  # exit code
@@ -16,8 +20,29 @@ USER_ERROR = 2  # exit code
 
 def spelled(command: str) -> str:
     """How to call a command, the way this process was called: by a script, or as `eqvae train`."""
-    by_script = Path(sys.argv[0]).resolve().parent.name == "scripts"
-    return f"python scripts/{command}.py" if by_script else f"eqvae {command}"
+    called = Path(sys.argv[0])
+    if called.resolve().parent.name == "scripts":
+        return f"python {shlex.quote(str(called.parent / f'{command}.py'))}"
+    return f"python -m eqvae {command}" if called.name == "__main__.py" else f"eqvae {command}"
+
+
+def pasted(command: str, *arguments: str) -> str:
+    """A command line that a shell reads as it is meant, whatever the arguments hold."""
+    return " ".join([spelled(command), *map(shlex.quote, arguments)])
+
+
+def printer(*, stderr: bool = False) -> "Console":
+    """A console that prints texts of the user's as they are: brackets are no markup, lines stay whole."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+def never_fail_to_print() -> None:
+    """Where a terminal's encoding lacks a letter it shows a question mark, and the command goes on."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def arguments_or_help(
@@ -30,6 +55,7 @@ def arguments_or_help(
         usage: the text, with commands in braces that are spelled as the user calls them, as in "{train}".
         alone: whether the command also does something without any argument.
     """
+    never_fail_to_print()
     given = sys.argv[1:] if arguments is None else list(arguments)
     if {"-h", "--help"} & set(given) or not (given or alone):
         print(re.sub(r"\{(\w+)\}", lambda command: spelled(command[1]), usage))
@@ -45,11 +71,13 @@ def run_with_hydra(run: Callable[[Any], None], name: str, arguments: Sequence[st
     import hydra
     from hydra.errors import HydraException
 
+    from eqvae.overrides import as_typed
     from eqvae.renamed import check_overrides
     from eqvae.resources import configs
 
     with one_sentence_errors():
         check_overrides(arguments)
+        written = as_typed(arguments)
     folder = configs()
     if not (folder / f"{name}.yaml").is_file():
         complain(
@@ -58,9 +86,15 @@ def run_with_hydra(run: Callable[[Any], None], name: str, arguments: Sequence[st
         )
         sys.exit(USER_ERROR)
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # errors come here as they are
-    called, sys.argv = sys.argv, [sys.argv[0], *arguments]  # the only place where Hydra looks
+    called = sys.argv
+
+    def as_called(config: Any) -> None:
+        sys.argv = called  # Lightning starts further processes with the same words
+        run(config)
+
+    sys.argv = [called[0], *written]  # the only place where Hydra looks
     try:
-        hydra.main(version_base="1.3", config_path=str(folder), config_name=name)(run)()
+        hydra.main(version_base="1.3", config_path=str(folder), config_name=name)(as_called)()
     except HydraException as error:  # of an override: several lines that say one thing
         if os.environ.get("EQVAE_DEBUG"):
             raise

@@ -5,7 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eqvae.cli.console import announce, arguments_or_help, complain, one_sentence_errors
+from eqvae.cli.console import (
+    announce,
+    arguments_or_help,
+    complain,
+    one_sentence_errors,
+    printer,
+)
 from eqvae.cli.options import SWITCH, Option, read_options
 from eqvae.watch import watched
 
@@ -96,14 +102,12 @@ def _embed(subject: "Subject", batches: "InOrder", options: dict[str, Any], out:
     """Write everything; False if it was stopped."""
     import time
 
-    from rich.console import Console
-
     from eqvae.embedding import class_averages, write_averages, write_embedding
     from eqvae.embedding.files import PARQUET
     from eqvae.embedding.star import write_star
     from eqvae.embedding.table import Embedding
 
-    console, begin = Console(highlight=False, soft_wrap=True), time.monotonic()
+    console, begin = printer(), time.monotonic()
     model, how = (
         subject.model,
         {"batch": options["batch"], "seed": options["seed"], "watch": watched},

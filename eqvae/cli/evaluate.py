@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eqvae.cli.console import arguments_or_help, one_sentence_errors
+from eqvae.cli.console import arguments_or_help, one_sentence_errors, printer
 from eqvae.cli.options import SWITCH, Option, read_options
 from eqvae.watch import watched
 
@@ -73,12 +73,19 @@ def _suites(names: str | None) -> "dict[str, Suite]":
 
 
 def _named(subjects: "list[Subject]") -> "list[Subject]":
-    """The same, with names that differ."""
-    names = [subject.name for subject in subjects]
-    for i, subject in enumerate(subjects):
-        if names.count(subject.name) > 1:
-            subject.name = f"{names[i]}-{i + 1}"
+    """The same, with names that differ: runs of one name are told apart by their folders, else by number."""
+    names = _told_apart([s.name for s in subjects], [s.folder.resolve().name for s in subjects])
+    names = _told_apart(names, [str(i) for i in range(1, len(subjects) + 1)])
+    for subject, name in zip(subjects, names, strict=True):
+        subject.name = name
     return subjects
+
+
+def _told_apart(names: Sequence[str], more: Sequence[str]) -> list[str]:
+    return [
+        name if names.count(name) == 1 or name == own else f"{name}-{own}"
+        for name, own in zip(names, more, strict=True)
+    ]
 
 
 def _folder(subjects: "list[Subject]", options: dict[str, Any]) -> Path:
@@ -147,9 +154,7 @@ def _log(subjects: "list[Subject]", evaluations: "list[Evaluation]") -> None:
 
 def _say(text: str) -> None:
     """Print to standard error, among progress bars."""
-    from rich.console import Console
-
-    Console(stderr=True, highlight=False).print(text)
+    printer(stderr=True).print(text)
 
 
 def _about(subject: "Subject", held_out: "HeldOut") -> dict[str, str]:
@@ -169,12 +174,12 @@ def _about(subject: "Subject", held_out: "HeldOut") -> dict[str, str]:
 
 
 def _print(evaluations: "list[Evaluation]", out: Path) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     from eqvae.evaluation.report import HEADLINES, number
 
-    table = Table(title=f"evaluation in {out}", title_justify="left")
+    console, table = printer(), Table()
+    console.print(f"evaluation in {out}")
     table.add_column("score")
     for evaluation in evaluations:
         table.add_column(evaluation.name, justify="right")
@@ -183,6 +188,5 @@ def _print(evaluations: "list[Evaluation]", out: Path) -> None:
         if any(s is not None and s.value is not None for s in scores):
             cells = ["" if s is None else f"{number(s.value)} {s.unit}".strip() for s in scores]
             table.add_row(label, *cells)
-    console = Console(soft_wrap=True)
     console.print(table)
     console.print(f"all scores, figures and explanations: {out / 'report.html'}")

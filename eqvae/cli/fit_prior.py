@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eqvae.cli.console import arguments_or_help, complain, one_sentence_errors
+from eqvae.cli.console import arguments_or_help, complain, one_sentence_errors, printer
 from eqvae.cli.options import SWITCH, Asked, Option, read_options
 from eqvae.watch import watched
 
@@ -54,8 +54,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _run(asked: Asked) -> None:
-    from rich.console import Console
-
     from eqvae.training.checkpoint import find_checkpoint, has_prior, load_vae
     from eqvae.training.pictures import write_prior_pictures
     from eqvae.training.prior import FitOrbitPrior
@@ -74,7 +72,7 @@ def _run(asked: Asked) -> None:
     begin = time.monotonic()
     found = _fitted(stage, path, subject)
     found["prior/seconds"] = time.monotonic() - begin
-    model, console = load_vae(path), Console(highlight=False, soft_wrap=True)
+    model, console = load_vae(path), printer()
     console.print(f"{len(model.prior.weights)} components, stored in {path}")
     console.print(f"prior gap:  {found['test/prior_gap']:.1f} nats of the test images' ELBO")
     # numbers and pictures of other images would not be the run's

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eqvae.cli.console import arguments_or_help, complain, one_sentence_errors
+from eqvae.cli.console import arguments_or_help, complain, one_sentence_errors, printer
 from eqvae.cli.options import Asked, Option, numbers, read_options, several, wholes
 from eqvae.watch import watched
 
@@ -161,12 +161,10 @@ def _folder(out: Path, checkpoint: Path, asked: Asked) -> Path:
 
 
 def _write(order: Order) -> None:
-    from rich.console import Console
-
     from eqvae.explore.generation import generate, is_fitted
     from eqvae.explore.sample_files import write_arrays, write_pages, write_pictures, write_table
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = printer()
     out, formats = order.out, order.options["format"]
     samples = generate(order.model, order.wish, watched)
     write_table(samples, out / "samples.csv")

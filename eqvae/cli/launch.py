@@ -1,12 +1,17 @@
 """Many cells of a comparison, each a job of Hydra's launcher, with progress from the files they leave."""
 
+import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from eqvae.cli.console import complain
+
+GRACE = 10  # seconds that a launcher has to end by itself
 
 
 def launch(plan: Any, jobs: Sequence[Any], what: str, arguments: Sequence[str]) -> None:
@@ -27,14 +32,40 @@ def launch(plan: Any, jobs: Sequence[Any], what: str, arguments: Sequence[str]) 
     cells = f"cell={','.join(names)}"
     command = [sys.executable, "-W", "ignore", "-m", "eqvae", "compare", "-m", *arguments, cells]
     begin = time.time()
-    child = subprocess.Popen(command)
-    try:
-        _follow(child, plan, names, what, begin)
-    except KeyboardInterrupt:
-        child.wait()
-        raise
+    with _terminated_as_interrupted():
+        child = subprocess.Popen(command, start_new_session=True)  # a group that can be stopped
+        try:
+            _follow(child, plan, names, what, begin)
+        finally:
+            _stop(child)
     if child.returncode:
         raise OSError(f"the launcher stopped with code {child.returncode}; it says why above.")
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM and SIGHUP raise KeyboardInterrupt(signal), so that nothing that was started is left behind."""
+
+    def interrupt(signum: int, frame: Any) -> None:
+        raise KeyboardInterrupt(signum)
+
+    before = {s: signal.signal(s, interrupt) for s in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
+
+
+def _stop(child: Any) -> None:
+    """End a launcher that still runs, with the workers that it has started."""
+    for signum in (signal.SIGTERM, signal.SIGKILL):
+        if child.poll() is not None:
+            return
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signum)
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(GRACE)
 
 
 def _follow(child: Any, plan: Any, names: list[str], what: str, begin: float) -> None:

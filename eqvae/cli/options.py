@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from eqvae.overrides import expanded
+
 SWITCH = ("true", "false")
 
 
@@ -114,9 +116,9 @@ def read_options(
     for argument in arguments:
         key, equals, value = argument.partition("=")
         if key == "ckpt" and value:
-            checkpoints.append(value)
+            checkpoints.append(expanded(value))
         elif key in own and equals:
-            given[key] = value
+            given[key] = expanded(value) if key == "out" else value
         elif equals and (key == "data" or key.startswith(("data.", "data/"))):
             overrides.append(argument)
         else:

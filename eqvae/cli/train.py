@@ -1,19 +1,31 @@
 """`eqvae train`: train a VAE, test it, and leave a folder with pictures, metrics and checkpoints."""
 
-import shlex
+import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from eqvae.cli.console import announce, complain, one_sentence_errors, run_with_hydra, spelled
+from eqvae.cli.console import (
+    announce,
+    complain,
+    never_fail_to_print,
+    one_sentence_errors,
+    pasted,
+    printer,
+    run_with_hydra,
+    spelled,
+)
 
 SHOWN = (
     *("test/free_energy", "test/elbo", "test/log_likelihood", "test/kl"),
     *("test/prior_gap", "train/seconds", "prior/seconds"),
 )
+
+DIVERGED = 1  # exit code
+FOLDER = "EQVAE_RUN_FOLDER"  # from the first process of a run to the others
 
 USAGE = """\
 Train a VAE, test it, and leave a folder with pictures, metrics and checkpoints.
@@ -39,11 +51,14 @@ EQVAE_DEBUG=1 in the environment shows tracebacks."""
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train what the arguments say, by default those of this process."""
+    never_fail_to_print()
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     if {"-h", "--help"} & set(arguments):
         print(help_text())
+    elif any(a.startswith("resume=") and a != "resume=null" for a in arguments):
+        _run(lambda: (*_resumed(arguments), True))
     else:
-        run_with_hydra(run, "train", arguments)
+        run_with_hydra(lambda config: _run(lambda: (*_composed(config), False)), "train", arguments)
 
 
 def help_text() -> str:
@@ -56,21 +71,27 @@ def help_text() -> str:
         if choices:
             lines.append(f"  {folder.relative_to(configs()).as_posix()}")
         for file in choices:
-            comments = [s[2:] for s in file.read_text().splitlines() if s.startswith("# ")]
+            comments = [
+                s[2:] for s in file.read_text(encoding="utf-8").splitlines() if s.startswith("# ")
+            ]
             about = next((s for s in comments if not s.startswith("@")), "")
             lines.append(f"    {file.stem:<17} {about}")
     return USAGE.format(train=spelled("train"), choices="\n".join(lines))
 
 
-def run(config: Any) -> None:
-    """Prepare and train what Hydra composed; every expected failure is one sentence."""
+def _run(find: Callable[[], tuple[dict[str, Any], Path, bool]]) -> None:
+    """Prepare and train what `find` says, configuration, folder, and whether the run continues there.
+
+    Every expected failure is one sentence.
+    """
     try:
         with one_sentence_errors():
             # torch takes seconds to import: `--help` answers without it
+            from eqvae.training.divergence import Diverged
             from eqvae.training.interruption import Interrupted
             from eqvae.training.run import prepare, train
 
-            plain, folder, resume = _configuration(config)
+            plain, folder, resume = find()
             with _removed_if_empty(folder):
                 prepared = prepare(plain, folder, resume=resume)
                 announce(prepared.datamodule)
@@ -79,54 +100,54 @@ def run(config: Any) -> None:
         sys.exit(130)
     try:
         metrics = train(prepared)
+    except Diverged as stop:
+        complain(f"error: {stop}")
+        sys.exit(DIVERGED)
     except Interrupted as stop:
         if stop.checkpoint is None:
             complain("interrupted before the first step; start the run again.")
         else:
             complain(f"interrupted; {stop.checkpoint} is written. Continue with")
-            complain(f"  {spelled('train')} resume={shlex.quote(str(folder))}")
+            complain(f"  {pasted('train', f'resume={folder}')}")
         sys.exit(128 + stop.signal)
-    if not prepared.trainer.fast_dev_run:
+    if prepared.trainer.is_global_zero and not prepared.trainer.fast_dev_run:
         _report(metrics, folder)
 
 
-def _configuration(config: Any) -> tuple[dict[str, Any], Path, bool]:
-    """The plain configuration, the run folder, and whether the run continues there."""
+def _composed(config: Any) -> tuple[dict[str, Any], Path]:
+    """The plain configuration of a new run, and its folder."""
     from hydra.core.hydra_config import HydraConfig
 
     from eqvae.config import to_plain
 
-    if config.resume is not None:
-        folder = Path(config.resume)
-        return _resumed_configuration(folder, HydraConfig.get().overrides.task), folder, True
     plain = to_plain(config)
     choices = HydraConfig.get().runtime.choices
     plain["name"] = plain["name"] or f"{choices['model']}-{choices['data']}"
     if plain["run_dir"] is not None:
-        return plain, Path(plain["run_dir"]), False
-    return plain, _new_folder(Path("runs") / plain["name"]), False
+        return plain, Path(plain["run_dir"])
+    return plain, _shared_folder(Path("runs") / str(plain["name"]))
 
 
-def _resumed_configuration(folder: Path, overrides: list[str]) -> dict[str, Any]:
-    """What the run was trained with, with the single values changed on the command line."""
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-    from omegaconf import OmegaConf
-
+def _resumed(arguments: Sequence[str]) -> tuple[dict[str, Any], Path]:
+    """What the run was trained with, with what is changed, and its folder; Hydra has no part in it."""
+    from eqvae.overrides import values
+    from eqvae.renamed import check_overrides
+    from eqvae.training.resume import changed
     from eqvae.training.run import stored_config
 
-    stored = OmegaConf.create(stored_config(folder))
-    for override in OverridesParser.create().parse_overrides(list(overrides)):
-        key = override.key_or_group
-        if key == "resume":
-            continue
-        known = OmegaConf.select(stored, key, default="???")
-        if known == "???" or OmegaConf.is_config(known) or "/" in key:
-            raise ValueError(
-                f"{key} can't change when a run is resumed: only single values that it has can, "
-                "such as trainer.max_epochs. Start a new run instead."
-            )
-        OmegaConf.update(stored, key, override.value())
-    return OmegaConf.to_container(stored)
+    check_overrides(arguments)
+    changes = values(arguments)
+    folder = Path(changes.pop("resume"))
+    return changed(stored_config(folder), changes), folder
+
+
+def _shared_folder(parent: Path) -> Path:
+    """A new folder, the same for the processes that Lightning starts for further devices of this run."""
+    if os.environ.get("LOCAL_RANK", "0") != "0" and FOLDER in os.environ:
+        return Path(os.environ[FOLDER])
+    folder = _new_folder(parent)
+    os.environ[FOLDER] = str(folder.resolve())
+    return folder
 
 
 def _new_folder(parent: Path) -> Path:
@@ -143,19 +164,19 @@ def _new_folder(parent: Path) -> Path:
 
 
 def _report(metrics: dict[str, float], folder: Path) -> None:
-    from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"results in {folder}", title_justify="left")
+    console = printer()
+    console.print(f"results in {folder}")
+    table = Table()
     table.add_column("name")
     table.add_column("value", justify="right")
     for name in SHOWN:
         if name in metrics:
             table.add_row(name, f"{metrics[name]:.1f}")
-    console = Console(soft_wrap=True)
     console.print(table)
     console.print("pictures/  metrics.json  metrics.csv  config.yaml  checkpoints/")
-    console.print(f'load it with eqvae.load_vae("{folder}")', highlight=False)
+    console.print(f"load it with eqvae.load_vae({str(folder)!r})")
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from eqvae.comparison.cell import cell_config, run_cell
 from eqvae.comparison.design import Cell
 from eqvae.comparison.plan import Plan
 from eqvae.comparison.tracking import Mode, log_cell
+from eqvae.training.interruption import Interrupted
 
 
 def work(plan: Plan, name: str, wandb: Mode) -> None:
@@ -20,6 +21,7 @@ def work(plan: Plan, name: str, wandb: Mode) -> None:
 
     Raises:
         ValueError: if there is no such job.
+        Interrupted: by Ctrl-C or SIGTERM; no row is kept, so that the cell is run again.
     """
     if plan.results.done(name):
         return
@@ -28,6 +30,8 @@ def work(plan: Plan, name: str, wandb: Mode) -> None:
     try:
         config = cell_config(job.cell, plan.design.settings(job.cell.arm), job.widths)
         row = run_cell(config, job.cell.seed)
+    except Interrupted:
+        raise
     except Exception as error:  # whatever it is, it must not end the others
         row = {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
     row |= {

@@ -115,7 +115,7 @@ def write_scores(
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    with (out / "metrics.csv").open("w", newline="") as file:
+    with (out / "metrics.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, _COLUMNS)
         table.writeheader()
         for evaluation in evaluations:

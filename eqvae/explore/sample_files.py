@@ -35,7 +35,7 @@ def write_table(samples: Samples, path: Path) -> None:
     temperature     of the spread about the middle of the component
     log_prob        of the latent under the prior, nats
     """
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(COLUMNS)
         table.writerows(_rows(samples))

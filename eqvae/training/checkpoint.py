@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from lightning_fabric.plugins.io import TorchCheckpointIO
 from torch import Tensor, nn
 
 import eqvae
@@ -26,6 +27,26 @@ DESCRIPTION = "hyper_parameters"  # Lightning's name for what rebuilds a module
 AVERAGED = "ema"
 PRIOR = "prior"
 PREFIX = "vae."  # of the model's weights among the training module's
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Checkpoints that are whole at every moment: written beside their place, then renamed.
+
+    Lightning 2.6 writes into TMPDIR, from where a checkpoint is copied if that is another file system.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
+    ) -> None:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        write_whole(checkpoint, Path(path))
+
+
+def write_whole(checkpoint: dict[str, Any], path: Path) -> None:
+    """Write a checkpoint in one step: it is never half written under its name."""
+    partial = path.with_suffix(".part")
+    torch.save(checkpoint, partial)
+    partial.replace(path)
 
 
 def describe(model_config: dict[str, Any]) -> dict[str, Any]:
@@ -116,7 +137,18 @@ def read_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") 
             f"{described.get('eqvae_version')}; this is eqvae {eqvae.__version__}, which reads "
             f"formats 1 and {FORMAT}. Load it with that version."
         )
+    _check_kinds(checkpoint, path)
     return checkpoint
+
+
+def _check_kinds(checkpoint: dict[str, Any], path: Path) -> None:
+    """Weights are tensors by name; a file from elsewhere may hold anything under their key."""
+    for key in ("state_dict", AVERAGED):
+        part = checkpoint.get(key, {})
+        if not isinstance(part, dict) or not all(
+            isinstance(name, str) and isinstance(value, Tensor) for name, value in part.items()
+        ):
+            raise ValueError(f"{path} is damaged: its {key} must hold tensors by their names.")
 
 
 def load_vae(
@@ -146,7 +178,7 @@ def load_vae(
         # a constructor's draws of weights are replaced below; leave the caller's random state alone
         with torch.random.fork_rng(devices=[]):
             vae = build(_description(checkpoint), path="model", constructors_only=True)
-    except (ValueError, ImportError) as error:
+    except Exception as error:  # a stranger's description may go wrong in any way
         raise ValueError(f"{path} can't be rebuilt: {error}") from error
     if not isinstance(vae, Model):
         raise ValueError(
@@ -158,7 +190,7 @@ def load_vae(
     try:
         load_weights(vae, {**state, **checkpoint.get(AVERAGED, {})})
     except RuntimeError as error:
-        first = str(error).strip().splitlines()[-1].strip()
+        first = _last_line(error)
         raise ValueError(
             f"{path} can't be rebuilt: its weights do not fit its model ({first})."
         ) from error
@@ -178,9 +210,7 @@ def store_prior(path: str | Path, prior: nn.Module) -> None:
     checkpoint = read_checkpoint(path)
     state = {name: value.detach().cpu() for name, value in prior.state_dict().items()}
     checkpoint[PRIOR] = {"config": prior.description(), "weights": state}
-    partial = path.with_suffix(".part")
-    torch.save(checkpoint, partial)
-    partial.replace(path)
+    write_whole(checkpoint, path)
 
 
 def has_prior(path: str | Path) -> bool:
@@ -192,8 +222,8 @@ def _fitted_prior(stored: dict[str, Any], vae: Model, path: Path) -> nn.Module:
     try:
         prior = build(stored["config"], path="prior", constructors_only=True)
         prior.load_state_dict(stored["weights"])
-    except (ValueError, RuntimeError, ImportError, KeyError, TypeError) as error:
-        first = str(error).strip().splitlines()[-1].strip()
+    except Exception as error:  # as above
+        first = _last_line(error)
         raise ValueError(
             f"{path} can't be rebuilt: its fitted prior is damaged ({first}). "
             "Fit it again with scripts/fit_prior.py again=true."
@@ -212,6 +242,10 @@ def _description(checkpoint: dict[str, Any]) -> Any:
     described = checkpoint[DESCRIPTION]
     model = described.get("model")
     return upgraded(model) if described["format"] == 1 else model
+
+
+def _last_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[-1].strip()
 
 
 def _damaged(path: Path) -> ValueError:

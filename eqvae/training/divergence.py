@@ -14,7 +14,9 @@ class Diverged(RuntimeError):
     """
 
     def __init__(self, step: int):
-        super().__init__(f"the loss is not finite at step {step}. Lower the learning rate.")
+        super().__init__(
+            f"training diverged: the loss is not finite at step {step}. Lower optimizer.lr."
+        )
         self.step = step
 
 

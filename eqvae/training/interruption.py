@@ -58,9 +58,7 @@ class InterruptCheckpoint(pl.Callback):
     ) -> None:
         # after an epoch's last batch come validation and the epoch's own checkpoint: wait for that
         if self._received is not None and not trainer.is_last_batch:
-            partial = self.path.with_suffix(".part")
-            trainer.save_checkpoint(partial)
-            partial.replace(self.path)  # never half a file under the good name
+            trainer.save_checkpoint(self.path)
             self._stop()
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

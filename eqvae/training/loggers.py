@@ -4,6 +4,8 @@ import csv
 import netrc
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlparse
@@ -60,8 +62,8 @@ class MetricsCSV(Logger):
 
 
 def wandb_logger(
-    mode: Literal["offline", "online", "disabled"] = "offline",
-    project: str = "eqvae",
+    mode: Literal["offline", "online", "disabled"] | None = None,
+    project: str | None = None,
     entity: str | None = None,
     tags: list[str] | tuple[str, ...] = (),
     group: str | None = None,
@@ -72,8 +74,9 @@ def wandb_logger(
     """A W&B run whose files stay in the run folder; None if disabled.
 
     Args:
-        mode: "offline" asks nothing and needs no account; "online" needs credentials.
-        project: on W&B.
+        mode: "offline" asks nothing and needs no account; "online" needs credentials. None does what
+            WANDB_MODE in the environment says, and is offline without it.
+        project: on W&B; None takes WANDB_PROJECT, or eqvae without it.
         entity: team or user; None for the default one.
         tags: of the run.
         group: of runs that belong together, such as the cells of a comparison.
@@ -81,19 +84,19 @@ def wandb_logger(
         folder: the run folder.
 
     Raises:
-        ValueError: if mode is "online" and no credentials are found.
+        ValueError: if mode is "online" and no credentials are found, or WANDB_MODE is none of the modes.
     """
+    mode = mode or _mode_of_environment()
     if mode == "disabled":
         return None
     check_account(mode)
     import wandb
 
-    os.environ.setdefault("WANDB_DATA_DIR", str(Path(folder) / "wandb"))
     run = wandb.init(
         mode=mode,
-        project=project,
+        project=project or os.environ.get("WANDB_PROJECT") or "eqvae",
         entity=entity,
-        tags=list(tags),
+        tags=list(tags) or None,  # then W&B reads WANDB_TAGS
         group=group,
         name=name,
         dir=folder,
@@ -111,10 +114,34 @@ def log_model(logger: WandbLogger, checkpoint: Path, config_file: Path) -> None:
     """Attach a checkpoint and its configuration to the W&B run as an artifact, offline too."""
     import wandb
 
-    artifact = wandb.Artifact(f"model-{logger.experiment.id}", type="model")
-    artifact.add_file(str(checkpoint), name="model.ckpt")
-    artifact.add_file(str(config_file), name="config.yaml")
-    logger.experiment.log_artifact(artifact)
+    with _staged_in(config_file.parent / "wandb"):
+        artifact = wandb.Artifact(f"model-{logger.experiment.id}", type="model")
+        artifact.add_file(str(checkpoint), name="model.ckpt")
+        artifact.add_file(str(config_file), name="config.yaml")
+        logger.experiment.log_artifact(artifact)
+
+
+@contextmanager
+def _staged_in(folder: Path) -> Iterator[None]:
+    """W&B copies artifacts to WANDB_DATA_DIR first: to the run's own folder, unless the user has set it."""
+    if "WANDB_DATA_DIR" in os.environ:
+        yield
+        return
+    os.environ["WANDB_DATA_DIR"] = str(folder)
+    try:
+        yield
+    finally:
+        del os.environ["WANDB_DATA_DIR"]
+
+
+def _mode_of_environment() -> str:
+    given = os.environ.get("WANDB_MODE") or "offline"
+    mode = {"dryrun": "offline", "run": "online"}.get(given, given)  # as they were called before
+    if mode not in ("offline", "online", "disabled"):
+        raise ValueError(
+            f"WANDB_MODE must be offline, online or disabled; got {given!r}. Or set logger.mode."
+        )
+    return mode
 
 
 def check_account(mode: str) -> None:
@@ -126,7 +153,7 @@ def check_account(mode: str) -> None:
     if mode == "online" and not _has_credentials():
         raise ValueError(
             "logger.mode=online needs a Weights & Biases account, and no key was found. Run `wandb "
-            "login` or set WANDB_API_KEY, or leave logger.mode=offline."
+            "login` or set WANDB_API_KEY, or set logger.mode=offline."
         )
 
 

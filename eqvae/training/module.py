@@ -17,8 +17,8 @@ from torch.optim import Optimizer
 from eqvae.data.batch import Batch
 from eqvae.losses import Objective
 from eqvae.models.model import Model
+from eqvae.training.batches import skip_batches_done
 from eqvae.training.checkpoint import DESCRIPTION, describe, load_weights, weights
-from eqvae.training.resume import skip_batches_done
 
 
 class TrainingModule(pl.LightningModule):
@@ -28,7 +28,8 @@ class TrainingModule(pl.LightningModule):
         vae: the model.
         objective: `objective(model, batch, step) -> (loss, terms)`, nats, mean over the batch.
         optimizer: parameters -> optimizer.
-        scheduler: (optimizer, num_steps) -> scheduler, stepped every batch; None keeps the rate.
+        scheduler: (optimizer, num_steps) -> scheduler, stepped every batch; None keeps the rate. num_steps
+            is inf where training has no end.
         model_config: the plain configuration that `vae` was built from; without it the checkpoints
             resume but `load_vae` can't rebuild the model.
         seed: of all noise drawn during training and testing.
@@ -60,7 +61,7 @@ class TrainingModule(pl.LightningModule):
         optimizer = self.make_optimizer([p for p in self.parameters() if p.requires_grad])
         if self.make_scheduler is None:
             return {"optimizer": optimizer}
-        num_steps = int(self.trainer.estimated_stepping_batches)
+        num_steps = self.trainer.estimated_stepping_batches
         scheduler = self.make_scheduler(optimizer, num_steps=num_steps)
         return {
             "optimizer": optimizer,

@@ -12,9 +12,7 @@
 import json
 import logging
 import math
-import os
 import signal
-import tempfile
 import time
 import warnings
 from dataclasses import dataclass
@@ -22,25 +20,33 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.accelerators import AcceleratorRegistry
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
-from torch import Tensor
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from eqvae.config import build, fill_data
-from eqvae.data.extent import object_radius
 from eqvae.renamed import check_stored
 from eqvae.threads import threads_for
+from eqvae.training.checkpoint import WholeCheckpoints
+from eqvae.training.checks import (
+    CONFIG,
+    LAST,
+    METRICS,
+    check_accelerator,
+    check_folder,
+    check_keys,
+    check_optimization,
+    warn_of_large_objects,
+)
+from eqvae.training.divergence import Diverged, StopWhenDiverged
 from eqvae.training.interruption import InterruptCheckpoint, Interrupted
 from eqvae.training.loggers import MetricsCSV, log_model
 from eqvae.training.module import TrainingModule
 from eqvae.training.pictures import PictureCallback
 from eqvae.training.prior import KeepPrior, PriorStage, fit_prior
+from eqvae.training.resume import TakeUp, check_same_images, checkpoint_to_resume
 
-LAST = "checkpoints/last.ckpt"
-CONFIG = "config.yaml"
-METRICS = "metrics.json"
 _LIGHTNING = ("eqvae.", "pytorch_lightning.")
 _OPTIMIZERS = ("eqvae.", "torch.optim.")
 
@@ -77,38 +83,46 @@ def prepare(config: dict[str, Any], folder: str | Path, *, resume: bool = False)
         resume: continue from the folder's last checkpoint.
 
     Raises:
-        ValueError: if the configuration names something unknown, impossible or not on this machine.
+        ValueError: if the configuration names something unknown, impossible or not on this machine, or a
+            run can't be resumed with it.
         OSError: if the data are not there or the folder can't be written.
     """
     quiet_lightning()
     folder = Path(folder)
-    _check_keys(config)
-    _check_accelerator(config["trainer"])
-    _check_folder(folder, resume)
+    check_keys(config)
+    check_accelerator(config["trainer"])
+    check_folder(folder, resume)
     pl.seed_everything(config["seed"], verbose=False)
 
     datamodule = build(config["data"], path="data")
     datamodule.setup()
+    before = config["image"]
     config = fill_data(config, datamodule.image_shape, len(datamodule.train))
+    if resume:
+        check_same_images(before, config["image"])
     config["data"]["source"] |= datamodule.images.settings
     module = TrainingModule(
         vae=build(config["model"], path="model"),
         objective=build(config["objective"], path="objective"),
-        optimizer=build(config["optimizer"], path="optimizer", allow=_OPTIMIZERS),
+        optimizer=build(_optimizer(config), path="optimizer", allow=_OPTIMIZERS),
         scheduler=build(config.get("scheduler"), path="scheduler", allow=_OPTIMIZERS),
         model_config=config["model"],
         seed=config["seed"],
     )
-    _check_optimization(module)
-    _warn_of_large_objects(module, datamodule.train.images)
+    check_optimization(module)
+    warn_of_large_objects(module, datamodule.train.images)
+    trainer = _trainer(config, folder)
+    resume_from = checkpoint_to_resume(folder) if resume else None
+    if resume_from is not None:
+        trainer.callbacks.insert(0, TakeUp(resume_from, module, trainer, config["optimizer"]))
     return Run(
         config=config,
         folder=folder,
         module=module,
         datamodule=datamodule,
-        trainer=_trainer(config, folder),
+        trainer=trainer,
         prior_stage=build(config.get("prior"), path="prior") or KeepPrior(),
-        resume_from=folder / LAST if resume else None,
+        resume_from=resume_from,
     )
 
 
@@ -117,6 +131,7 @@ def train(run: Run) -> dict[str, float]:
 
     Raises:
         Interrupted: after Ctrl-C or SIGTERM, once the checkpoint is written; resumed, the run goes on there.
+        Diverged: when the loss is no longer a number.
     """
     trainer, module, datamodule = run.trainer, run.module, run.datamodule
     _write_config(run)
@@ -133,15 +148,16 @@ def train(run: Run) -> dict[str, float]:
         module, datamodule, ckpt_path=path or None, weights_only=bool(path) or None, verbose=False
     )
     metrics = {name: float(value) for part in tested for name, value in part.items()}
+    if not all(map(math.isfinite, metrics.values())):
+        raise Diverged(trainer.global_step)
     metrics["train/epochs"] = float(trainer.fit_loop.epoch_progress.current.processed)
     metrics["train/seconds"] = seconds  # of this sitting, if the run was resumed
     metrics["train/processor_seconds"] = busy  # of this process, whatever else the machine does
     if path:
         metrics["val/elbo"] = float(best.best_model_score)
-    if not trainer.fast_dev_run:
-        write_metrics(
-            run.folder / METRICS, metrics
-        )  # they are there, should the next stage be interrupted
+    if trainer.is_global_zero and not trainer.fast_dev_run:
+        # they are there, should the next stage be interrupted
+        write_metrics(run.folder / METRICS, metrics)
         metrics |= _finish(run, Path(path) if path else run.folder / LAST)
         write_metrics(run.folder / METRICS, metrics)
     for logger in trainer.loggers:
@@ -162,12 +178,11 @@ def stored_config(folder: str | Path) -> dict[str, Any]:
     from omegaconf import OmegaConf
 
     folder = Path(folder)
-    for name in (CONFIG, LAST):
-        if not (folder / name).is_file():
-            raise FileNotFoundError(
-                f"resume must name a run folder; {folder} holds no {name}, "
-                "so there is nothing to continue."
-            )
+    if not (folder / CONFIG).is_file():
+        raise FileNotFoundError(
+            f"resume must name a run folder; {folder} holds no {CONFIG}, "
+            "so there is nothing to continue."
+        )
     stored = OmegaConf.to_container(OmegaConf.load(folder / CONFIG))
     check_stored(stored, str(folder / CONFIG))
     return stored
@@ -189,15 +204,21 @@ def quiet_lightning() -> None:
         warnings.filterwarnings("ignore", text)
 
 
+def _optimizer(config: dict[str, Any]) -> dict[str, Any]:
+    """Not fused in mixed precision, where Lightning 2.6 clips no gradients of fused steps."""
+    mixed = str(config["trainer"].get("precision")) in ("16", "bf16", "16-mixed", "bf16-mixed")
+    return {k: v for k, v in config["optimizer"].items() if not (mixed and k == "fused")}
+
+
 def _trainer(config: dict[str, Any], folder: Path) -> pl.Trainer:
     callbacks = build(config["callbacks"], path="callbacks", allow=_LIGHTNING)
     callbacks = [callback for callback in callbacks.values() if callback is not None]
     for callback in callbacks:
         if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
             callback.dirpath = str(folder.resolve() / "checkpoints")
-    callbacks.append(InterruptCheckpoint(folder / LAST))
+    callbacks += [InterruptCheckpoint(folder / LAST), StopWhenDiverged()]
     loggers = [MetricsCSV(folder / "metrics.csv")]
-    if not config["trainer"].get("fast_dev_run"):
+    if not config["trainer"].get("fast_dev_run") and rank_zero_only.rank == 0:
         about = {"folder": folder.resolve(), "name": config.get("name")}
         loggers += [build(config["logger"], path="logger", **about)]
     try:
@@ -208,6 +229,7 @@ def _trainer(config: dict[str, Any], folder: Path) -> pl.Trainer:
             callbacks=callbacks,
             logger=[logger for logger in loggers if logger is not None],
             default_root_dir=folder.resolve(),
+            plugins=[WholeCheckpoints()],
             enable_progress_bar=False,
         )
     except MisconfigurationException as error:
@@ -220,7 +242,7 @@ def _is_best(callback: ModelCheckpoint) -> bool:
 
 def _finish(run: Run, checkpoint: Path) -> dict[str, float]:
     """Fit the prior and draw what it knows; a model whose latents allow none keeps the one it has."""
-    if not (run.trainer.is_global_zero and checkpoint.is_file()):
+    if not checkpoint.is_file():
         return {}
     began = time.monotonic()
     try:
@@ -243,8 +265,12 @@ def _finish(run: Run, checkpoint: Path) -> dict[str, float]:
 
 
 def write_metrics(path: Path, metrics: dict[str, float]) -> None:
-    """Write the numbers of a finished run, by name, in one step: they are never half written."""
-    text = json.dumps(dict(sorted(metrics.items())), indent=2)
+    """Write the numbers of a finished run, by name, in one step: they are never half written.
+
+    What is no number, such as an infinite bound, is null: JSON has no word for it.
+    """
+    finite = {name: v if math.isfinite(v) else None for name, v in sorted(metrics.items())}
+    text = json.dumps(finite, indent=2, allow_nan=False)
     partial = path.with_suffix(".part")
     partial.write_text(text + "\n")
     partial.replace(path)
@@ -253,82 +279,5 @@ def write_metrics(path: Path, metrics: dict[str, float]) -> None:
 def _write_config(run: Run) -> None:
     from omegaconf import OmegaConf
 
-    if not run.trainer.fast_dev_run:
+    if run.trainer.is_global_zero and not run.trainer.fast_dev_run:
         OmegaConf.save(OmegaConf.create(run.config), run.folder / CONFIG)
-
-
-_KEYS = (
-    "arm prior symmetry latent domain harmonics model objective data optimizer scheduler trainer logger "
-    "callbacks image name seed run_dir resume"
-).split()
-
-
-def _check_keys(config: dict[str, Any]) -> None:
-    for key in config:
-        if key not in _KEYS:
-            raise ValueError(
-                f"{key} is not a part of the configuration. Parts: {', '.join(_KEYS)}."
-            )
-    if not isinstance(config["seed"], int):
-        raise ValueError(f"seed must be a whole number; got {config['seed']!r}.")
-
-
-def _check_optimization(module: TrainingModule) -> None:
-    """Make optimizer and scheduler once for nothing; Lightning makes them only in training."""
-    part = "optimizer"
-    try:
-        optimizer = module.make_optimizer(list(module.parameters()))
-        part = "scheduler"
-        if module.make_scheduler is not None:
-            module.make_scheduler(optimizer, num_steps=1)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{part}: {error}") from error
-
-
-def _warn_of_large_objects(module: TrainingModule, images: Tensor) -> None:
-    """Disk harmonics draw nothing beyond their disc, which shows in no other way than a poor ELBO."""
-    harmonics = getattr(module.vae.decoder, "harmonics", None)
-    size = object_radius(images[:: max(1, len(images) // 500)]) if harmonics else None
-    if size is not None and size > harmonics.radius:
-        warnings.warn(
-            f"image.radius leaves parts of the objects out: the model draws up to {harmonics.radius:.1f} px "
-            f"from their centre, and 2 % of their squares lie beyond {size:.1f} px. Set "
-            f"image.radius={math.ceil(size)}, or a larger data.pose.size if the images are too small.",
-            stacklevel=3,
-        )
-
-
-def _check_accelerator(trainer: dict[str, Any]) -> None:
-    name = trainer.get("accelerator", "auto")
-    if name == "auto":
-        return
-    known = sorted(AcceleratorRegistry.available_accelerators())
-    kinds = ["cuda", "mps"] if name == "gpu" else [name]
-    if any(kind not in known for kind in kinds):
-        raise ValueError(
-            f"trainer.accelerator must be auto, gpu or one of {', '.join(known)}; got {name!r}."
-        )
-    if not any(AcceleratorRegistry.get(kind).is_available() for kind in kinds):
-        raise ValueError(
-            f"trainer.accelerator={name} is not on this machine. "
-            "Use trainer.accelerator=auto, which takes the best there is, or cpu."
-        )
-
-
-def _check_folder(folder: Path, resume: bool) -> None:
-    if not resume and ((folder / LAST).exists() or (folder / "metrics.json").exists()):
-        raise ValueError(
-            f"run_dir={folder} already holds a run. Continue it with resume={folder}, "
-            "or choose another."
-        )
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        raise OSError(
-            f"run_dir={folder} can't be written ({error.strerror or error}). "
-            "Choose another place with run_dir=PATH."
-        ) from error
-    if not os.access(folder, os.W_OK):
-        raise OSError(f"run_dir={folder} can't be written. Choose another place with run_dir=PATH.")

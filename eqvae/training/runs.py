@@ -1,6 +1,7 @@
 """Find finished runs, load them with their data, and train what is missing: for scripts and notebooks."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from eqvae.config import build, compose
 from eqvae.data import ImageDataModule
 from eqvae.data.batch import Batch
 from eqvae.models.model import Model
+from eqvae.overrides import values
 from eqvae.renamed import check_overrides, check_stored
 from eqvae.training.checkpoint import load_vae
 from eqvae.training.run import LAST, prepare, stored_config, train
@@ -63,7 +65,7 @@ def subject_of(
             f"{data.image_shape[0]} of {data.image_shape[1]} px. Set data.pose.size={size} if the size "
             "differs."
         )
-    return Subject(folder.resolve().parent.name, checkpoint, folder, model, data, config)
+    return Subject(run_name(folder), checkpoint, folder, model, data, config)
 
 
 def run_folder(checkpoint: str | Path) -> Path:
@@ -71,6 +73,13 @@ def run_folder(checkpoint: str | Path) -> Path:
     checkpoint = Path(checkpoint)
     folder = checkpoint if checkpoint.is_dir() else checkpoint.parent
     return folder.parent if folder.name == "checkpoints" else folder
+
+
+def run_name(folder: Path) -> str:
+    """What a run is called: NAME of runs/NAME/<date>_<time>, else its folder's own name."""
+    folder = folder.resolve()
+    dated = re.fullmatch(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(-\d+)?", folder.name)
+    return folder.parent.name if dated else folder.name
 
 
 def data_config(folder: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -93,7 +102,7 @@ def data_config(folder: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     check_overrides(overrides)
     config = whole.data
     for override in overrides:
-        key, _, value = override.partition("=")
+        key = override.partition("=")[0]
         if key.startswith("data/"):
             part = key.removeprefix("data/")
             chosen = compose([override])["data"][part]
@@ -103,8 +112,7 @@ def data_config(folder: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
         elif OmegaConf.select(config, key.removeprefix("data."), default="???") == "???":
             raise ValueError(f"{key} is not in the run's data; it has {', '.join(config)}.")
         else:
-            node = OmegaConf.from_dotlist([f"{key.removeprefix('data.')}={value}"])
-            config = OmegaConf.merge(config, node)
+            OmegaConf.update(config, key.removeprefix("data."), values([override])[key])
     return OmegaConf.to_container(config)
 
 

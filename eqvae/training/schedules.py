@@ -7,13 +7,13 @@ from torch.optim.lr_scheduler import LambdaLR
 
 
 def cosine(
-    optimizer: Optimizer, num_steps: int, warmup: float = 0.0, final: float = 0.0
+    optimizer: Optimizer, num_steps: float, warmup: float = 0.0, final: float = 0.0
 ) -> LambdaLR:
     """Linear warm-up, then half a cosine: final + (1 - final) (1 + cos(pi s)) / 2.
 
     Args:
         optimizer: whose learning rate is scaled.
-        num_steps: optimizer steps of the whole training.
+        num_steps: optimizer steps of the whole training; inf if it has no end: then the rate stays as it is.
         warmup: fraction of the steps that climb linearly from 0, in [0, 1).
         final: factor at the end, in [0, 1].
 
@@ -33,13 +33,13 @@ def cosine(
     return LambdaLR(optimizer, factor)
 
 
-def constant(optimizer: Optimizer, num_steps: int, warmup: float = 0.0) -> LambdaLR:
+def constant(optimizer: Optimizer, num_steps: float, warmup: float = 0.0) -> LambdaLR:
     """Linear warm-up, then 1; arguments as in `cosine`."""
     climb = _warmup_steps(num_steps, warmup)
     return LambdaLR(optimizer, lambda step: min(1.0, (step + 1) / (climb + 1)))
 
 
-def _warmup_steps(num_steps: int, warmup: float) -> int:
+def _warmup_steps(num_steps: float, warmup: float) -> int:
     if not 0 <= warmup < 1:
         raise ValueError(f"warmup must lie in [0, 1); got {warmup}.")
-    return round(warmup * num_steps)
+    return 0 if math.isinf(num_steps) else round(warmup * num_steps)

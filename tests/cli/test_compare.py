@@ -26,7 +26,8 @@ class InThisProcess:
 
     returncode = 0
 
-    def __init__(self, command: list[str]):
+    def __init__(self, command: list[str], start_new_session: bool):
+        assert start_new_session  # so that all of it can be stopped
         assert command[3:6] == ["-m", "eqvae", "compare"] and command[6] == "-m"
         *arguments, cells = command[7:]
         for name in cells.removeprefix("cell=").split(","):

@@ -7,13 +7,15 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from omegaconf import OmegaConf
 
-from eqvae.cli.evaluate import main
+from eqvae.cli.evaluate import _named, main
 from eqvae.config import CONFIG_DIR
+from eqvae.training.runs import run_name
 
 SCRIPT = CONFIG_DIR.parent / "scripts" / "evaluate.py"
 
@@ -62,22 +64,39 @@ def test_results_are_written_beside_the_run(tiny_run, capsys):
     assert config.data == OmegaConf.load(tiny_run / "config.yaml").data
     said = capsys.readouterr()
     assert "ELBO" in said.out and "report.html" in said.out
-    assert "smoke: pose, " in said.err
+    assert "first: pose, " in said.err
     page = (out / "report.html").read_text(encoding="utf-8")
-    assert "eqvae report: smoke" in page and 'id="likelihood"' in page
+    assert "eqvae report: first" in page and 'id="likelihood"' in page
+
+
+@pytest.mark.parametrize(
+    ("folders", "names"),
+    [
+        (["runs/small", "runs/large"], ["small", "large"]),
+        (["runs/a/2026-01-31_12-00-00"], ["a"]),
+        (
+            ["runs/a/2026-01-31_12-00-00", "runs/a/2026-01-31_12-00-00-2", "runs/b"],
+            ["a-2026-01-31_12-00-00", "a-2026-01-31_12-00-00-2", "b"],
+        ),
+        (["x/run", "y/run", "z"], ["run-1", "run-2", "z"]),
+    ],
+)
+def test_runs_are_told_apart_by_their_own_folders(folders, names):
+    subjects = [SimpleNamespace(name=run_name(Path(f)), folder=Path(f)) for f in folders]
+    assert [subject.name for subject in _named(subjects)] == names
 
 
 def test_several_runs_share_one_report(tiny_run, tmp_path):
     last = tiny_run / "checkpoints" / "last.ckpt"
     suites = "suites=likelihood,disentanglement"
     evaluate(f"ckpt={tiny_run}", f"ckpt={last}", suites, f"out={tmp_path / 'both'}")
-    for name in ("smoke-1", "smoke-2"):
+    for name in ("first-1", "first-2"):
         assert (tmp_path / "both" / name / "metrics.json").is_file()
     page = (tmp_path / "both" / "report.html").read_text(encoding="utf-8")
-    assert "2 runs side by side" in page and "<th>smoke-2</th>" in page
+    assert "2 runs side by side" in page and "<th>first-2</th>" in page
     table = (tmp_path / "both" / "metrics.csv").read_text().splitlines()
-    assert sum(line.startswith("smoke-2,likelihood/elbo,") for line in table) == 1
-    assert any(line.startswith("smoke-1,agreement/agreement,") for line in table)
+    assert sum(line.startswith("first-2,likelihood/elbo,") for line in table) == 1
+    assert any(line.startswith("first-1,agreement/agreement,") for line in table)
 
 
 def test_other_poses_data_and_folders(tiny_run, tmp_path):

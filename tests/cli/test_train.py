@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from eqvae.cli.train import main
+from eqvae.cli.console import pasted
+from eqvae.cli.train import _shared_folder, main
 from eqvae.config import CONFIG_DIR
 from eqvae.training.checkpoint import read_checkpoint
 from tests.training.runs import NO_PICTURES, TINY
@@ -64,7 +65,7 @@ def test_help_answers_at_once_and_names_every_choice() -> None:
     assert process.returncode == 0
     for file in CONFIG_DIR.glob("*/*.yaml"):
         assert (file.stem in said) == (file.name[0] != "_")
-    assert "python scripts/train.py model=plain" in said
+    assert f"python {COMMAND[1]} model=plain" in said
 
 
 @pytest.mark.parametrize(
@@ -73,7 +74,9 @@ def test_help_answers_at_once_and_names_every_choice() -> None:
         ("trainer.max_epoch=3", "max_epoch"),
         ("modle=plain", "modle"),
         ("model=plainn", "plainn"),
-        ("model=[", "'['"),
+        ("model=[", "'model/['"),
+        ("seed=1,2", "seed must have one value"),
+        ("images.npz", "KEY=VALUE"),
     ],
 )
 def test_a_misspelt_key_or_choice_is_named(
@@ -102,11 +105,11 @@ def test_debugging_shows_the_traceback_of_a_misspelt_key(monkeypatch: pytest.Mon
         main(["modle=plain"])
 
 
-def assert_told_how_to_go_on(said: str, folder: Path) -> None:
+def assert_told_how_to_go_on(said: str, folder: Path, script: str) -> None:
     assert "Traceback" not in said
     assert read_checkpoint(folder / LAST)["global_step"] > 0
     command = shlex.split(said.strip().splitlines()[-1])
-    assert command == ["python", "scripts/train.py", f"resume={folder}"]
+    assert command == ["python", script, f"resume={folder}"]
 
 
 @pytest.mark.slow
@@ -118,12 +121,12 @@ def test_ctrl_c_leaves_a_checkpoint_and_the_command_that_resumes(tmp_path: Path)
     process.send_signal(signal.SIGINT)
     said = process.communicate(timeout=60)[1]
     assert process.returncode == 128 + signal.SIGINT
-    assert_told_how_to_go_on(said, folder)
+    assert_told_how_to_go_on(said, folder, COMMAND[1])
 
 
 @pytest.mark.slow
 def test_a_stopped_run_goes_on(stopped: Callable, tmp_path: Path) -> None:
-    folder = tmp_path / "run"
+    folder = tmp_path / "lr=0.1, (größe) it's"
 
     def stop() -> None:
         wait_for(folder / LAST)
@@ -133,12 +136,50 @@ def test_a_stopped_run_goes_on(stopped: Callable, tmp_path: Path) -> None:
     how = [*TINY, NO_PICTURES, "trainer.max_epochs=100000", f"run_dir={folder}"]
     code, said = stopped(*how)
     assert code == 128 + signal.SIGTERM
-    assert_told_how_to_go_on(said, folder)
+    assert_told_how_to_go_on(said, folder, "scripts/train.py")
 
     reached = read_checkpoint(folder / LAST)["global_step"]
-    main([f"resume={folder}", f"trainer.max_epochs={reached // 4 + 2}"])
+    (printed,) = shlex.split(said.strip().splitlines()[-1])[2:]
+    main([printed, f"trainer.max_epochs={reached // 4 + 2}"])
     assert (folder / "metrics.json").is_file()
     assert read_checkpoint(folder / LAST)["global_step"] > reached
     code, said = stopped(f"resume={folder}", "model=harmonic")
     assert code == 2
     assert "model can't change when a run is resumed" in said
+
+
+@pytest.mark.parametrize("more", ["-m", "--cfg", "~callbacks.pictures", "images.npz"])
+def test_with_resume_come_values_only(more: str, stopped: Callable) -> None:
+    code, said = stopped("resume=runs/there", more)
+    assert code == 2 and said.startswith("error: ") and len(said.strip().splitlines()) == 1
+
+
+def test_a_run_that_is_not_there_can_not_be_resumed(stopped: Callable, tmp_path: Path) -> None:
+    code, said = stopped("resume=runs/a=b, c", "trainer.max_epochs=3")
+    assert code == 2 and "runs/a=b, c holds no config.yaml" in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_loss_that_is_no_number_ends_in_a_sentence(stopped: Callable, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    code, said = stopped(*TINY, NO_PICTURES, "model=plain", "optimizer.lr=1e30", f"run_dir={run}")
+    assert code == 1
+    assert said.splitlines()[-1].startswith(
+        "error: training diverged: the loss is not finite at step"
+    )
+    assert not (run / "metrics.json").exists()
+
+
+def test_the_processes_of_a_run_share_its_folder(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    monkeypatch.setenv("EQVAE_RUN_FOLDER", "left by a run before")
+    first = _shared_folder(Path("runs") / "name")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert _shared_folder(Path("runs") / "name") == first.resolve()
+    monkeypatch.setenv("LOCAL_RANK", "0")
+    assert _shared_folder(Path("runs") / "name") != first
+
+
+def test_a_command_that_is_printed_can_be_pasted() -> None:
+    words = ["resume=a b", "x=it's", "y=$HOME", "z=größe"]
+    assert shlex.split(pasted("train", *words)) == ["python", "scripts/train.py", *words]

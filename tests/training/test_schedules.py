@@ -1,5 +1,7 @@
 """Learning-rate schedules: their values at the steps that define them."""
 
+import math
+
 import pytest
 import torch
 
@@ -30,6 +32,16 @@ def test_warmup_climbs_linearly() -> None:
     assert seen[:5] == pytest.approx([0.4, 0.8, 1.2, 1.6, 2.0])
     assert seen[4:] == [2.0] * 7
     assert max(rates(cosine, 10, warmup=0.4)) == 2.0
+
+
+@pytest.mark.parametrize("schedule", [cosine, constant])
+def test_without_an_end_the_rate_stays(schedule) -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=2.0)
+    scheduler = schedule(optimizer, math.inf, warmup=0.1)
+    for _ in range(5):
+        assert optimizer.param_groups[0]["lr"] == 2.0
+        optimizer.step()
+        scheduler.step()
 
 
 @pytest.mark.parametrize("how", [{"final": 1.5}, {"warmup": 1.0}, {"warmup": -0.1}])

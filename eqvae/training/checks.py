@@ -1,0 +1,97 @@
+"""What can be checked of a run before it trains; every mistake is one sentence."""
+
+import math
+import os
+import shlex
+import tempfile
+import warnings
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.accelerators import AcceleratorRegistry
+from torch import Tensor
+
+from eqvae.data.extent import object_radius
+from eqvae.training.module import TrainingModule
+
+LAST = "checkpoints/last.ckpt"  # these three are in the run folder
+CONFIG = "config.yaml"
+METRICS = "metrics.json"
+_KEYS = (
+    "arm prior symmetry latent domain harmonics model objective data optimizer scheduler trainer logger "
+    "callbacks image name seed run_dir resume"
+).split()
+
+
+def check_keys(config: dict[str, Any]) -> None:
+    """Refuse parts that no run has, and a seed that is no whole number."""
+    for key in config:
+        if key not in _KEYS:
+            raise ValueError(
+                f"{key} is not a part of the configuration. Parts: {', '.join(_KEYS)}."
+            )
+    if not isinstance(config["seed"], int):
+        raise ValueError(f"seed must be a whole number; got {config['seed']!r}.")
+
+
+def check_optimization(module: TrainingModule) -> None:
+    """Make optimizer and scheduler once for nothing; Lightning makes them only in training."""
+    part = "optimizer"
+    try:
+        optimizer = module.make_optimizer(list(module.parameters()))
+        part = "scheduler"
+        if module.make_scheduler is not None:
+            module.make_scheduler(optimizer, num_steps=1)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{part}: {error}") from error
+
+
+def warn_of_large_objects(module: TrainingModule, images: Tensor) -> None:
+    """Disk harmonics draw nothing beyond their disc, which shows in no other way than a poor ELBO."""
+    harmonics = getattr(module.vae.decoder, "harmonics", None)
+    size = object_radius(images[:: max(1, len(images) // 500)]) if harmonics else None
+    if size is not None and size > harmonics.radius:
+        warnings.warn(
+            f"image.radius leaves parts of the objects out: the model draws up to {harmonics.radius:.1f} px "
+            f"from their centre, and 2 % of their squares lie beyond {size:.1f} px. Set "
+            f"image.radius={math.ceil(size)}, or a larger data.pose.size if the images are too small.",
+            stacklevel=3,
+        )
+
+
+def check_accelerator(trainer: dict[str, Any]) -> None:
+    """Refuse an accelerator that Lightning does not know or this machine does not have."""
+    name = trainer.get("accelerator", "auto")
+    if name == "auto":
+        return
+    known = sorted(AcceleratorRegistry.available_accelerators())
+    kinds = ["cuda", "mps"] if name == "gpu" else [name]
+    if any(kind not in known for kind in kinds):
+        raise ValueError(
+            f"trainer.accelerator must be auto, gpu or one of {', '.join(known)}; got {name!r}."
+        )
+    if not any(AcceleratorRegistry.get(kind).is_available() for kind in kinds):
+        raise ValueError(
+            f"trainer.accelerator={name} is not on this machine. "
+            "Use trainer.accelerator=auto, which takes the best there is, or cpu."
+        )
+
+
+def check_folder(folder: Path, resume: bool) -> None:
+    """Make the folder; refuse one that holds a run already or can't be written."""
+    if not resume and ((folder / LAST).exists() or (folder / METRICS).exists()):
+        raise ValueError(
+            f"run_dir={folder} already holds a run. Continue it with "
+            f"{shlex.quote(f'resume={folder}')}, or choose another."
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OSError(
+            f"run_dir={folder} can't be written ({error.strerror or error}). "
+            "Choose another place with run_dir=PATH."
+        ) from error
+    if not os.access(folder, os.W_OK):
+        raise OSError(f"run_dir={folder} can't be written. Choose another place with run_dir=PATH.")
