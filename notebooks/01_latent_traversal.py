@@ -51,7 +51,7 @@ from eqvae.training.runs import held_out_images, load_or_train, newest_run, resu
 # %%
 RUN = None  # a run folder, such as "../runs/harmonic-mnist5k/2026-01-31_12-00-00"
 MINUTES = {"hard": 1, "soft": 10, "plain": 5}  # of training, for what is not there yet
-SETTINGS = ["trainer.max_epochs=1000", "logger=none"]
+SETTINGS = ["trainer.max_epochs=1000", "logger=none", "latent=detailed"]
 
 RUNS = Path(os.environ.get("EQVAE_RUNS", "../runs"))
 if os.environ.get("EQVAE_FAST"):  # for the tests: seconds, and nothing to be proud of

@@ -1,11 +1,15 @@
 """Notebooks run from top to bottom in their fast mode, beside the source they were made of."""
 
+import ast
+import re
 from pathlib import Path
 
 import jupytext
 import nbformat
 import pytest
 from nbclient import NotebookClient
+
+from eqvae.config import compose
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.py"))
 
@@ -28,6 +32,16 @@ def test_notebook_runs(source, tmp_path, monkeypatch):
         if "image/png" in output.get("data", {})
     ]
     assert len(pictures) >= 3
+
+
+def test_the_models_of_the_walk_share_one_latent():
+    """With the settings of a real run too: the fast ones of the tests have a latent of their own."""
+    text = NOTEBOOKS[0].read_text()
+    settings = ast.literal_eval(re.search(r"^SETTINGS = (\[.*?\])$", text, re.M)[1])
+    assert "experiment=smoke" not in settings
+    own = compose([])["latent"]
+    for choices in ([], ["model=plain"], ["model=plain", "objective=elbo_soft"]):
+        assert compose([*choices, *settings])["latent"] == own
 
 
 @pytest.mark.parametrize("source", NOTEBOOKS, ids=lambda path: path.stem)

@@ -164,7 +164,7 @@ def invariance(seed: int, folder: Path, options: Any) -> dict[str, float]:
         still = mixture.log_prob(v)
         for where, offset in (("grid", 0.0), ("between", 0.5)):
             step = 2 * np.pi / mixture.angles
-            turns = (torch.arange(len(v)) % mixture.angles + offset) * step
+            turns = (torch.arange(len(v)).double() % mixture.angles + offset) * step
             g = torch.zeros(len(v), 4, dtype=torch.float64)
             g[:, 1] = turns
             moved = mixture.log_prob(act(g.to(dtype), v))
