@@ -22,7 +22,6 @@ _GROUND = 0.3  # a bright ground is at least so bright
 _CLEAR = 6.0  # standard errors by which objects are darker than the ground
 _FEWEST = 10  # images that tell
 _LEAST = 0.005  # the same, of the range
-_CLIPPED = 0.02  # of all pixels: more is said
 
 
 @dataclass(frozen=True)

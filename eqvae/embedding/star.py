@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from eqvae.data.formats.star import StarFile
-from eqvae.data.sources.star import Particles, Star, to_offset
+from eqvae.data.sources.star import ParticleTable, Star, to_offset
 from eqvae.embedding.table import Embedding
 
 
@@ -28,7 +28,7 @@ def write_star(embedding: Embedding, source: Star, size: int, path: Path) -> Pat
         ValueError: if the embedding has no angles.
     """
     stored = Path(source.path).expanduser()
-    particles = Particles(StarFile.read(stored), stored)
+    particles = ParticleTable(StarFile.read(stored), stored)
     text = particles.file.written(
         particles.block, _words(embedding, particles, size), embedding.column("index").tolist()
     )
@@ -38,7 +38,7 @@ def write_star(embedding: Embedding, source: Star, size: int, path: Path) -> Pat
     return path
 
 
-def _words(embedding: Embedding, particles: Particles, size: int) -> Mapping[str, list[str]]:
+def _words(embedding: Embedding, particles: ParticleTable, size: int) -> Mapping[str, list[str]]:
     angle = embedding.column("angle_degrees")
     if not np.isfinite(angle.astype(np.float64)).any():
         raise ValueError("write=star needs angles, and this model tells none. Leave it out.")

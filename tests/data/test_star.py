@@ -10,7 +10,7 @@ import torch
 from eqvae.data import Star
 from eqvae.data.formats.star import StarFile
 from eqvae.data.optics import ctf
-from eqvae.data.sources.star import Particles, to_offset, to_shift
+from eqvae.data.sources.star import ParticleTable, to_offset, to_shift
 from eqvae.symmetry.motions import angle_of, shift_of
 
 RANDOM = np.random.default_rng(0)
@@ -145,7 +145,7 @@ def test_files_of_3_0_have_one_table_and_pixels(tmp_path):
 def test_what_is_not_changed_stays_as_it_is_written(tmp_path):
     path, _, _ = written(tmp_path)
     star = StarFile.read(path)
-    block = Particles(star, path).block
+    block = ParticleTable(star, path).block
     rows = [0, 2, 3]
     new = star.written(block, {"rlnAnglePsi": ["1.0", "2.0", "3.0"], "rlnNew": list("abc")}, rows)
     (tmp_path / "new.star").write_text(new)

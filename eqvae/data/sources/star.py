@@ -68,7 +68,7 @@ class Star:
         path = Path(self.path).expanduser()
         if not path.is_file():
             raise FileNotFoundError(f"path must be a STAR file; there is no {str(self.path)!r}.")
-        star = Particles(StarFile.read(path), path)
+        star = ParticleTable(StarFile.read(path), path)
         values, names = self._images(star)
         images, settings, said = brightness(values[:, None], self.grey)
         labels, classes, unknown = self._classes(star)
@@ -88,7 +88,7 @@ class Star:
             said=(*said, *unknown),
         ).usable(skip_unreadable=self.skip_unreadable)
 
-    def _images(self, star: "Particles") -> tuple[np.ndarray, list[str]]:
+    def _images(self, star: "ParticleTable") -> tuple[np.ndarray, list[str]]:
         """Images (N, H, W) in the order of the rows, and their names."""
         names = star.table.text("rlnImageName")
         twice = sorted({name for name in names if names.count(name) > 1}) if _repeat(names) else []
@@ -132,7 +132,7 @@ class Star:
         )
 
     def _classes(
-        self, star: "Particles"
+        self, star: "ParticleTable"
     ) -> tuple[Tensor | None, tuple[str, ...] | None, list[str]]:
         if "rlnClassNumber" not in star.table.columns:
             return None, None, []
@@ -140,7 +140,7 @@ class Star:
 
 
 @dataclass(frozen=True)
-class Particles:
+class ParticleTable:
     """The particles of a STAR file.
 
     Attributes:

@@ -12,6 +12,9 @@ from torch import Tensor
 from eqvae.data.grey import Grey
 from eqvae.data.images import listing
 
+_LOOKED_AT = 500  # images, for pixels out of range
+_MANY = 0.02  # of the pixels
+
 
 def brightness(values: np.ndarray, grey: Grey) -> tuple[Tensor, dict[str, Any], list[str]]:
     """Images (N, C, H, W) in [0, 1], the settings that read others in the same way, and lines that say so.
@@ -22,11 +25,11 @@ def brightness(values: np.ndarray, grey: Grey) -> tuple[Tensor, dict[str, Any], 
     chosen = grey.settled(values)
     images = torch.from_numpy(np.ascontiguousarray(chosen.read(values)))
     said = []
-    plain = chosen.normalise == "dtype" and not chosen.invert
-    if not (plain and values.dtype.kind != "u" or plain and values.dtype == np.uint8):
+    usual = values.dtype == np.uint8 or values.dtype.kind in "bf"
+    if not (usual and chosen.normalise == "dtype" and not chosen.invert):
         said.append(chosen.described(values.dtype))
-    share = chosen.clipped(values)
-    if share > 0.02:
+    share = chosen.clipped(values[:: max(1, len(values) // _LOOKED_AT)]) if len(values) else 0.0
+    if share > _MANY:
         said.append(
             f"grey values: {100 * share:.0f} % of the pixels lie outside {chosen.low:g} to {chosen.high:g} "
             "and are cut off: grey.low and grey.high of data.source say what becomes 0 and 1"
