@@ -44,7 +44,7 @@ OWN = {
     "split": Option("all", words=("all", "train", "val", "test")),
     "out": Option(),
     "clusters": Option(least=0),
-    "write": Option(words=("star",)),
+    "write": Option("none", words=("none", "star")),
     "batch": Option("250", least=1),
     "averages": Option("true", words=SWITCH),
     "seed": Option("0", least=0),
@@ -72,9 +72,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(INTERRUPTED)
 
 
-def _check_write(subject: "Subject", write: str | None) -> None:
+def _check_write(subject: "Subject", write: str) -> None:
     """Refuse a STAR file of other images than those of one."""
-    if write is None:
+    if write == "none":
         return
     from eqvae.data import Star, Upright
 

@@ -103,6 +103,8 @@ def test_stopping_keeps_what_is_done(tiny_run, tmp_path, monkeypatch, capsys):
         (["ckpt={run}/nowhere"], "nowhere does not exist"),
         (["ckpt={run}", "split=half"], "split must be one of all, train, val, test; got 'half'"),
         (["ckpt={run}", "averages=maybe"], "averages must be one of true, false; got 'maybe'"),
+        (["ckpt={run}", "write=cs"], "write must be one of none, star; got 'cs'"),
+        (["ckpt={run}", "write=star"], "write=star needs the particles of a STAR file: data=star"),
         (["ckpt={run}", "clusters=-1"], "clusters must be a whole number >= 0; got '-1'"),
         (["ckpt={run}", "batch=0"], "batch must be a whole number >= 1; got '0'"),
         (["ckpt={run}", "seed=x"], "seed must be a whole number >= 0; got 'x'"),
