@@ -186,6 +186,9 @@ def test_versions_agree():
     ]
     assert len(requirements) > 15
     for requirement in requirements:
+        if requirement.name == "eqvae":  # several of its own extras under one name
+            assert requirement.extras <= set(extras)
+            continue
         assert exact[canonicalize_name(requirement.name)] in requirement.specifier
 
 

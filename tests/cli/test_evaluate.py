@@ -38,7 +38,7 @@ def test_help_answers_without_torch():
     code += "'__main__'); assert 'torch' not in sys.modules"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    assert "python scripts/evaluate.py ckpt=" in done.stdout
+    assert "scripts/evaluate.py ckpt=" in done.stdout
 
 
 QUICK = "suites=likelihood"

@@ -47,7 +47,7 @@ def test_help_names_every_option_and_answers_without_torch():
     assert done.returncode == 0, done.stderr
     for option in ("ckpt", *OWN):
         assert f"  {option}=" in done.stdout
-    assert "python scripts/fit_prior.py fits one later" in done.stdout
+    assert "scripts/fit_prior.py fits one later" in done.stdout
 
 
 def test_everything_is_written_beside_the_run_and_named(tiny_run, capsys):

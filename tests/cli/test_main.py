@@ -53,9 +53,9 @@ def test_the_version_is_said(capsys):
     [
         ("scripts/train.py", "python scripts/train.py"),
         ("/opt/venv/bin/eqvae", "eqvae train"),
-        ("/opt/venv/lib/eqvae/__main__.py", "eqvae train"),
+        ("/opt/venv/lib/eqvae/__main__.py", "python -m eqvae train"),
         ("/opt/venv/lib/eqvae/cli/train.py", "eqvae train"),
-        ("/home/me/eqvae/scripts/embed.py", "python scripts/train.py"),
+        ("/home/me/eqvae/scripts/embed.py", "python /home/me/eqvae/scripts/train.py"),
     ],
 )
 def test_commands_are_spelled_as_the_user_called_them(called, command, monkeypatch):
