@@ -115,6 +115,13 @@ def test_optics_become_the_transfer_of_bright_particles(tmp_path):
     assert Star(str(path), ctf=False).load().transfer is None
 
 
+def test_settings_are_absolute_wherever_the_run_is_looked_at(tmp_path, monkeypatch):
+    written(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    settings = Star("particles.star", root=".").load().settings
+    assert settings["path"] == str(tmp_path / "particles.star") and settings["root"] == str(tmp_path)
+
+
 def test_classes_micrographs_and_names_are_kept(tmp_path):
     path, _, _ = written(tmp_path)
     found = Star(str(path)).load()

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from eqvae.data.images import ImageSet
+from eqvae.data.sources.stored import absolute
 from eqvae.symmetry.motions import identity
 
 
@@ -78,4 +79,5 @@ class MNIST:
             labels=torch.cat([part.targets for part in parts]).long(),
             poses=identity(len(images)),
             is_test=torch.arange(len(images)) >= len(parts[0]),
+            settings={"root": absolute(self.root)},
         )

@@ -84,6 +84,7 @@ class Star:
             transfer=star.transfer() if self.ctf else None,
             pixel_size=None if size is None else torch.full((len(images),), size),
             settings={"path": absolute(self.path), **settings}
+            | ({"root": absolute(self.root)} if self.root else {})
             | ({"classes": list(classes)} if classes else {}),
             said=(*said, *unknown),
         ).usable(skip_unreadable=self.skip_unreadable)
