@@ -11,6 +11,9 @@ import math
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
+
+from eqvae.domains.grid import border
 
 _MODES = ("auto", "dtype", "range", "percentile", "zscore", "background")
 _BITS = (1, 8, 10, 12, 14, 16)  # of cameras and files
@@ -144,8 +147,7 @@ def is_dark_on_bright(images: np.ndarray) -> bool:
     ground on average, by more than six standard errors, and the ground itself is not dark.
     """
     x = images.mean(1).astype(np.float64)
-    edge = np.concatenate([x[:, 0], x[:, -1], x[:, 1:-1, 0], x[:, 1:-1, -1]], axis=1)
-    ground = edge.mean(1)
+    ground = border(torch.from_numpy(x)).mean(1).numpy()
     apart = x.mean((1, 2)) - ground
     apart, ground = apart[np.isfinite(apart)], ground[np.isfinite(apart)]
     if len(apart) < _FEWEST or ground.mean() < _GROUND:
