@@ -146,7 +146,7 @@ def test_fields_differ_in_channels(fields):
         Objects(path, side=12).load()
 
 
-CLOSE = np.array([[20.0, 20.0], [26.0, 21.0], [50.0, 40.0], [1.0, 50.0]])
+CLOSE = np.array([[20.0, 20.0], [27.5, 20.0], [50.0, 40.0], [1.0, 50.0]])
 
 
 @pytest.mark.parametrize("ome", [False, True])
