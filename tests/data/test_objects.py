@@ -161,7 +161,7 @@ def test_a_label_mask_gives_a_window_for_each_object_without_its_neighbours(tmp_
     )  # the fourth touches the border
     assert "1 objects touch the border" in found.said[0]
     side = found.images.shape[-1]
-    assert side == 11  # 1.5 times the 7 pixels across
+    assert side == 12  # 1.5 times the 8 pixels across
     for i, (x, y) in enumerate(CLOSE[:3]):
         left, top = (int(np.floor(v - (side - 1) / 2 + 0.5)) for v in (x, y))
         near = labels[top : top + side, left : left + side]
@@ -170,7 +170,7 @@ def test_a_label_mask_gives_a_window_for_each_object_without_its_neighbours(tmp_
         np.testing.assert_allclose(seen[mine], own[mine], atol=1e-3)
         assert mine.all() or seen[~mine].std() < 1e-4
     assert (
-        (image[15:26, 15:26] > 50) & (labels[15:26, 15:26] == 2)
+        (image[15:27, 15:27] > 50) & (labels[15:27, 15:27] == 2)
     ).any()  # the control: it was there
 
 
