@@ -96,7 +96,10 @@ def to_plain(config: Any) -> Any:
 
 
 def fill_data(
-    config: dict[str, Any], image_shape: tuple[int, int, int], count: int = 1
+    config: dict[str, Any],
+    image_shape: tuple[int, int, int],
+    count: int = 1,
+    background: Sequence[float] = (0.0,),
 ) -> dict[str, Any]:
     """Set what only the data know, and resolve what waited for it.
 
@@ -104,12 +107,16 @@ def fill_data(
         config: plain, as `compose` gives it.
         image_shape: (C, H, H), for `image.channels` and `image.size`.
         count: number of training images, for `image.count`.
+        background: grey of the ground by channel, for `image.background` where it is not given.
     """
     from omegaconf import OmegaConf
 
     channels, size, _ = image_shape
+    image = config.get("image", {})
     known = {"size": int(size), "channels": int(channels), "count": int(count)}
-    filled = OmegaConf.create({**config, "image": {**config.get("image", {}), **known}})
+    if image.get("background") in (None, "???"):
+        known["background"] = list(background)
+    filled = OmegaConf.create({**config, "image": {**image, **known}})
     return to_plain(filled)
 
 

@@ -127,14 +127,19 @@ def test_compose_is_plain_and_waits_for_the_image_size() -> None:
     config = compose(["data=sprites"])
     assert type(config) is dict
     assert type(config["model"]) is dict
-    assert config["image"] == {"size": "???", "channels": "???", "count": "???", "radius": None}
+    unknown = dict.fromkeys(("size", "channels", "count", "background"), "???")
+    assert config["image"] == {**unknown, "radius": None}
     assert config["model"]["encoder"]["harmonics"] == config["harmonics"]
     assert config["harmonics"]["domain"]["size"] == "${image.size}"
     assert config["model"]["encoder"]["representation"] == config["latent"]
     filled = fill_data(config, (3, 41, 41))
     assert filled["model"]["encoder"]["harmonics"]["domain"] == filled["domain"]
     assert filled["domain"]["size"] == 41 and filled["harmonics"]["channels"] == 3
-    assert filled["image"] == {"size": 41, "channels": 3, "count": 1, "radius": None}
+    known = {"size": 41, "channels": 3, "count": 1, "background": [0.0], "radius": None}
+    assert filled["image"] == known
+    measured = fill_data(config, (3, 41, 41), background=[0.1, 0.2, 0.3])
+    assert measured["model"]["decoder"]["background"] == [0.1, 0.2, 0.3]
+    assert fill_data(measured, (3, 41, 41), background=[0.5]) == measured  # a run keeps what it has
     assert compose(["data=sprites"], image_shape=(3, 41, 41)) == filled
     assert fill_data(config, (3, 41, 41), 80)["image"]["count"] == 80
 

@@ -1,9 +1,11 @@
-"""How large the objects in images are, to compare with what a model can draw."""
+"""How large the objects in images are and on what ground they lie, to compare with what a model can draw."""
 
 import torch
 from torch import Tensor
 
 from eqvae.domains.grid import border, pixel_coordinates
+
+_BLACK = 0.02
 
 
 def object_radius(images: Tensor, share: float = 0.98) -> float | None:
@@ -44,3 +46,13 @@ def object_radius(images: Tensor, share: float = 0.98) -> float | None:
     squares = torch.bincount(tenths.flatten(), weights=m.square().flatten())
     held = squares.cumsum(dim=0)
     return float(torch.searchsorted(held, share * held[-1]) + 1) / 10
+
+
+def ground(images: Tensor) -> list[float]:
+    """The grey of the ground of images (N, C, H, W) by channel: the median of all images' borders.
+
+    Below 0.02 it counts as black, 0.
+    """
+    edges = border(images).transpose(0, 1).flatten(1)
+    grey = [round(float(level), 4) for level in edges.median(dim=1).values]
+    return [level if level >= _BLACK else 0.0 for level in grey]

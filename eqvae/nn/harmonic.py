@@ -1,14 +1,17 @@
 """The `harmonic` family: a fibre network between two fixed steerable transforms.
 
-    encoder: x -> t (localiser) -> disk-harmonic coefficients about t -> fibre MLP -> q(z|x)
-    decoder: z = (t, v) -> fibre MLP -> disk-harmonic coefficients -> image about t
+    encoder: x - b -> t (localiser) -> disk-harmonic coefficients about t -> fibre MLP -> q(z|x)
+    decoder: z = (t, v) -> fibre MLP -> disk-harmonic coefficients -> image about t, + b
+
+with b the grey of the ground, which no motion changes and the basis, confined to a disc, can't draw.
 
 Rotating the image turns the coefficients of frequency l by l theta, exactly, at every angle; moving it
 moves t. The decoder is a closed-form function of the plane, so that D(g z) = g D(z) holds to rounding and
 the aliasing of the fibre non-linearity; the encoder adds the pixel grid of its input.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -36,10 +39,11 @@ class HarmonicEncoder(LatentNetwork):
         depth: number of hidden layers.
         oversampling: samples of the non-linearity for each unit of frequency.
         linear: the linear layers of the network, see `FibreMLP`.
+        background: b, for each channel or for all.
 
     Raises:
-        ValueError: if the symmetry is finite, or the latent has no position or frequencies above the band
-            limit.
+        ValueError: if the symmetry is finite, the latent has no position or frequencies above the band
+            limit, or `background` has another length than there are channels.
     """
 
     def __init__(
@@ -53,10 +57,13 @@ class HarmonicEncoder(LatentNetwork):
         depth: int = 3,
         oversampling: int = 8,
         linear: Callable[..., nn.Module] = FibreLinear,
+        background: Sequence[float] = (0.0,),
     ):
         check_harmonic(representation, symmetry, frequency)
         super().__init__(harmonics.domain, harmonics.channels, representation, symmetry)
         self.harmonics = harmonics
+        grey = grey_of_ground(background, harmonics.channels)
+        self.register_buffer("background", grey, persistent=False)  # the configuration has it
         self.localiser = localiser or Localiser(harmonics.domain, harmonics.channels)
         out = posterior_type(representation)
         self.mlp = FibreMLP(
@@ -79,12 +86,16 @@ class HarmonicEncoder(LatentNetwork):
 
     def forward(self, x: Tensor) -> GaussianPosterior:
         """The posterior of images (B, C, H, H)."""
-        t = self.localiser(x)
+        t = self.position(x)
         return self.posterior(self.coefficients(x, t), t)
+
+    def position(self, x: Tensor) -> Tensor:
+        """Where the localiser sees the objects of images (B, C, H, H), (B, 2)."""
+        return self.localiser(x - self.background)
 
     def coefficients(self, x: Tensor, t: Tensor) -> Tensor:
         """What the network reads: the object about t (B, 2), irrep by irrep, (B, C dim)."""
-        return self.harmonics.by_irrep(self.harmonics.analyse(x, t))
+        return self.harmonics.by_irrep(self.harmonics.analyse(x - self.background, t))
 
     def posterior(self, coefficients: Tensor, t: Tensor) -> GaussianPosterior:
         """The posterior of an object with these coefficients about t."""
@@ -97,8 +108,8 @@ class HarmonicDecoder(LatentNetwork):
     """Images from z = (t, v) as disk harmonics about t: D(g z) = g D(z).
 
     Args:
-        harmonics, representation, symmetry, hidden, frequency, depth, oversampling, linear: as for
-            `HarmonicEncoder`.
+        harmonics, representation, symmetry, hidden, frequency, depth, oversampling, linear, background: as
+            for `HarmonicEncoder`.
         out_frequency: highest angular frequency of the images.
     """
 
@@ -113,10 +124,13 @@ class HarmonicDecoder(LatentNetwork):
         out_frequency: int = 14,
         oversampling: int = 10,
         linear: Callable[..., nn.Module] = FibreLinear,
+        background: Sequence[float] = (0.0,),
     ):
         check_harmonic(representation, symmetry, frequency)
         super().__init__(harmonics.domain, harmonics.channels, representation, symmetry)
         self.harmonics = harmonics
+        grey = grey_of_ground(background, harmonics.channels)
+        self.register_buffer("background", grey, persistent=False)  # the configuration has it
         self.mlp = FibreMLP(
             representation.vector,
             harmonics.representation,
@@ -137,7 +151,7 @@ class HarmonicDecoder(LatentNetwork):
     def forward(self, z: Tensor) -> Tensor:
         """Images (B, C, H, H) of latents (B, D)."""
         position = z[:, self.representation.slices.position]
-        return self.harmonics.synthesise(self.coefficients(z), position)
+        return self.harmonics.synthesise(self.coefficients(z), position) + self.background
 
     def template(self, content: Tensor) -> Tensor:
         """Coefficients (B, C, dim) of an object in its own frame, for latents of content and one frame."""
@@ -147,7 +161,8 @@ class HarmonicDecoder(LatentNetwork):
     def render(self, z: Tensor, points: Tensor) -> Tensor:
         """The same images at any points of the plane, (B, P, 2) pixels: (B, C, P)."""
         position = z[:, self.representation.slices.position]
-        return self.harmonics.evaluate(self.coefficients(z), position, points)
+        drawn = self.harmonics.evaluate(self.coefficients(z), position, points)
+        return drawn + self.background[..., 0]
 
 
 class LatentSplit(nn.Module):
@@ -170,6 +185,16 @@ class LatentSplit(nn.Module):
     def forward(self, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         log_scale = bounded(self.scale_gain * h[:, self.scales] + self.offset, -7.0, 3.0)
         return h[:, self.v], log_scale, self.gain * h[:, self.correction]
+
+
+def grey_of_ground(background: Sequence[float], channels: int) -> Tensor:
+    """The grey of the ground by channel, (C, 1, 1)."""
+    if len(background) not in (1, channels) or not all(map(math.isfinite, background)):
+        raise ValueError(
+            f"background must be a list of one number, or one for each of {channels} channels; got "
+            f"{list(background)}."
+        )
+    return torch.tensor(background, dtype=torch.float32).expand(channels).clone().view(-1, 1, 1)
 
 
 def check_harmonic(representation: Representation, symmetry: PlaneMotions, frequency: int) -> None:

@@ -176,7 +176,7 @@ class RelaxedHarmonicEncoder(Wrapper):
 
     def forward(self, x: Tensor) -> GaussianPosterior:
         """The posterior of images (B, C, H, H)."""
-        t = self.harmonic.localiser(x)
+        t = self.harmonic.position(x)
         return self.harmonic.posterior(self.position(self.harmonic.coefficients(x, t), t), t)
 
 

@@ -26,6 +26,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from eqvae.config import build, fill_data
+from eqvae.data.extent import ground
 from eqvae.renamed import check_stored
 from eqvae.threads import threads_for
 from eqvae.training.checkpoint import WholeCheckpoints
@@ -49,6 +50,7 @@ from eqvae.training.resume import TakeUp, check_same_images, checkpoint_to_resum
 
 _LIGHTNING = ("eqvae.", "pytorch_lightning.")
 _OPTIMIZERS = ("eqvae.", "torch.optim.")
+_LOOKED_AT = 500  # training images, for the grey of their ground
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,8 @@ def prepare(config: dict[str, Any], folder: str | Path, *, resume: bool = False)
     datamodule = build(config["data"], path="data")
     datamodule.setup()
     before = config["image"]
-    config = fill_data(config, datamodule.image_shape, len(datamodule.train))
+    grey = ground(datamodule.train[:_LOOKED_AT].image)
+    config = fill_data(config, datamodule.image_shape, len(datamodule.train), grey)
     if resume:
         check_same_images(before, config["image"])
     config["data"]["source"] |= datamodule.images.settings

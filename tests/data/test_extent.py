@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from eqvae.data.extent import object_radius
+from eqvae.data.extent import ground, object_radius
 from eqvae.domains.grid import pixel_coordinates
 
 SHIFTS = torch.tensor([[0.0, 0.0], [6.0, -3.0], [-5.0, 8.0], [2.5, 2.5]])
@@ -36,3 +36,11 @@ def test_noise_adds_little_until_nothing_can_be_said():
 def test_a_share_lies_between_0_and_1(share):
     with pytest.raises(ValueError, match=f"share must lie between 0 and 1; got {share}"):
         object_radius(discs(5.0), share)
+
+
+def test_the_ground_is_the_median_of_the_borders_and_black_is_black():
+    images = discs(12.0, 0.3).repeat(1, 3, 1, 1) * torch.tensor([1.0, 0.5, 0.03])[:, None, None]
+    assert ground(images) == [0.3, 0.15, 0.0]
+    torch.manual_seed(0)
+    noisy = discs(12.0, 0.3) + 0.1 * torch.randn(40, 1, 64, 64)
+    assert ground(noisy) == pytest.approx([0.3], abs=0.01)

@@ -285,3 +285,31 @@ def test_sparse_latents_are_served(multiplicities):
     g = motion(angle=math.pi / 2).expand(6, 4)
     moved = encoder(scenes().render(g[:1])).loc
     assert latent_error(latent, moved, latent.act(g, q.loc)) < 1e-5
+
+
+@CHANNELS
+def test_the_ground_changes_nothing_but_the_ground(channels) -> None:
+    """D_b(z) = D_0(z) + b and q_b(z | x + b) = q_0(z | x); the control is a ground that nobody told."""
+    grey = [0.4] if channels == 1 else [0.4, 0.1, 0.7]
+    b = torch.tensor(grey).view(-1, 1, 1)
+    x = scenes(channels).render()
+    parts = {}
+    for name, known in (("without", [0.0]), ("with", grey)):
+        torch.manual_seed(0)
+        encoder = HarmonicEncoder(basis(SIZE, channels), LATENT, hidden=16, background=known)
+        parts[name] = (
+            encoder,
+            HarmonicDecoder(basis(SIZE, channels), LATENT, hidden=16, background=known),
+        )
+    (encoder, decoder), (on_grey, draws_grey) = (
+        [part.double() for part in pair] for pair in parts.values()
+    )
+    z = encoder(x).mode
+    torch.testing.assert_close(on_grey(x + b).mode, z, atol=1e-6, rtol=0)
+    torch.testing.assert_close(draws_grey(z), decoder(z) + b, atol=1e-6, rtol=0)
+    points = torch.zeros(len(z), 1, 2)
+    apart = draws_grey.render(z, points) - decoder.render(z, points)
+    torch.testing.assert_close(apart, b[..., 0].expand_as(apart), atol=1e-6, rtol=0)
+    assert (encoder(x + b).mode - z).abs().max() > 0.01
+    with pytest.raises(ValueError, match="background must be a list of one number"):
+        HarmonicEncoder(basis(SIZE, channels), LATENT, background=[0.1, 0.2])

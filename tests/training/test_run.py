@@ -55,6 +55,7 @@ def test_the_run_folder_says_it_all(tmp_path: Path) -> None:
         "size": 37,
         "channels": 1,
         "count": len(run.datamodule.train),
+        "background": [0.0],
         "radius": None,
     }
     made = {path.name for path in (folder / "checkpoints").iterdir()}
