@@ -13,6 +13,7 @@ import numpy as np
 from eqvae.data.formats.star import StarFile
 from eqvae.data.sources.star import ParticleTable, Star, to_offset
 from eqvae.embedding.table import Embedding
+from eqvae.files import written
 
 
 def write_star(embedding: Embedding, source: Star, size: int, path: Path) -> Path:
@@ -32,9 +33,8 @@ def write_star(embedding: Embedding, source: Star, size: int, path: Path) -> Pat
     text = particles.file.written(
         particles.block, _words(embedding, particles, size), embedding.column("index").tolist()
     )
-    partial = path.with_suffix(".part")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    with written(path) as partial:
+        partial.write_text(text, encoding="utf-8")
     return path
 
 
