@@ -29,7 +29,9 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path, error):
 def test_a_killed_process_leaves_the_old_file(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    code = "import os, sys; from eqvae.files import written\nwith written(sys.argv[1]) as partial:\n"
+    code = (
+        "import os, sys; from eqvae.files import written\nwith written(sys.argv[1]) as partial:\n"
+    )
     code += "    partial.write_text('ne'); os.kill(os.getpid(), 9)"
     done = subprocess.run([sys.executable, "-c", code, str(path)], timeout=60)
     assert done.returncode == -9 and path.read_text() == "old"

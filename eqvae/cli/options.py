@@ -71,15 +71,17 @@ def wholes(what: str, count: int | None = None) -> Callable[[str, str], tuple[in
 
 
 def several(*words: str) -> Callable[[str, str], tuple[str, ...]]:
-    """Reads some of the words, joined by commas."""
+    """Reads one or some of the words, joined by commas, in brackets or not: a,b or [a,b]."""
 
     def read(key: str, text: str) -> tuple[str, ...]:
-        unknown = [part for part in text.split(",") if part not in words]
+        inside = text[1:-1] if text[:1] == "[" and text[-1:] == "]" else text
+        parts = [part.strip() for part in inside.split(",")]
+        unknown = [part for part in parts if part not in words]
         if unknown:
             raise ValueError(
                 f"{key} must be words out of {', '.join(words)}, joined by commas; got {unknown[0]!r}."
             )
-        return tuple(dict.fromkeys(text.split(",")))
+        return tuple(dict.fromkeys(parts))
 
     return read
 

@@ -77,7 +77,7 @@ def write_embedding(
     csv: bool = True,
     watch: Watch = unwatched,
 ) -> Path:
-    """The table of `embed` as embedding.parquet and, unless it is not wanted, embedding.csv, with flat memory.
+    """The table of `embed` as embedding.parquet and, with `csv`, embedding.csv, with flat memory.
 
     Rows go to a file of their own as they come; clusters are then fitted on a sample of their content and
     assigned from file to file. When it is interrupted, the rows there are get clusters and are written.

@@ -119,7 +119,9 @@ def test_settings_are_absolute_wherever_the_run_is_looked_at(tmp_path, monkeypat
     written(tmp_path)
     monkeypatch.chdir(tmp_path)
     settings = Star("particles.star", root=".").load().settings
-    assert settings["path"] == str(tmp_path / "particles.star") and settings["root"] == str(tmp_path)
+    assert settings["path"] == str(tmp_path / "particles.star") and settings["root"] == str(
+        tmp_path
+    )
 
 
 def test_classes_micrographs_and_names_are_kept(tmp_path):

@@ -4,14 +4,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from eqvae.data import Star
+from eqvae.data import Star, Upright
 from eqvae.data.formats.star import StarFile
-from eqvae.embedding.star import write_star
 from eqvae.embedding.table import Embedding
+from eqvae.embedding.write import FORMATS, Origin
 from eqvae.symmetry.motions import angle_of, shift_of
 from tests.data.test_star import written
 
 RANDOM = np.random.default_rng(1)
+STAR = FORMATS["star"]
 
 
 def table(rows, angle=None):
@@ -32,7 +33,8 @@ def test_a_star_file_says_what_the_embedding_says(tmp_path, size):
     path, _, _ = written(tmp_path, size=size)
     source, rows = Star(str(path)), [0, 2, 3, 5]
     embedding = table(rows)
-    out = write_star(embedding, source, size, tmp_path / "particles_out.star")
+    out = tmp_path / "out.star"
+    STAR.write(embedding, Origin(source, Upright(), size, size), out)
     found = Star(str(out), root=str(tmp_path)).load()
     degrees = np.rad2deg(angle_of(found.poses).numpy()) % 360
     np.testing.assert_allclose(degrees, embedding.column("angle_degrees"), atol=1e-3)
@@ -43,12 +45,12 @@ def test_a_star_file_says_what_the_embedding_says(tmp_path, size):
     assert after.text("rlnClassNumber") == ["1", "2", "3", "1"]
     for column in ("rlnImageName", "rlnDefocusU", "rlnMicrographName", "rlnMine"):
         assert after.text(column) == [before.text(column)[i] for i in rows]
-    assert not list(tmp_path.glob("*.part"))
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_without_angles_nothing_is_written(tmp_path):
     path, _, _ = written(tmp_path)
     nothing = table([0, 1], angle=np.full(2, np.nan, "f4"))
     with pytest.raises(ValueError, match="write=star needs angles"):
-        write_star(nothing, Star(str(path)), 24, tmp_path / "out.star")
+        STAR.write(nothing, Origin(Star(str(path)), Upright(), 24, 24), tmp_path / "out.star")
     assert not (tmp_path / "out.star").exists()
