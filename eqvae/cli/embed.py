@@ -37,6 +37,8 @@ Usage: {embed} ckpt=RUN_FOLDER_OR_CHECKPOINT [data=CHOICE] [KEY=VALUE ...]
                                  csv   embedding.csv, the same as text
                                  star  particles.star with RELION's angles, origins and classes, every other
                                        column as it is: for data=star
+                                 h5ad  embedding.h5ad, an AnnData: content in X and obsm, the rest in obs
+                                 fits  embedding.fits, a binary table with units
                                  list  rows.txt, the images' names or numbers, one a line
                                  none  no other file
   batch=250                      images at once
@@ -44,9 +46,9 @@ Usage: {embed} ckpt=RUN_FOLDER_OR_CHECKPOINT [data=CHOICE] [KEY=VALUE ...]
   out=FOLDER                     where to write; default: <run folder>/embedding
 
 Writes embedding.parquet, a row for each image (its columns are described in eqvae/embedding/table.py), which
-the other commands read; the files of write=; averages.png, averages.npz, frc.png and config.yaml. Ctrl-C
-keeps the rows that are done. W&B hears nothing of it."""
-FORMATS = ("parquet", "csv", "star", "list")  # of eqvae.embedding.write
+the other commands read; the files of write=; averages.png, .npz, .mrcs and .tiff, frc.png and config.yaml.
+Ctrl-C keeps the rows that are done. W&B hears nothing of it."""
+FORMATS = ("parquet", "csv", "star", "h5ad", "fits", "list")  # of eqvae.embedding.write
 OWN = {
     "split": Option("all", words=("all", "train", "val", "test")),
     "out": Option(),
@@ -128,17 +130,16 @@ def _embed(
     """Write everything; False if it was stopped."""
     import time
 
-    from eqvae.embedding import class_averages, write_averages, write_embedding
+    from eqvae.embedding import write_embedding
     from eqvae.embedding.files import PARQUET
 
     console, begin = printer(), time.monotonic()
-    model = subject.model
     how = {"batch": options["batch"], "seed": options["seed"], "watch": watched}
     before, clusters, stopped = _changed(out / PARQUET), options["clusters"], False
-    averaged = options["averages"] == "true" and clusters != 0
+    averaged, lines = options["averages"] == "true" and clusters != 0, []
     try:
-        known = {"names": batches.names, "classes": batches.classes}
-        write_embedding(model, batches, out, clusters=clusters, csv=False, **known, **how)
+        known = {"names": batches.names, "classes": batches.classes, "csv": False}
+        write_embedding(subject.model, batches, out, clusters=clusters, **known, **how)
     except KeyboardInterrupt:
         stopped = True
     seconds = time.monotonic() - begin
@@ -147,7 +148,7 @@ def _embed(
         for form in formats if kept else ():
             form.write(out, origin, out / form.file)
         if averaged and not stopped:
-            write_averages(class_averages(model, batches, out, **how), out)
+            lines = _average(subject, batches, out, how)
     except KeyboardInterrupt:
         stopped = True
     if stopped:
@@ -156,11 +157,27 @@ def _embed(
     console.print(f"{batches.count:,} images, {batches.count / max(seconds, 1e-9):,.0f} a second")
     console.print(f"table:          {out / PARQUET}")
     for form in formats:
-        console.print(f"the same as {form.name + ':':<12}{out / form.file}")
-    if averaged:
-        console.print(f"class averages: {out / 'averages.png'}, as arrays in averages.npz")
-        console.print(f"how sharp:      {out / 'frc.png'}")
+        console.print(f"{'as ' + form.name + ':':<16}{out / form.file}")
+    for line in lines:
+        console.print(line)
     return True
+
+
+def _average(subject: "Subject", batches: "InOrder", out: Path, how: dict[str, Any]) -> list[str]:
+    """Write class averages; returns lines that say where they are."""
+    from eqvae.embedding import class_averages, write_averages, write_stacks
+    from eqvae.embedding.stacks import angstrom_of
+
+    averages = class_averages(subject.model, batches, out, **how)
+    write_averages(averages, out)
+    left_out = write_stacks(averages, out, angstrom_of(subject.data.source, subject.data.images))
+    stacks = [name for name in ("averages.mrcs", "averages.tiff") if (out / name).exists()]
+    also = ", ".join(["averages.npz", *stacks])
+    return [
+        f"class averages: {out / 'averages.png'}, as arrays in {also}",
+        *left_out,
+        f"how sharp:      {out / 'frc.png'}",
+    ]
 
 
 def _changed(path: Path) -> int | None:

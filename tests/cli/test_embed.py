@@ -19,7 +19,7 @@ from eqvae.embedding.write import FORMATS
 
 SCRIPT = CONFIG_DIR.parent / "scripts" / "embed.py"
 FILES = {"embedding.parquet", "embedding.csv", "config.yaml"}
-AVERAGES = {"averages.png", "averages.npz", "frc.png"}
+AVERAGES = {"averages.png", "averages.npz", "averages.mrcs", "averages.tiff", "frc.png"}
 
 
 def run(*arguments: object) -> None:

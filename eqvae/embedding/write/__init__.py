@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 
 from eqvae.embedding.write.csv import Csv
+from eqvae.embedding.write.fits import Fits
 from eqvae.embedding.write.format import Origin, TableFormat, check_library
+from eqvae.embedding.write.h5ad import H5ad
 from eqvae.embedding.write.parquet import Parquet
 from eqvae.embedding.write.rows import Rows
 from eqvae.embedding.write.star import RelionStar
@@ -11,7 +13,7 @@ from eqvae.embedding.write.star import RelionStar
 __all__ = ["FORMATS", "Origin", "TableFormat", "checked_formats"]
 
 FORMATS: dict[str, TableFormat] = {
-    form.name: form for form in (Parquet(), Csv(), RelionStar(), Rows())
+    form.name: form for form in (Parquet(), Csv(), RelionStar(), H5ad(), Fits(), Rows())
 }
 
 

@@ -8,6 +8,7 @@ from eqvae.data import Star, Upright
 from eqvae.data.formats.star import StarFile
 from eqvae.embedding.table import Embedding
 from eqvae.embedding.write import FORMATS, Origin
+from eqvae.embedding.write.particles import unpadded
 from eqvae.symmetry.motions import angle_of, shift_of
 from tests.data.test_star import written
 
@@ -54,3 +55,38 @@ def test_without_angles_nothing_is_written(tmp_path):
     with pytest.raises(ValueError, match="write=star needs angles"):
         STAR.write(nothing, Origin(Star(str(path)), Upright(), 24, 24), tmp_path / "out.star")
     assert not (tmp_path / "out.star").exists()
+
+
+def test_an_interrupted_write_leaves_the_old_file(tmp_path, monkeypatch):
+    path, _, _ = written(tmp_path)
+    out = tmp_path / "particles_out.star"
+    out.write_text("old")
+
+    def stopped(self, *arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(StarFile, "written", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        STAR.write(table([0, 1]), Origin(Star(str(path)), Upright(), 24, 24), out)
+    assert out.read_text() == "old" and not list(tmp_path.glob(".*"))
+
+
+def test_mirrored_objects_are_refused(tmp_path):
+    path, _, _ = written(tmp_path)
+    mirrored = table([0, 1, 2])
+    mirrored = Embedding(mirrored.table.append_column("reflected", [[True, False, None]]))
+    with pytest.raises(ValueError, match="can't say that objects are mirrored, and 1 of 3 are"):
+        STAR.write(mirrored, Origin(Star(str(path)), Upright(), 24, 24), tmp_path / "out.star")
+
+
+@pytest.mark.parametrize(("size", "shown"), [(24, 33), (24, 30), (25, 32), (25, 33)])
+def test_positions_in_padded_images_become_those_in_the_file_s(size, shown):
+    """A point that stays on its pixel: padding by an odd number moves the centre by half a pixel."""
+    pixels = RANDOM.integers(0, size, (5, 2)).astype(float)  # column and row in the file's image
+    pad = (shown - size) // 2
+    middle = (shown - 1) / 2
+    position = np.stack([pixels[:, 0] + pad - middle, middle - pixels[:, 1] - pad], axis=1)
+    found = unpadded(position, Origin(Star("a.star"), Upright(), size, shown))
+    own = (size - 1) / 2
+    np.testing.assert_allclose(found[:, 0], pixels[:, 0] - own)
+    np.testing.assert_allclose(found[:, 1], own - pixels[:, 1])
