@@ -10,7 +10,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-PATHS = ("run_dir", "resume", "results", "work", "data.source.path", "data.source.root")
+PATHS = (
+    *("run_dir", "resume", "results", "work"),
+    *(f"data.source.{key}" for key in ("path", "root", "passthrough")),
+)
 NAMES = (
     "name",
     *(f"data.source.{key}" for key in ("image", "label", "group", "mask", "key")),

@@ -37,6 +37,7 @@ Usage: {embed} ckpt=RUN_FOLDER_OR_CHECKPOINT [data=CHOICE] [KEY=VALUE ...]
                                  csv   embedding.csv, the same as text
                                  star  particles.star with RELION's angles, origins and classes, every other
                                        column as it is: for data=star
+                                 cs    particles.cs, the same for cryoSPARC's alignments2D: for data=cs
                                  h5ad  embedding.h5ad, an AnnData: content in X and obsm, the rest in obs
                                  fits  embedding.fits, a binary table with units
                                  list  rows.txt, the images' names or numbers, one a line
@@ -48,7 +49,7 @@ Usage: {embed} ckpt=RUN_FOLDER_OR_CHECKPOINT [data=CHOICE] [KEY=VALUE ...]
 Writes embedding.parquet, a row for each image (its columns are described in eqvae/embedding/table.py), which
 the other commands read; the files of write=; averages.png, .npz, .mrcs and .tiff, frc.png and config.yaml.
 Ctrl-C keeps the rows that are done. W&B hears nothing of it."""
-FORMATS = ("parquet", "csv", "star", "h5ad", "fits", "list")  # of eqvae.embedding.write
+FORMATS = ("parquet", "csv", "star", "cs", "h5ad", "fits", "list")  # of eqvae.embedding.write
 OWN = {
     "split": Option("all", words=("all", "train", "val", "test")),
     "out": Option(),

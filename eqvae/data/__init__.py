@@ -11,6 +11,7 @@ from eqvae.data.posing import Posing, Rotated, RotatedShifted, Upright
 from eqvae.data.sources import (
     MNIST,
     SHAPES,
+    Cs,
     Folder,
     MNIST5k,
     Npz,
@@ -28,6 +29,7 @@ __all__ = [
     "AnyAngle",
     "Batch",
     "Camera",
+    "Cs",
     "Folder",
     "Grey",
     "ImageDataModule",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eqvae.data import Particles, Stack, Star
+from eqvae.data import Cs, Particles, Stack, Star
 from eqvae.data.images import ImageSet, ImageSource
 from eqvae.embedding.averages import ClassAverages
 from eqvae.files import written
@@ -52,7 +52,7 @@ def angstrom_of(source: ImageSource, images: ImageSet) -> float | None:
     if sizes is None or float(sizes.max() - sizes.min()) > 1e-4 * float(sizes.max()):
         return None
     ending = Path(source.path).suffix.lower() if isinstance(source, Stack) else None
-    if isinstance(source, Particles | Star) or ending in _MRC:
+    if isinstance(source, Cs | Particles | Star) or ending in _MRC:
         return float(sizes[0])
     return float(sizes[0]) * _PER_UM if ending in _TIFF else None
 

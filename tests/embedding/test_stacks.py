@@ -8,7 +8,7 @@ import pytest
 import tifffile
 import torch
 
-from eqvae.data import Npz, Particles, Stack, Star
+from eqvae.data import Cs, Npz, Particles, Stack, Star
 from eqvae.data.formats import read_stack
 from eqvae.data.images import ImageSet
 from eqvae.embedding import ClassAverages, write_stacks
@@ -59,6 +59,7 @@ def test_what_is_not_installed_is_left_out_and_named(tmp_path, monkeypatch):
     ("source", "angstrom"),
     [
         (Star("a.star"), 2.0),
+        (Cs("a.cs"), 2.0),
         (Particles(), 2.0),
         (Stack("a.mrcs"), 2.0),
         (Stack("a.ome.tif"), 2e4),

@@ -1,5 +1,6 @@
 """Sources of images: digits, generated sprites, simulated particles and the user's own files."""
 
+from eqvae.data.sources.cs import Cs
 from eqvae.data.sources.folder import Folder
 from eqvae.data.sources.mnist import MNIST, MNIST5k
 from eqvae.data.sources.npz import Npz
@@ -11,6 +12,7 @@ from eqvae.data.sources.star import Star
 __all__ = [
     "MNIST",
     "SHAPES",
+    "Cs",
     "Folder",
     "MNIST5k",
     "Npz",

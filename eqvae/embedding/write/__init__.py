@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from eqvae.embedding.write.cs import CryosparcCs
 from eqvae.embedding.write.csv import Csv
 from eqvae.embedding.write.fits import Fits
 from eqvae.embedding.write.format import Origin, TableFormat, check_library
@@ -13,7 +14,8 @@ from eqvae.embedding.write.star import RelionStar
 __all__ = ["FORMATS", "Origin", "TableFormat", "checked_formats"]
 
 FORMATS: dict[str, TableFormat] = {
-    form.name: form for form in (Parquet(), Csv(), RelionStar(), H5ad(), Fits(), Rows())
+    form.name: form
+    for form in (Parquet(), Csv(), RelionStar(), CryosparcCs(), H5ad(), Fits(), Rows())
 }
 
 
