@@ -85,11 +85,7 @@ class Cs:
         """
         if self.path is None:
             raise ValueError("path of the .cs file is not set. Set data.source.path=particles.cs.")
-        path = Path(self.path).expanduser()
-        rows = CsFile.read(path)
-        if self.passthrough is not None:
-            other = Path(self.passthrough).expanduser()
-            rows = rows.joined(CsFile.read(other), other)
+        path, rows = Path(self.path).expanduser(), self.rows()
         self._check(rows)
         columns = dict(_columns(rows))
         words = tuple(zip(*columns.values(), strict=True))
@@ -98,6 +94,14 @@ class Cs:
         found = like.read(ParticleTable(StarFile((), {"particles": table}), path))
         own = {"passthrough": absolute(self.passthrough)} if self.passthrough else {}
         return replace(found, settings=found.settings | own, said=(*found.said, *_lacking(rows)))
+
+    def rows(self) -> CsFile:
+        """The records, with those of the passthrough file."""
+        rows = CsFile.read(Path(self.path).expanduser())
+        if self.passthrough is None:
+            return rows
+        other = Path(self.passthrough).expanduser()
+        return rows.joined(CsFile.read(other), other)
 
     def _check(self, rows: CsFile) -> None:
         lacking = [name for name in _NEEDED if name not in rows]
@@ -117,9 +121,7 @@ class Cs:
 
 def _columns(rows: CsFile) -> Iterator[tuple[str, list[str]]]:
     """RELION's names, and words of all rows."""
-    paths = [path.removeprefix(">") for path in rows.text("blob/path")]
-    number = (rows.rows["blob/idx"].astype(np.int64) + 1).tolist()
-    yield "rlnImageName", [f"{i:06d}@{path}" for i, path in zip(number, paths, strict=True)]
+    yield "rlnImageName", image_names(rows)
     for field, name in _COLUMNS.items():
         if field in rows:
             yield name, _words(rows.numbers(field))
@@ -134,6 +136,13 @@ def _columns(rows: CsFile) -> Iterator[tuple[str, list[str]]]:
     micrograph = next((name for name in _MICROGRAPH if name in rows), None)
     if micrograph is not None:
         yield "rlnMicrographName", rows.text(micrograph)
+
+
+def image_names(rows: CsFile) -> list[str]:
+    """Number, from 1, and path of each image, as RELION writes them: 000012@J3/extract/a.mrc."""
+    paths = [path.removeprefix(">") for path in rows.text("blob/path")]
+    number = (rows.rows["blob/idx"].astype(np.int64) + 1).tolist()
+    return [f"{i:06d}@{path}" for i, path in zip(number, paths, strict=True)]
 
 
 def in_plane(rows: CsFile) -> np.ndarray | None:

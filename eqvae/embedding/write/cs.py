@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from eqvae.data.formats.cs import CsFile
-from eqvae.data.sources.cs import Cs, scale_of_shift
+from eqvae.data.sources.cs import Cs, image_names, scale_of_shift
 from eqvae.embedding.table import Embedding
 from eqvae.embedding.write.format import Origin, TableFormat, whole
-from eqvae.embedding.write.particles import check_particles, particle_poses
+from eqvae.embedding.write.particles import check_particles, check_same, particle_poses
 from eqvae.files import written
 
 _POSE, _SHIFT, _PSIZE = (f"alignments2D/{name}" for name in ("pose", "shift", "psize_A"))
@@ -33,23 +33,25 @@ class CryosparcCs(TableFormat):
         check_particles(origin, Cs, self.name, "a .cs file")
 
     def write(self, embedding: Embedding | Path, origin: Origin, path: Path) -> None:
-        table = whole(embedding)
-        particles = CsFile.read(Path(origin.source.path).expanduser())
-        rows = table.column("index")
-        values = _values(table, particles, origin)
+        table, source = whole(embedding), origin.source
+        stored = Path(source.path).expanduser()
+        particles, joined = CsFile.read(stored), source.rows()
+        check_same(table, image_names(joined), stored)
+        values = _values(table, joined, origin)
         with written(path) as partial, partial.open("wb") as file:
-            np.save(file, particles.changed(values, rows), allow_pickle=False)
+            rows = particles.changed(values, table.column("index"))
+            np.save(file, rows, allow_pickle=False)
 
 
-def _values(embedding: Embedding, particles: CsFile, origin: Origin) -> dict[str, np.ndarray]:
+def _values(embedding: Embedding, joined: CsFile, origin: Origin) -> dict[str, np.ndarray]:
     poses, rows = particle_poses(embedding, origin, CryosparcCs.name), embedding.column("index")
-    shift = poses.offset / scale_of_shift(particles)[rows, None]
+    shift = poses.offset / scale_of_shift(joined)[rows, None]
     values = {
         _POSE: np.deg2rad(poses.psi).astype(np.float32),
         _SHIFT: shift.astype(np.float32),
     }
-    if _PSIZE not in particles and "blob/psize_A" in particles:
-        values[_PSIZE] = particles.rows["blob/psize_A"][rows]
+    if _PSIZE not in joined and "blob/psize_A" in joined:
+        values[_PSIZE] = joined.rows["blob/psize_A"][rows]
     if poses.cluster is not None:
         values[_CLASS] = poses.cluster.astype(np.uint32)
         values[_POSTERIOR] = embedding.column("cluster_probability").astype(np.float32)

@@ -16,14 +16,14 @@ class Origin:
     """Where the images of an embedding came from.
 
     Attributes:
-        source: of the images.
+        source: of the images, None where nobody knows.
         posing: how they were posed.
         size: side of the source's images, pixels.
         shown: side of the posed images, which positions are of; larger where they were padded.
     """
 
-    source: ImageSource
-    posing: Posing
+    source: ImageSource | None
+    posing: Posing | None
     size: int
     shown: int
 

@@ -1,6 +1,8 @@
 """What formats of particles share: poses in RELION's convention, and the images that they can speak of."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -37,6 +39,31 @@ def check_particles(origin: Origin, kind: type, write: str, file: str) -> None:
         raise ValueError(
             f"write={write} needs images as the file has them, and these are moved. Add data/pose=upright."
         )
+
+
+def check_same(embedding: Embedding, names: Sequence[str], path: Path) -> None:
+    """Refuse a file that is not the one that was embedded.
+
+    Args:
+        embedding: whose `index` numbers rows of the file.
+        names: of the particles in all rows of the file.
+        path: of the file.
+
+    Raises:
+        ValueError: if rows are missing, or other particles.
+    """
+    index = embedding.column("index").tolist()
+    if max(index) >= len(names):
+        raise ValueError(
+            f"{path} has {len(names)} particles, and number {max(index) + 1} was embedded. Embed them again."
+        )
+    known = embedding.column("name") if "name" in embedding.columns else [None] * len(index)
+    for i, name in zip(index, known, strict=True):
+        if name is not None and name != names[i]:
+            raise ValueError(
+                f"{path} is not what was embedded: row {i + 1} has {names[i]}, and it was {name}. Embed it "
+                "again."
+            )
 
 
 def particle_poses(embedding: Embedding, origin: Origin, write: str) -> ParticlePoses:

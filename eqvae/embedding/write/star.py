@@ -12,7 +12,7 @@ from eqvae.data.formats.star import StarFile
 from eqvae.data.sources.star import ParticleTable, Star
 from eqvae.embedding.table import Embedding
 from eqvae.embedding.write.format import Origin, TableFormat, whole
-from eqvae.embedding.write.particles import check_particles, particle_poses
+from eqvae.embedding.write.particles import check_particles, check_same, particle_poses
 from eqvae.files import written
 
 
@@ -28,6 +28,7 @@ class RelionStar(TableFormat):
         table = whole(embedding)
         stored = Path(origin.source.path).expanduser()
         particles = ParticleTable(StarFile.read(stored), stored)
+        check_same(table, particles.table.text("rlnImageName"), stored)
         words, rows = _words(table, particles, origin), table.column("index").tolist()
         with written(path) as partial:
             text = particles.file.written(particles.block, words, rows)
