@@ -70,7 +70,7 @@ def generation(model: Any, data: Any, seed: int) -> dict[str, float]:
         return {}
     generator = torch.Generator().manual_seed(seed)
     some = data.train[:SAMPLES]
-    q = encoded(model, some)
+    q = encoded(model, data.train, len(some))
     samples = model.sample(SAMPLES, generator).cpu()
     rough = model.sample(SAMPLES, generator, rounds=0).cpu()
     oracle = _decoded(model, q.rsample())

@@ -89,7 +89,9 @@ def _origin(subject: "Subject") -> "Origin":
     from eqvae.embedding.write import Origin
 
     data = subject.data
-    return Origin(data.source, data.pose, data.images.images.shape[-1], data.image_shape[-1])
+    _, height, width = data.source_shape
+    side = width if height == width else None
+    return Origin(data.source, data.pose, side, data.image_shape[-1], data.images.images.shape[-1])
 
 
 def _formats(words: Sequence[str], origin: "Origin") -> list["TableFormat"]:
@@ -112,7 +114,7 @@ def _folder(subject: "Subject", origin: "Origin", options: dict[str, Any]) -> Pa
     about = {
         "ckpt": str(subject.checkpoint),
         "data": {**subject.data_config, "source": source},
-        "image": {"size": origin.size, "shown": origin.shown},
+        "image": {"size": origin.size, "shown": origin.shown, "canvas": origin.canvas},
         **settings,
     }
     with written(out / "config.yaml") as partial:

@@ -136,8 +136,7 @@ def _origin(folder: Path, overrides: Sequence[str], needed: bool) -> "Origin":
     return Origin(
         build(source, path="data.source"),
         build(config["data"]["pose"], path="data.pose"),
-        config["image"]["size"],
-        config["image"]["shown"],
+        **config["image"],
     )
 
 

@@ -3,10 +3,12 @@
 from eqvae.data.angles import Angles, AnyAngle, LimitedAngles, UprightClasses
 from eqvae.data.batch import Batch
 from eqvae.data.camera import Camera, Light, PlainCamera, Stretch
-from eqvae.data.datamodule import ImageDataModule, PosedImages
+from eqvae.data.canvas import Canvas
+from eqvae.data.datamodule import ImageDataModule
 from eqvae.data.grey import Grey
 from eqvae.data.images import ImageSet, ImageSource
 from eqvae.data.optics import ctf
+from eqvae.data.posed import PosedImages, StreamedImages
 from eqvae.data.posing import Posing, Rotated, RotatedShifted, Upright
 from eqvae.data.sources import (
     MNIST,
@@ -29,6 +31,7 @@ __all__ = [
     "AnyAngle",
     "Batch",
     "Camera",
+    "Canvas",
     "Cs",
     "Folder",
     "Grey",
@@ -49,6 +52,7 @@ __all__ = [
     "Sprites",
     "Stack",
     "Star",
+    "StreamedImages",
     "Stretch",
     "Upright",
     "UprightClasses",

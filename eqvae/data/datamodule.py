@@ -1,52 +1,27 @@
 """One datamodule for every source, posing and camera: load, split, pose once, serve from memory.
 
-What loaders serve is a `Batch`.
+What loaders serve is a `Batch`. Images that are too many for memory are read and posed batch by batch.
 """
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, DistributedSampler
+from torch.utils.data import DataLoader
 
 from eqvae.data.batch import Batch
 from eqvae.data.camera import Camera, PlainCamera
+from eqvae.data.canvas import Canvas
 from eqvae.data.images import ImageSet, ImageSource
-from eqvae.data.posing import Posing, pose_images
+from eqvae.data.pixels import GIB, Pixels
+from eqvae.data.posed import PosedImages, StreamedImages
+from eqvae.data.posing import Posing
 from eqvae.data.splitting import check_fractions, split_rows
 
 SPLITS = ("train", "val", "test")
-
-
-class PosedImages(Dataset):
-    """Posed images in memory, indexed in whole batches.
-
-    Attributes:
-        batch: all of them in one `Batch`, whose parts have names of their own here:
-        images: (N, C, H, H) float32 in [0, 1].
-        poses: true motions (N, 4), NaN where unknown.
-        labels: (N,) int64, -1 where unknown.
-        indices: (N,) int64 into the whole data set.
-        transfer: radial transfer functions of the optics (N, Q), None where unknown.
-    """
-
-    def __init__(
-        self, source: ImageSet, rows: Tensor, posing: Posing, camera: Camera = PlainCamera()
-    ):
-        self.batch = pose_images(source, rows, posing, camera)
-        self.images, self.poses = self.batch.image, self.batch.pose
-        self.labels, self.indices = self.batch.label, self.batch.index
-        self.transfer = self.batch.transfer
-
-    def __len__(self) -> int:
-        return len(self.batch)
-
-    def __getitem__(self, rows: slice | Tensor) -> Batch:
-        return self.batch[rows]
-
-    def __getitems__(self, rows: list[int]) -> Batch:
-        return self[torch.tensor(rows)]
 
 
 class ImageDataModule(pl.LightningDataModule):
@@ -57,12 +32,15 @@ class ImageDataModule(pl.LightningDataModule):
 
     Args:
         source: where the images come from.
+        canvas: how they become squares of one size.
         pose: the distribution of the motions they are given.
         camera: what takes the pictures of the posed objects.
         batch_size: images in a batch.
         split: fractions of train, val and test.
         seed: of the split and of the order of training batches.
-        num_workers: loader processes; 0 is fast enough, as everything is in memory.
+        num_workers: loader processes; 0 is fast enough for images in memory.
+        memory: GiB that posed images may take. Images in files that would take more are read and posed again
+            whenever they are needed, batch by batch.
         limit: training images to use, None for all. They are the first of the train split, or with
             groups of a seeded shuffle of it: smaller sets are parts of larger ones, and val and
             test stay the same.
@@ -81,6 +59,8 @@ class ImageDataModule(pl.LightningDataModule):
         seed: int = 0,
         num_workers: int = 0,
         limit: int | None = None,
+        canvas: Canvas = Canvas(),
+        memory: float = 1.0,
     ):
         super().__init__()
         if not callable(getattr(source, "load", None)):
@@ -110,6 +90,10 @@ class ImageDataModule(pl.LightningDataModule):
                 "limit must be a whole number of training images, at least 1, or null for all; "
                 f"got {limit!r}."
             )
+        if not isinstance(canvas, Canvas):
+            raise ValueError(f"canvas must be an eqvae.data.Canvas; got {canvas!r}.")
+        if not 0 < memory < math.inf:
+            raise ValueError(f"memory must be a positive number of GiB; got {memory!r}.")
         check_fractions(split)
         self.source = source
         self.pose = pose
@@ -119,8 +103,11 @@ class ImageDataModule(pl.LightningDataModule):
         self.seed = seed
         self.num_workers = num_workers
         self.limit = limit
+        self.canvas = canvas
+        self.memory = memory
         self._images: ImageSet | None = None
-        self._posed: dict[str, PosedImages] = {}
+        self._source_shape: tuple[int, int, int] | None = None
+        self._posed: dict[str, PosedImages | StreamedImages] = {}
 
     def setup(self, stage: str | None = None) -> None:
         """Load, check, split and pose; a second call does nothing.
@@ -131,11 +118,16 @@ class ImageDataModule(pl.LightningDataModule):
         """
         if self._posed:
             return
-        images = self.source.load().usable().numbered()
+        loaded = self.source.load().usable().numbered()
+        self._source_shape = tuple(loaded.images.shape[1:])
+        images = self.canvas.of(loaded)
         train, val, test = split_rows(images, self.split, self.seed)
         parts = (self._limited(train, grouped=images.groups is not None), val, test)
+        if self._streams(images):
+            said = f"images stay in their files: posed, they would take more than memory={self.memory:g} GiB"
+            images = replace(images, said=(*images.said, said))
         self._posed = {
-            name: PosedImages(images, rows, self.pose, self.camera)
+            name: self._dataset(images, rows, self.pose)
             for name, rows in zip(SPLITS, parts, strict=True)
         }
         self._images = images
@@ -147,23 +139,29 @@ class ImageDataModule(pl.LightningDataModule):
         return self._images
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """(C, H, H) of the posed images."""
-        return tuple(self.train.images.shape[1:])
+    def source_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of the source's images, before the canvas."""
+        self._split("train")
+        return self._source_shape
 
     @property
-    def train(self) -> PosedImages:
+    def image_shape(self) -> tuple[int, int, int]:
+        """(C, H, H) of the posed images."""
+        return self.train.image_shape
+
+    @property
+    def train(self) -> PosedImages | StreamedImages:
         return self._split("train")
 
     @property
-    def val(self) -> PosedImages:
+    def val(self) -> PosedImages | StreamedImages:
         return self._split("val")
 
     @property
-    def test(self) -> PosedImages:
+    def test(self) -> PosedImages | StreamedImages:
         return self._split("test")
 
-    def posed(self, split: str, pose: Posing) -> PosedImages:
+    def posed(self, split: str, pose: Posing) -> PosedImages | StreamedImages:
         """The images of a split under another posing, such as rotated after training on upright.
 
         The camera stays.
@@ -172,29 +170,38 @@ class ImageDataModule(pl.LightningDataModule):
             split: "train", "val" or "test".
             pose: the other posing; the same seed gives the same angles under every posing.
         """
-        return PosedImages(self.images, self._split(split).indices, pose, self.camera)
+        return self._dataset(self.images, self._split(split).indices, pose)
 
-    def loader(self, dataset: PosedImages) -> DataLoader:
-        """All images of a data set in order, the last batch as large as it comes."""
-        return self._loader(dataset)
+    def loader(self, dataset: PosedImages | StreamedImages) -> DataLoader:
+        """All images of a data set in one order, the last batch as large as it comes."""
+        return self._loader(dataset, sampler=dataset.in_order())
 
     def train_dataloader(self) -> DataLoader:
         # seeded by (seed, epoch): a resumed run sees the same batches as an uninterrupted one
-        order = DistributedSampler(
-            self.train,
-            num_replicas=self.trainer.world_size if self.trainer else 1,
-            rank=self.trainer.global_rank if self.trainer else 0,
-            seed=self.seed,
-        )
+        replicas = self.trainer.world_size if self.trainer else 1
+        rank = self.trainer.global_rank if self.trainer else 0
+        order = self.train.mixed(self.seed, replicas, rank)
         # one image alone has no batch statistics
         single_left = len(order) > self.batch_size and len(order) % self.batch_size == 1
         return self._loader(self.train, sampler=order, drop_last=single_left)
 
     def val_dataloader(self) -> DataLoader:
-        return self._loader(self.val)
+        return self.loader(self.val)
 
     def test_dataloader(self) -> DataLoader:
-        return self._loader(self.test)
+        return self.loader(self.test)
+
+    def _streams(self, images: ImageSet) -> bool:
+        size = self.pose.size or images.images.shape[-1]
+        posed = 4 * len(images) * images.images.shape[1] * size**2
+        return isinstance(images.images, Pixels) and posed > self.memory * GIB
+
+    def _dataset(
+        self, images: ImageSet, rows: Tensor, pose: Posing
+    ) -> PosedImages | StreamedImages:
+        if self._streams(images):
+            return StreamedImages(images, rows, pose, self.camera, self.memory)
+        return PosedImages(images, rows, pose, self.camera)
 
     def _limited(self, rows: Tensor, *, grouped: bool) -> Tensor:
         if self.limit is None:
@@ -209,14 +216,14 @@ class ImageDataModule(pl.LightningDataModule):
             rows = rows[order]
         return rows[: self.limit]
 
-    def _split(self, name: str) -> PosedImages:
+    def _split(self, name: str) -> PosedImages | StreamedImages:
         if name not in SPLITS:
             raise ValueError(f"split must be one of {list(SPLITS)}; got {name!r}.")
         if not self._posed:
             raise RuntimeError("the data are not loaded yet. Call datamodule.setup() first.")
         return self._posed[name]
 
-    def _loader(self, dataset: PosedImages, **how) -> DataLoader:
+    def _loader(self, dataset: PosedImages | StreamedImages, **how) -> DataLoader:
         return DataLoader(
             dataset,
             batch_size=self.batch_size,

@@ -65,8 +65,17 @@ class Grey:
         if self.low is not None and self.high is not None and not self.low < self.high:
             raise ValueError(f"low must be below high; got {self.low} and {self.high}.")
 
-    def settled(self, values: np.ndarray) -> "Grey":
+    @property
+    def each_alone(self) -> bool:
+        """Whether the numbers of an image are compared with each other only."""
+        return self.normalise in ("zscore", "background")
+
+    def settled(self, values: np.ndarray, whole: tuple[float, float] | None = None) -> "Grey":
         """The same with everything chosen by these images (N, C, H, W).
+
+        Args:
+            values: the images, or a fair sample of them.
+            whole: the smallest and largest finite number of all images; None where `values` are all.
 
         Raises:
             ValueError: if the numbers have no order (complex, text, objects).
@@ -79,7 +88,7 @@ class Grey:
         if not known.size:  # refused later, with a reason
             return Grey("dtype", 0.0, 1.0, False)
         if low is None or high is None:
-            mode, found = self._range(values, known)
+            mode, found = self._range(values, known, whole or (known.min(), known.max()))
             low = found[0] if low is None else low
             high = found[1] if high is None else high
             if not low < high:  # images of one value: refused later, with their names
@@ -92,7 +101,7 @@ class Grey:
         return chosen
 
     def read(self, values: np.ndarray) -> np.ndarray:
-        """Brightness in [0, 1] of images (N, C, H, W), float32; NaN stays NaN.
+        """Brightness in [0, 1] of images (N, C, H, W), float32; NaN where there is no finite number.
 
         Raises:
             ValueError: if something is still to be chosen: see `settled`.
@@ -101,6 +110,8 @@ class Grey:
             raise ValueError("grey values can be read once they are settled. Call settled first.")
         y = self._prepared(values)
         y = (y - np.float32(self.low)) / np.float32(self.high - self.low)
+        if values.dtype.kind == "f":
+            y[np.isinf(y)] = np.nan
         np.clip(y, 0, 1, out=y)
         return 1 - y if self.invert else y
 
@@ -117,21 +128,23 @@ class Grey:
         line = f"grey values: {dtype}{how.get(self.normalise, '')}, {self.low:g} to {self.high:g}"
         return line + (", inverted (dark objects on a bright ground)" if self.invert else "")
 
-    def _range(self, values: np.ndarray, known: np.ndarray) -> tuple[str, tuple[float, float]]:
+    def _range(
+        self, values: np.ndarray, known: np.ndarray, whole: tuple[float, float]
+    ) -> tuple[str, tuple[float, float]]:
         """The mode, and the numbers that become 0 and 1, of images and their finite pixels."""
         mode = self.normalise
         if mode == "range":
-            return mode, (float(known.min()), float(known.max()))
+            return mode, (float(whole[0]), float(whole[1]))
         if mode == "dtype":
             return mode, (0.0, _largest(values.dtype))
         if mode != "auto":
             return mode, _tails(_finite(self._prepared(values)))
-        return _chosen(known)
+        return _chosen(known, float(whole[0]), float(whole[1]))
 
     def _prepared(self, values: np.ndarray) -> np.ndarray:
         """float32, each image standardised if that is asked for."""
         x = values.astype(np.float32)
-        if self.normalise not in ("zscore", "background"):
+        if not self.each_alone:
             return x
         inside = x.reshape(*x.shape[:2], -1)
         if self.normalise == "background":
@@ -163,9 +176,8 @@ def ring(height: int, width: int) -> np.ndarray:
     return (radius > min(height, width) / 2).ravel()
 
 
-def _chosen(values: np.ndarray) -> tuple[str, tuple[float, float]]:
-    """What `auto` takes, of finite pixels."""
-    low, high = float(values.min()), float(values.max())
+def _chosen(values: np.ndarray, low: float, high: float) -> tuple[str, tuple[float, float]]:
+    """What `auto` takes, of finite pixels that reach from low to high."""
     if values.dtype.kind == "f":
         if low >= -_ROUNDING and high <= 1 + _ROUNDING:
             found = "dtype", (0.0, 1.0)

@@ -6,11 +6,13 @@ are posed, split and batched is not its business.
 
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+
+from eqvae.data.pixels import Pixels
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class ImageSet:
     """Images of the same size and what is known about them; None where nothing is.
 
     Attributes:
-        images: (N, C, H, H) float32 in [0, 1].
+        images: (N, C, H, W) float32 in [0, 1]: a tensor, or `Pixels` that are read when they are asked for.
         labels: class of each image, (N,) int64, -1 where unknown.
         groups: images of the same group never come into two splits, (N,) int64.
         poses: motions that bring the class's standard object to what the image shows, (N, 4).
@@ -29,7 +31,7 @@ class ImageSet:
         transfer: radial transfer function of the imaging optics, (N, Q) float32, at Q equally spaced
             radial frequencies from 0 to pi rad/pixel, both included; beyond pi, in the corners of
             the Fourier square, the last value holds. 1 everywhere is no blur.
-        masks: which pixels are the object, (N, 1, H, H) bool.
+        masks: which pixels are the object, (N, 1, H, W) bool.
         pixel_size: physical size of a pixel in the unit of the data, (N,) float32.
         symmetry_orders: by label, k when the object looks the same after 1/k turn, 0 after any.
         settings: what the source has chosen, as keys of its configuration: with them it reads other images
@@ -39,11 +41,11 @@ class ImageSet:
             render(rows (B,), g (B, 4), size) -> (B, C, size, size).
 
     Raises:
-        ValueError: if images are not square, none, or not float32, the others differ in length,
-            `transfer` is no table of float32, or `masks` are not as large as the images.
+        ValueError: if images are none, or not float32, the others differ in length, `transfer` is no table
+            of float32, or `masks` are not as large as the images.
     """
 
-    images: Tensor
+    images: Tensor | Pixels
     labels: Tensor | None = None
     groups: Tensor | None = None
     poses: Tensor | None = None
@@ -67,13 +69,6 @@ class ImageSet:
             )
         if len(self.images) == 0:
             raise ValueError("images is empty: there are no readable images to train on.")
-        height, width = self.images.shape[-2:]
-        if height != width:
-            raise ValueError(
-                f"images must be square to be rotated; got {height}x{width} pixels. "
-                f"Crop them to {min(height, width)}x{min(height, width)} or pad them to "
-                f"{max(height, width)}x{max(height, width)}."
-            )
         for name in _PER_IMAGE:
             value = getattr(self, name)
             if value is not None and len(value) != len(self.images):
@@ -120,10 +115,9 @@ class ImageSet:
         Raises:
             ValueError: if there are unusable images and they may not be skipped, or no others.
         """
-        flat = self.images.flatten(1)
-        low, high = flat.amin(dim=1), flat.amax(dim=1)
+        low, high = _extremes(self.images)
         reasons = [
-            ("NaN or infinite", ~flat.isfinite().all(dim=1)),
+            ("NaN or infinite", ~(low.isfinite() & high.isfinite())),
             ("outside [0, 1]", (low < 0) | (high > 1)),
             ("of a single value throughout", low == high),
         ]
@@ -158,17 +152,27 @@ class ImageSet:
 
     def __getitem__(self, rows: Tensor) -> "ImageSet":
         kept = {
-            f.name: getattr(self, f.name)[rows]
-            for f in fields(self)
-            if f.name in ("images", *_PER_IMAGE) and torch.is_tensor(getattr(self, f.name))
+            name: getattr(self, name)[rows]
+            for name in _PER_IMAGE
+            if torch.is_tensor(getattr(self, name))
         }
         names = None if self.names is None else tuple(self.names[i] for i in rows.tolist())
-        return replace(self, names=names, **kept)
+        images = self.images
+        images = images.take(rows) if isinstance(images, Pixels) else images[rows]
+        return replace(self, images=images, names=names, **kept)
 
     def _listing(self, found: Tensor) -> str:
         rows = found.nonzero()[:, 0].tolist()
         shown = listing([self.names[i] if self.names else f"number {i}" for i in rows])
         return f"{len(rows)} of {len(self)} images ({shown})"
+
+
+def _extremes(images: Tensor | Pixels) -> tuple[Tensor, Tensor]:
+    """Darkest and brightest pixel of each image, (N,), (N,); NaN where one is NaN."""
+    if isinstance(images, Pixels):
+        return images.extremes()
+    flat = images.flatten(1)
+    return flat.amin(dim=1), flat.amax(dim=1)
 
 
 _PER_IMAGE = (

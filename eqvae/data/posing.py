@@ -127,14 +127,32 @@ def pad_to(images: Tensor, size: int) -> Tensor:
     Raises:
         ValueError: if the images are larger than `size`.
     """
+    check_padding(tuple(images.shape), size)
     margin = size - images.shape[-1]
-    if margin < 0:
-        raise ValueError(
-            f"size of the posing must be at least the images' {images.shape[-1]} pixels; "
-            f"got {size}. Set data.pose.size={images.shape[-1]} or larger, or null to keep theirs."
-        )
     before, after = margin // 2, margin - margin // 2
     return F.pad(images, (before, after, before, after))
+
+
+def check_padding(images: tuple[int, ...], size: int) -> None:
+    """Refuse images that are no squares, or larger than what they are padded to.
+
+    Args:
+        images: their shape (N, C, H, W).
+        size: side of the padded images, pixels.
+
+    Raises:
+        ValueError: if they are.
+    """
+    height, side = images[-2:]
+    if height != side:
+        raise ValueError(
+            f"images must be square to be rotated; got {height}x{side} pixels. Put them on a Canvas."
+        )
+    if size < side:
+        raise ValueError(
+            f"size of the posing must be at least the images' {side} pixels; got {size}. Set "
+            f"data.pose.size={side} or larger, or null to keep theirs; data.canvas.size resamples them."
+        )
 
 
 def pose_images(
@@ -156,9 +174,26 @@ def pose_images(
         ValueError: if the images are larger than the posing's size.
     """
     size = posing.size or source.images.shape[-1]
+    return move_images(source, rows, posing.draw(len(source), source.labels)[rows], size, camera)
+
+
+def move_images(
+    source: ImageSet, rows: Tensor, g: Tensor, size: int, camera: Camera = PlainCamera()
+) -> Batch:
+    """Some images of a source, each moved by its motion, as `pose_images` has them.
+
+    Args:
+        source: the images.
+        rows: which of them, (B,) int64.
+        g: motions, (B, 4).
+        size: side of the result in pixels.
+        camera: what takes the pictures.
+
+    Raises:
+        ValueError: if the images are larger than `size`.
+    """
+    check_padding(tuple(source.images.shape), size)
     grid = SquareGrid(size)
-    g = posing.draw(len(source), source.labels)[rows]
-    pad_to(source.images[:1], size)  # refuses a size that is too small
     image = torch.empty(len(rows), source.images.shape[1], size, size)
     mask = None if source.masks is None else torch.empty(len(rows), 1, size, size)
     for chunk in torch.arange(len(rows)).split(512):
@@ -172,7 +207,7 @@ def pose_images(
             mask[chunk] = (camera.place(moved) > 0.5).float()
     return Batch(
         image=image,
-        pose=_true_pose(source, rows, g),
+        pose=true_pose(source, rows, g),
         label=torch.full_like(rows, -1) if source.labels is None else source.labels[rows],
         index=rows,
         transfer=None if source.transfer is None else source.transfer[rows],
@@ -181,7 +216,8 @@ def pose_images(
     )
 
 
-def _true_pose(source: ImageSet, rows: Tensor, g: Tensor) -> Tensor:
+def true_pose(source: ImageSet, rows: Tensor, g: Tensor) -> Tensor:
+    """True motions of images of a source that are moved by g, (B, 4); NaN where it does not know its own."""
     if source.poses is None:
         return torch.full_like(g, math.nan)
     return compose(g, source.poses[rows].to(g))

@@ -55,12 +55,12 @@ class HeldOut:
         """A model and one split of its data, with whatever the data know.
 
         Rows are shuffled by seed: suites that take the first images then take a fair sample of all
-        classes and sources.
+        classes and sources. Of images that are too many for memory only a sample is taken.
         """
         part, source = getattr(data, split), data.images
         orders = source.symmetry_orders
         generator = torch.Generator().manual_seed(options.get("seed", 0))
-        batch = part[torch.randperm(len(part), generator=generator)]
+        batch = part[torch.randperm(len(part), generator=generator)[: part.at_once]]
         seen = torch.randperm(len(data.train), generator=generator)[:TRAINING]
         return cls(
             model=model.eval(),

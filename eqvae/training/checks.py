@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from pytorch_lightning.accelerators import AcceleratorRegistry
-from torch import Tensor
 
+from eqvae.data import PosedImages, StreamedImages
 from eqvae.data.extent import object_radius
 from eqvae.training.module import TrainingModule
 
@@ -46,10 +46,10 @@ def check_optimization(module: TrainingModule) -> None:
         raise ValueError(f"{part}: {error}") from error
 
 
-def warn_of_large_objects(module: TrainingModule, images: Tensor) -> None:
+def warn_of_large_objects(module: TrainingModule, images: PosedImages | StreamedImages) -> None:
     """Disk harmonics draw nothing beyond their disc, which shows in no other way than a poor ELBO."""
     harmonics = getattr(module.vae.decoder, "harmonics", None)
-    size = object_radius(images[:: max(1, len(images) // 500)]) if harmonics else None
+    size = object_radius(images[:: max(1, len(images) // 500)].image) if harmonics else None
     if size is not None and size > harmonics.radius:
         warnings.warn(
             f"image.radius leaves parts of the objects out: the model draws up to {harmonics.radius:.1f} px "

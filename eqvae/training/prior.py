@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from eqvae.data import ImageDataModule
+from eqvae.data import ImageDataModule, PosedImages, StreamedImages
 from eqvae.data.batch import Batch
 from eqvae.distributions import concatenated
 from eqvae.distributions.orbit import OrbitFit
@@ -81,8 +81,8 @@ class FitOrbitPrior(PriorStage):
         count = len(data.train) if self.images is None else min(self.images, len(data.train))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.fit.seed)
-            q = encoded(model, data.train[:count], watch)
-            held_out = encoded(model, data.val[:], watch)
+            q = encoded(model, data.train, count, watch)
+            held_out = encoded(model, data.val, min(count, len(data.val)), watch)
             warn_of_symmetries(model, data.val[:_LOOKED_AT], held_out)
             fit = replace(self.fit, watch=watch)
             return model.fitted_prior(q, held_out, fit, self.symmetry)
@@ -118,12 +118,14 @@ def warn_of_symmetries(model: Model, batch: Batch, q: Posterior) -> None:
 
 
 @torch.no_grad()
-def encoded(model: Model, batch: Batch, watch: Watch = unwatched) -> Posterior:
-    """Posteriors of all images of a batch, a part at a time."""
+def encoded(
+    model: Model, images: PosedImages | StreamedImages, count: int, watch: Watch = unwatched
+) -> Posterior:
+    """Posteriors of the first `count` images, a part at a time."""
     like = next(model.parameters())
-    starts = watch(range(0, len(batch), _AT_ONCE), "encoding")
-    parts = [model.encode(batch[i : i + _AT_ONCE].to(like)).condensed() for i in starts]
-    return concatenated(parts)
+    rows = watch(images.reading_order(count).split(_AT_ONCE), "encoding")
+    batches = (images.__getitems__(some.tolist()) for some in rows)
+    return concatenated([model.encode(batch.to(like)).condensed() for batch in batches])
 
 
 def fit_prior(

@@ -111,7 +111,7 @@ def prepare(config: dict[str, Any], folder: str | Path, *, resume: bool = False)
         seed=config["seed"],
     )
     check_optimization(module)
-    warn_of_large_objects(module, datamodule.train.images)
+    warn_of_large_objects(module, datamodule.train)
     trainer = _trainer(config, folder)
     resume_from = checkpoint_to_resume(folder) if resume else None
     if resume_from is not None:

@@ -200,10 +200,6 @@ def spoiled(value):
         (spoiled(float("inf")), r"number 3\) are NaN or infinite"),
         (spoiled(0.5), r"1 of 10 images \(number 3\) are of a single value throughout"),
         (255 * torch.rand(10, 1, 8, 8), r"must lie in \[0, 1\]; 10 of 10 .*and 5 more.*uint8"),
-        (
-            torch.rand(10, 1, 8, 9),
-            "must be square to be rotated; got 8x9 .*Crop them to 8x8 or pad",
-        ),
         (torch.rand(0, 1, 8, 8), "images is empty"),
         (torch.rand(10, 8, 8), "float32 tensor .N, C, H, H.; got torch.float32 of shape .10, 8, 8"),
         (torch.rand(10, 1, 8, 8).double(), "got torch.float64"),

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from eqvae.data import Folder, ImageDataModule, Upright
+from eqvae.data import Folder
 
 RANDOM = np.random.default_rng(0)
 
@@ -135,11 +135,16 @@ def test_sizes_must_agree(four):
         Folder(str(four), skip_unreadable=True).load()
 
 
-def test_images_must_be_square(tmp_path):
-    for name in ("a.png", "b.png", "c.png"):
-        save(tmp_path / name, RANDOM.integers(0, 256, (8, 6), dtype=np.uint8))
-    with pytest.raises(ValueError, match="got 8x6 pixels. Crop them to 6x6 or pad them to 8x8"):
-        ImageDataModule(Folder(str(tmp_path)), Upright()).setup()
+def test_files_beyond_what_is_kept_are_read_again_and_alike(tmp_path, monkeypatch):
+    for i in range(5):
+        save(tmp_path / f"{i}.png", RANDOM.integers(0, 256, (8, 8), dtype=np.uint8))
+    save(tmp_path / "5.png", RANDOM.integers(0, 65536, (8, 8), dtype=np.uint16))  # mixed kinds
+    monkeypatch.setattr("eqvae.data.sources.stored._FEW_BYTES", 0)
+    kept = Folder(str(tmp_path)).load().images
+    monkeypatch.setattr("eqvae.data.sources.folder._KEPT", 100)
+    again = Folder(str(tmp_path)).load().images
+    assert torch.equal(kept[:], again[:]) and again.shape == (6, 1, 8, 8)
+    assert isinstance(again.stored.part.args[0], list)  # of files, not of images
 
 
 def test_missing_and_empty_folders(tmp_path):

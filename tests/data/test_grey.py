@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from eqvae.data import Grey
+from eqvae.data.formats import Stored
 from eqvae.data.grey import is_dark_on_bright, ring
-from eqvae.data.sources.stored import brightness
+from eqvae.data.sources import stored
 
 RANDOM = np.random.default_rng(0)
 
@@ -15,6 +16,12 @@ def bumps(n: int = 40, size: int = 21) -> np.ndarray:
     y, x = np.mgrid[:size, :size] - (size - 1) / 2
     wide = RANDOM.uniform(2, 4, (n, 1, 1))
     return np.exp(-(x**2 + (1.3 * y) ** 2) / (2 * wide**2))[:, None]
+
+
+def brightness(values, grey):
+    """As sources read it, all images at once."""
+    images, settings, said = stored.brightness(Stored.array(values), grey)
+    return images[:], settings, said
 
 
 BUMPS = bumps()

@@ -10,7 +10,7 @@ from astropy.io import fits
 
 from eqvae.config import build, compose
 from eqvae.data import Stack
-from eqvae.data.formats import read_stack
+from eqvae.data.formats import open_stack
 
 RANDOM = np.random.default_rng(0)
 GREY = RANDOM.integers(0, 4096, (12, 9, 9)).astype("u2")
@@ -63,8 +63,8 @@ WRITERS = {
 @pytest.mark.parametrize("name", WRITERS)
 def test_numbers_are_those_that_were_written(tmp_path, name):
     path = WRITERS[name](tmp_path / name)
-    stored = read_stack(path)
-    assert np.array_equal(stored.values, GREY) and stored.values.dtype.isnative
+    stored = open_stack(path)
+    assert np.array_equal(stored.all()[:, 0], GREY) and stored.all().dtype.isnative
     found = Stack(str(path)).load()
     assert found.images.shape == (12, 1, 9, 9)
     np.testing.assert_allclose(found.images[:, 0].numpy(), GREY / 4095, atol=1e-6)
@@ -73,7 +73,7 @@ def test_numbers_are_those_that_were_written(tmp_path, name):
 
 def test_floats_keep_their_numbers(tmp_path):
     for path in (mrc(tmp_path / "a.mrc", FLOAT), fits_cube(tmp_path / "a.fits", FLOAT)):
-        assert np.array_equal(read_stack(path).values, FLOAT)
+        assert np.array_equal(open_stack(path).all()[:, 0], FLOAT)
 
 
 def test_sizes_of_pixels(tmp_path):
@@ -91,12 +91,12 @@ def test_channels_of_ome_tiff_stay_channels(tmp_path, axes, shape):
     values = RANDOM.integers(0, 255, shape).astype("u1")
     path = tiff(tmp_path / "a.ome.tif", values, metadata={"axes": axes}, ome=True)
     expected = values if axes == "TCYX" else values.swapaxes(0, 1)
-    assert np.array_equal(read_stack(path).values, expected)
+    assert np.array_equal(open_stack(path).all(), expected)
 
 
 def test_white_is_zero_is_turned(tmp_path):
     path = tiff(tmp_path / "a.tif", GREY, photometric="miniswhite")
-    assert np.array_equal(read_stack(path).values, 65535 - GREY)
+    assert np.array_equal(open_stack(path).all()[:, 0], 65535 - GREY)
 
 
 def test_one_of_several_arrays_is_named(tmp_path):
@@ -106,11 +106,11 @@ def test_one_of_several_arrays_is_named(tmp_path):
         fits_cube(tmp_path / "a.fits", GREY, FLOAT): "CUBE1",
     }
     for path, key in several.items():
-        assert np.array_equal(read_stack(path, key).values, FLOAT)
+        assert np.array_equal(open_stack(path, key).all()[:, 0], FLOAT)
         with pytest.raises(ValueError, match="key must name the images .*which has 2 arrays"):
-            read_stack(path)
+            open_stack(path)
         with pytest.raises(ValueError, match="key='z' is not in .*which holds"):
-            read_stack(path, "z")
+            open_stack(path, "z")
 
 
 @pytest.mark.parametrize("name", WRITERS)

@@ -9,7 +9,7 @@ import tifffile
 import torch
 
 from eqvae.data import Cs, Npz, Particles, Stack, Star
-from eqvae.data.formats import read_stack
+from eqvae.data.formats import open_stack
 from eqvae.data.images import ImageSet
 from eqvae.embedding import ClassAverages, write_stacks
 from eqvae.embedding.stacks import angstrom_of
@@ -35,8 +35,8 @@ def test_both_stacks_hold_the_aligned_averages_and_the_size_of_a_pixel(tmp_path)
         assert (
             across[0] / across[1] == pytest.approx(1e8 / 1.25) and unit.value == 3
         )  # a centimetre
-    stored = read_stack(tmp_path / "averages.tiff")
-    assert np.array_equal(stored.values.squeeze(), expected)
+    stored = open_stack(tmp_path / "averages.tiff")
+    assert np.array_equal(stored[np.arange(3)].squeeze(), expected)
     assert stored.pixel_size == pytest.approx(1.25e-4)  # micrometres
 
 
@@ -45,7 +45,7 @@ def test_colours_and_sizes_that_nobody_knows(tmp_path):
     assert said == "no averages.mrcs: MRC holds one channel, and these images have 3"
     with tifffile.TiffFile(tmp_path / "averages.tiff") as file:
         assert file.series[0].axes == "TCYX" and file.asarray().shape == (3, 3, 8, 8)
-    assert read_stack(tmp_path / "averages.tiff").pixel_size is None
+    assert open_stack(tmp_path / "averages.tiff").pixel_size is None
 
 
 def test_what_is_not_installed_is_left_out_and_named(tmp_path, monkeypatch):

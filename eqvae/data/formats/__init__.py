@@ -10,6 +10,7 @@
 | .npy | numpy arrays | |
 """
 
-from eqvae.data.formats.stack import ENDINGS, Stored, read_stack
+from eqvae.data.formats.stack import ENDINGS, open_stack
+from eqvae.data.formats.stored import Stored, channels_first
 
-__all__ = ["ENDINGS", "Stored", "read_stack"]
+__all__ = ["ENDINGS", "Stored", "channels_first", "open_stack"]

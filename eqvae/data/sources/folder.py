@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,20 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
+from eqvae.data.formats.stored import Stored
 from eqvae.data.grey import Grey
 from eqvae.data.images import ImageSet, listing
 from eqvae.data.sources.files import Found, find_images, same_content
 from eqvae.data.sources.stored import absolute, brightness, numbered
 from eqvae.symmetry.motions import identity
+from eqvae.watch import watched
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff"}
 _FORMATS = ("PNG", "JPEG", "TIFF")  # by name: the content of a file must not choose the program
 _PLAIN_MODES = {"L": "L", "RGB": "RGB", "I;16": "I;16", "I;16B": "I;16", "F": "F", "1": "L"}
 _CONVERTED = {"LA": "L", "P": "RGB", "PA": "RGB", "RGBA": "RGB", "RGBX": "RGB", "CMYK": "RGB"}
+_KEPT = 2**29  # bytes of images
+_MANY = 5_000  # files whose reading shows a progress bar
 _PHOTOMETRIC = 262  # tag of TIFF files; 0: white is zero
 
 
@@ -63,11 +68,9 @@ class Folder:
             ValueError: if files are unreadable, or differ in size or channels.
         """
         found = self._found()
-        rows, arrays = self._read(found)
+        rows, stored, units = self._read(found)
         names = [found.names[i] for i in rows]
-        _check_same_shape(names, arrays)
-        values, units = _stacked(arrays)
-        images, settings, said = brightness(values, self.grey)
+        images, settings, said = brightness(stored, self.grey)
         labels, classes, unknown = numbered([found.classes[i] for i in rows], self.classes)
         groups = same_content([found.files[i] for i in rows])
         twins = len(groups) - len(set(groups))
@@ -106,21 +109,33 @@ class Folder:
             )
         return found
 
-    def _read(self, found: Found) -> tuple[list[int], list[np.ndarray]]:
-        """Which files can be read, and their images."""
-        rows, arrays, unreadable = [], [], []
-        for row, (name, file) in enumerate(zip(found.names, found.files, strict=True)):
+    def _read(self, found: Found) -> tuple[list[int], Stored, list[str]]:
+        """Which files can be read, their images, and lines about their numbers.
+
+        Every file is read once; up to _KEPT bytes of images stay in memory, more are read again.
+        """
+        rows, kept, seen, unreadable = [], [], {}, []
+        files = list(enumerate(zip(found.names, found.files, strict=True)))
+        bytes_kept = 0
+        for row, (name, file) in watched(files, "reading files") if len(files) > _MANY else files:
             try:
-                arrays.append(_read_image(file, self.channels))
-                rows.append(row)
+                image = _read_image(file, self.channels)
             except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
                 reason = str(error).replace(str(file), name)
                 unreadable.append(f"{name}: {reason}")
-        if unreadable and not (self.skip_unreadable and arrays):
+                continue
+            rows.append(row)
+            seen[name] = (image.shape, image.dtype)
+            bytes_kept += image.nbytes
+            if bytes_kept <= _KEPT:
+                kept.append(image)
+            else:
+                kept.clear()
+        if unreadable and not (self.skip_unreadable and rows):
             raise ValueError(
                 f"{len(unreadable)} of {len(found.files)} images under {str(self.path)!r} cannot be read "
                 f"({listing(unreadable)}). Repair or remove them"
-                + (", or leave them out with data.source.skip_unreadable=true." if arrays else ".")
+                + (", or leave them out with data.source.skip_unreadable=true." if rows else ".")
             )
         if unreadable:
             warnings.warn(
@@ -128,7 +143,29 @@ class Folder:
                 f"{listing(unreadable, limit=20)}.",
                 stacklevel=2,
             )
-        return rows, arrays
+        return rows, *self._stored([found.files[i] for i in rows], seen, kept)
+
+    def _stored(
+        self,
+        files: list[Path],
+        seen: dict[str, tuple[tuple[int, ...], np.dtype]],
+        kept: list[np.ndarray],
+    ) -> tuple[Stored, list[str]]:
+        """Images of files whose shapes were seen, of which all or none are kept."""
+        _check_same_shape(seen)
+        kinds = sorted({str(dtype) for _, dtype in seen.values()})
+        shape, dtype = next(iter(seen.values()))
+        said = []
+        if len(kinds) > 1:
+            said = [
+                f"files hold {', '.join(kinds)}: each is divided by the largest number of its kind"
+            ]
+            dtype = np.dtype(np.float32)
+        if kept:
+            whole = np.stack([_scaled(image) for image in kept] if said else kept)
+            return Stored.array(whole), said
+        part = partial(_part, files, self.channels, bool(said))
+        return Stored((len(files), *shape), dtype, part), said
 
 
 def _test_part(parts: list[str | None]) -> torch.Tensor | None:
@@ -166,29 +203,31 @@ def _white_is_zero(image: Image.Image) -> bool:
     return tags is not None and image.mode.startswith("I;16") and tags.get(_PHOTOMETRIC) == 0
 
 
-def _stacked(arrays: list[np.ndarray]) -> tuple[np.ndarray, list[str]]:
-    """All images in one array; of several kinds of numbers each is brought to [0, 1] by its own kind."""
-    kinds = sorted({str(array.dtype) for array in arrays})
-    if len(kinds) == 1:
-        return np.stack(arrays), []
-    grey = Grey("dtype", invert=False)
-    scaled = [grey.settled(array[None]).read(array[None])[0] for array in arrays]
-    said = f"files hold {', '.join(kinds)}: each is divided by the largest number of its kind"
-    return np.stack(scaled), [said]
+def _part(
+    files: list[Path], channels: int | None, scaled: bool, first: int, last: int
+) -> np.ndarray:
+    images = [_read_image(file, channels) for file in files[first:last]]
+    return np.stack([_scaled(image) for image in images] if scaled else images)
 
 
-def _check_same_shape(names: list[str], arrays: list[np.ndarray]) -> None:
-    shape = arrays[0].shape
-    for name, array in zip(names, arrays, strict=True):
-        if array.shape[1:] != shape[1:]:
-            odd = sum(a.shape[1:] != shape[1:] for a in arrays)
+def _scaled(image: np.ndarray) -> np.ndarray:
+    """One image brought to [0, 1] by the largest number of its kind."""
+    return Grey("dtype", invert=False).settled(image[None]).read(image[None])[0]
+
+
+def _check_same_shape(seen: dict[str, tuple[tuple[int, ...], np.dtype]]) -> None:
+    """Refuse images of several shapes (C, H, W), by the names of their files."""
+    first, (shape, _) = next(iter(seen.items()))
+    for name, (other, _) in seen.items():
+        if other[1:] != shape[1:]:
+            odd = sum(s[1:] != shape[1:] for s, _ in seen.values())
             raise ValueError(
-                f"images must all have the same size; {names[0]} has {shape[1]}x{shape[2]} pixels "
-                f"and {name} has {array.shape[1]}x{array.shape[2]} ({odd} of {len(arrays)} differ "
+                f"images must all have the same size; {first} has {shape[1]}x{shape[2]} pixels "
+                f"and {name} has {other[1]}x{other[2]} ({odd} of {len(seen)} differ "
                 "from the first). Crop, pad or resize them to one square size."
             )
-        if array.shape[0] != shape[0]:
+        if other[0] != shape[0]:
             raise ValueError(
-                f"images must all be grey or all be RGB; {names[0]} has {shape[0]} channels and "
-                f"{name} has {array.shape[0]}. Convert with data.source.channels=1 or data.source.channels=3."
+                f"images must all be grey or all be RGB; {first} has {shape[0]} channels and "
+                f"{name} has {other[0]}. Convert with data.source.channels=1 or data.source.channels=3."
             )

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from eqvae.data.formats.stored import Stored
 from eqvae.data.grey import Grey
 from eqvae.data.images import ImageSet
 from eqvae.data.sources.stored import absolute, brightness, numbered
@@ -85,12 +86,10 @@ class Npz:
             ) from error
 
     def _images(self, arrays: "Arrays") -> ImageSet:
-        values = channels_first(arrays[self._image_key(arrays)])
-        images, settings, said = brightness(values, self.grey)
-        masks = None if self.mask is None else self._masks(arrays, values)
-        if masks is not None:
-            near = torch.from_numpy(dilated(masks, self.mask_margin)[:, None])
-            images = torch.where(near, images, 0.0)
+        stored = Stored.array(arrays[self._image_key(arrays)])
+        masks = None if self.mask is None else self._masks(arrays, stored.shape)
+        keep = None if masks is None else dilated(masks, self.mask_margin)
+        images, settings, said = brightness(stored, self.grey, keep)
         labels, names, unknown = self._classes(arrays)
         return ImageSet(
             images,
@@ -127,11 +126,11 @@ class Npz:
                 f"its keys are {list(arrays)}."
             )
 
-    def _masks(self, arrays: "Arrays", values: np.ndarray) -> np.ndarray:
-        """Which pixels of the images (N, C, H, W) are the object, (N, H, W) bool."""
+    def _masks(self, arrays: "Arrays", shape: tuple[int, int, int, int]) -> np.ndarray:
+        """Which pixels of images of this shape (N, C, H, W) are the object, (N, H, W) bool."""
         self._check_key(arrays, "mask")
         masks = arrays[self.mask]
-        number, _, height, width = values.shape
+        number, _, height, width = shape
         bits = (number, -(-height * width // 8))
         if masks.shape == bits and masks.dtype == np.uint8:
             masks = np.unpackbits(masks, axis=1, count=height * width)
@@ -271,22 +270,6 @@ def _header(archive: zipfile.ZipFile, key: str) -> tuple[tuple[int, ...], np.dty
             "it anew."
         )
     return shape, dtype
-
-
-def channels_first(values: np.ndarray) -> np.ndarray:
-    """Images as (N, C, H, W); of the axes 1 and 3 the shorter one is the channels.
-
-    Raises:
-        ValueError: if the array has not 3 or 4 dimensions.
-    """
-    if values.ndim == 3:
-        return values[:, None]
-    if values.ndim == 4:
-        return values if values.shape[1] <= values.shape[3] else values.transpose(0, 3, 1, 2)
-    raise ValueError(
-        "images must be an array (N, H, H), (N, C, H, H) or (N, H, H, C); "
-        f"got shape {values.shape}."
-    )
 
 
 def dilated(masks: np.ndarray, margin: int) -> np.ndarray:

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import torch
 
-from eqvae.data.formats import read_stack
+from eqvae.data.formats import open_stack
 from eqvae.data.grey import Grey
 from eqvae.data.images import ImageSet
-from eqvae.data.sources.npz import channels_first
 from eqvae.data.sources.stored import absolute, brightness
 from eqvae.symmetry.motions import identity
 
@@ -52,8 +51,8 @@ class Stack:
         """
         if self.path is None:
             raise ValueError("path of the stack is not set. Set data.source.path=images.mrcs.")
-        stored = read_stack(Path(self.path).expanduser(), self.key)
-        images, settings, said = brightness(channels_first(stored.values), self.grey)
+        stored = open_stack(Path(self.path).expanduser(), self.key)
+        images, settings, said = brightness(stored, self.grey)
         size = self.pixel_size or stored.pixel_size
         return ImageSet(
             images,

@@ -18,8 +18,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eqvae.data.formats.stack import read_stack
+from eqvae.data.formats.gathered import gathered
 from eqvae.data.formats.star import StarFile, StarTable
+from eqvae.data.formats.stored import Stored
 from eqvae.data.grey import Grey
 from eqvae.data.images import ImageSet, listing
 from eqvae.data.optics import ctf_table
@@ -72,8 +73,8 @@ class Star:
 
     def read(self, star: "ParticleTable") -> ImageSet:
         """The images of a table of particles, whatever file says what it says."""
-        values, names = self._images(star)
-        images, settings, said = brightness(values[:, None], self.grey)
+        stored, names = self._images(star)
+        images, settings, said = brightness(stored, self.grey)
         labels, classes, unknown = self._classes(star)
         size = star.pixel_size
         return ImageSet(
@@ -92,8 +93,8 @@ class Star:
             said=(*said, *unknown),
         ).usable(skip_unreadable=self.skip_unreadable)
 
-    def _images(self, star: "ParticleTable") -> tuple[np.ndarray, list[str]]:
-        """Images (N, H, W) in the order of the rows, and their names."""
+    def _images(self, star: "ParticleTable") -> tuple[Stored, list[str]]:
+        """Images in the order of the rows, and their names."""
         names = star.table.text("rlnImageName")
         twice = sorted({name for name in names if names.count(name) > 1}) if _repeat(names) else []
         if twice:
@@ -104,24 +105,7 @@ class Star:
         place, stack = zip(
             *(_number_and_stack(name, i) for i, name in enumerate(names)), strict=True
         )
-        images: np.ndarray | None = None
-        for one in dict.fromkeys(stack):
-            values = read_stack(self._stack(one)).values
-            rows = [i for i, s in enumerate(stack) if s == one]
-            wanted = np.array([place[i] for i in rows])
-            if wanted.max() >= len(values):
-                raise ValueError(
-                    f"{one} holds {len(values)} images; row {rows[int(wanted.argmax())] + 1} names image "
-                    f"{wanted.max() + 1}."
-                )
-            if images is None:
-                images = np.empty((len(names), *values.shape[1:]), values.dtype)
-            if values.shape[1:] != images.shape[1:]:
-                raise ValueError(
-                    f"images must be of one size; {one} has {values.shape[1:]}, others {images.shape[1:]}."
-                )
-            images[rows] = values[wanted]
-        return images, names
+        return gathered(stack, np.array(place), self._stack), names
 
     def _stack(self, name: str) -> Path:
         """Where a stack lies."""

@@ -1,5 +1,6 @@
 """What sources of the user's files share: grey values, classes, and settings that are kept with the run."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,31 +12,78 @@ from torch import Tensor
 
 from eqvae.data.grey import Grey
 from eqvae.data.images import listing
+from eqvae.data.pixels import Pixels, StoredImages
+from eqvae.watch import watched
 
 _LOOKED_AT = 500  # images, for pixels out of range
 _MANY = 0.02  # of the pixels
+_SAMPLE_BYTES = (
+    256 * 2**20
+)  # of images that grey values are chosen by; ranges are those of all images
+_FEW_BYTES = 256 * 2**20  # of images in [0, 1] that are read at once
+_PART = 1024  # images
 
 
-def brightness(values: np.ndarray, grey: Grey) -> tuple[Tensor, dict[str, Any], list[str]]:
-    """Images (N, C, H, W) in [0, 1], the settings that read others in the same way, and lines that say so.
+def brightness(
+    stored: StoredImages, grey: Grey, keep: np.ndarray | None = None
+) -> tuple[Tensor | Pixels, dict[str, Any], list[str]]:
+    """Images in [0, 1], the settings that read others in the same way, and lines that say so.
+
+    Few images are read at once, many when they are asked for.
+
+    Args:
+        stored: images in the numbers of their file.
+        grey: how they are read.
+        keep: pixels that are kept, (N, H, W) bool; others become 0.
 
     Raises:
         ValueError: if the grey values have no order, see `Grey`.
     """
-    chosen = grey.settled(values)
-    images = torch.from_numpy(np.ascontiguousarray(chosen.read(values)))
+    sample = stored[_spread(stored)]
+    whole = None if len(sample) == len(stored) or _is_settled(grey) else _range_of(stored)
+    chosen = grey.settled(sample, whole)
     said = []
-    usual = values.dtype == np.uint8 or values.dtype.kind in "bf"
+    usual = stored.dtype == np.uint8 or stored.dtype.kind in "bf"
     if not (usual and chosen.normalise == "dtype" and not chosen.invert):
-        said.append(chosen.described(values.dtype))
-    share = chosen.clipped(values[:: max(1, len(values) // _LOOKED_AT)]) if len(values) else 0.0
+        said.append(chosen.described(stored.dtype))
+    share = chosen.clipped(sample[:: max(1, len(sample) // _LOOKED_AT)]) if len(sample) else 0.0
     if share > _MANY:
         said.append(
             f"grey values: {100 * share:.0f} % of the pixels lie outside {chosen.low:g} to {chosen.high:g} "
             "and are cut off: grey.low and grey.high of data.source say what becomes 0 and 1"
         )
     settings = {"grey": {"_target_": "eqvae.data.Grey", **asdict(chosen)}}
-    return images, settings, said
+    images = Pixels(stored, chosen, keep=keep)
+    few = 4 * int(np.prod(images.shape, dtype=object)) <= _FEW_BYTES
+    return images[:] if few else images, settings, said
+
+
+def _spread(stored: StoredImages) -> np.ndarray:
+    """Numbers of images, spread over all of them."""
+    image = stored.dtype.itemsize * int(np.prod(stored.shape[1:]))
+    apart = -(-len(stored) * image // _SAMPLE_BYTES)
+    if apart <= 1:
+        return np.arange(len(stored))
+    if stored.chunk == 1:
+        return np.arange(0, len(stored), apart)
+    rows = np.arange(len(stored))
+    return rows[rows // stored.chunk % apart == 0]
+
+
+def _is_settled(grey: Grey) -> bool:
+    return grey.low is not None and grey.high is not None
+
+
+def _range_of(stored: StoredImages) -> tuple[float, float]:
+    """Smallest and largest finite number of all images."""
+    low, high = math.inf, -math.inf
+    for first in watched(range(0, len(stored), _PART), "looking at grey values"):
+        values = stored[np.arange(first, min(first + _PART, len(stored)))]
+        if values.dtype.kind == "f":
+            values = values[np.isfinite(values)]
+        if values.size:
+            low, high = min(low, float(values.min())), max(high, float(values.max()))
+    return low, high
 
 
 def numbered(

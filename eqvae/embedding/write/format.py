@@ -18,14 +18,16 @@ class Origin:
     Attributes:
         source: of the images, None where nobody knows.
         posing: how they were posed.
-        size: side of the source's images, pixels.
+        size: side of the source's images, pixels; None where they are no squares.
         shown: side of the posed images, which positions are of; larger where they were padded.
+        canvas: side of the images between, larger or smaller where they were resampled; None for `size`.
     """
 
     source: ImageSource | None
     posing: Posing | None
-    size: int
+    size: int | None
     shown: int
+    canvas: int | None = None
 
 
 class TableFormat(ABC):

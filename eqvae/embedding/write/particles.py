@@ -39,6 +39,19 @@ def check_particles(origin: Origin, kind: type, write: str, file: str) -> None:
         raise ValueError(
             f"write={write} needs images as the file has them, and these are moved. Add data/pose=upright."
         )
+    if origin.size is None:
+        raise ValueError(f"write={write} needs square images, and these are none. Leave it out.")
+
+
+def in_file(shift: np.ndarray, origin: Origin) -> np.ndarray:
+    """Positions (N, 2) in the source's images, pixels from their centre, of those in the posed images.
+
+    Padding by an odd number of pixels puts the spare row at the bottom and the spare column on the right;
+    resampling leaves the centre where it is.
+    """
+    canvas = origin.canvas or origin.size
+    spare = 0.5 * ((origin.shown - canvas) % 2)
+    return (shift + spare * np.array([1.0, -1.0])) * (origin.size / canvas)
 
 
 def check_same(embedding: Embedding, names: Sequence[str], path: Path) -> None:
@@ -85,18 +98,9 @@ def particle_poses(embedding: Embedding, origin: Origin, write: str) -> Particle
     cluster = _known(embedding, "cluster")
     return ParticlePoses(
         (angle + 180) % 360 - 180,
-        to_offset(unpadded(shift.astype(np.float64), origin), origin.size),
+        to_offset(in_file(shift.astype(np.float64), origin), origin.size),
         np.array(cluster, dtype=np.int64) if len(cluster) == len(embedding) else None,
     )
-
-
-def unpadded(shift: np.ndarray, origin: Origin) -> np.ndarray:
-    """Positions (N, 2) about the centre of the source's images, of those about the centre of padded ones.
-
-    An odd number of pixels puts the spare row at the bottom and the spare column on the right.
-    """
-    spare = 0.5 * ((origin.shown - origin.size) % 2)
-    return shift + spare * np.array([1.0, -1.0])
 
 
 def _known(embedding: Embedding, name: str) -> list:

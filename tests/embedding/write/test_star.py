@@ -3,12 +3,15 @@
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 
-from eqvae.data import Star, Upright
+from eqvae.data import Canvas, ImageSet, Star, Upright
 from eqvae.data.formats.star import StarFile
+from eqvae.data.posing import pose_images
+from eqvae.domains.grid import pixel_coordinates
 from eqvae.embedding.table import Embedding
 from eqvae.embedding.write import FORMATS, Origin
-from eqvae.embedding.write.particles import unpadded
+from eqvae.embedding.write.particles import in_file
 from eqvae.symmetry.motions import angle_of, shift_of
 from tests.data.test_star import written
 
@@ -79,14 +82,17 @@ def test_mirrored_objects_are_refused(tmp_path):
         STAR.write(mirrored, Origin(Star(str(path)), Upright(), 24, 24), tmp_path / "out.star")
 
 
-@pytest.mark.parametrize(("size", "shown"), [(24, 33), (24, 30), (25, 32), (25, 33)])
-def test_positions_in_padded_images_become_those_in_the_file_s(size, shown):
-    """A point that stays on its pixel: padding by an odd number moves the centre by half a pixel."""
-    pixels = RANDOM.integers(0, size, (5, 2)).astype(float)  # column and row in the file's image
-    pad = (shown - size) // 2
-    middle = (shown - 1) / 2
-    position = np.stack([pixels[:, 0] + pad - middle, middle - pixels[:, 1] - pad], axis=1)
-    found = unpadded(position, Origin(Star("a.star"), Upright(), size, shown))
-    own = (size - 1) / 2
-    np.testing.assert_allclose(found[:, 0], pixels[:, 0] - own)
-    np.testing.assert_allclose(found[:, 1], own - pixels[:, 1])
+@pytest.mark.parametrize(("size", "canvas"), [(24, None), (25, None), (24, 12), (25, 40)])
+@pytest.mark.parametrize("padding", [0, 4, 7])
+def test_positions_in_padded_and_resampled_images_become_those_in_the_file_s(size, canvas, padding):
+    """A point stays where it is seen: by the canvas and the posing themselves."""
+    x, y = 2.5, -1.25
+    points = pixel_coordinates(size, size, dtype=torch.float64) - torch.tensor([x, y])
+    image = torch.exp(-points.square().sum(-1) / 18)[None, None].float()
+    on_canvas = Canvas(size=canvas).of(ImageSet(image))
+    side = on_canvas.images.shape[-1]
+    posed = pose_images(on_canvas, torch.tensor([0]), Upright(side + padding)).image[0, 0]
+    seen = pixel_coordinates(*posed.shape) * posed[..., None]
+    position = (seen.sum((0, 1)) / posed.sum()).numpy()[None]
+    origin = Origin(Star("a.star"), Upright(), size, side + padding, side)
+    np.testing.assert_allclose(in_file(position, origin), [[x, y]], atol=0.05)

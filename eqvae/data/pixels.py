@@ -1,0 +1,177 @@
+"""Images that stay in their files, in the numbers of those files, until a batch asks for them."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from eqvae.data.grey import Grey
+from eqvae.watch import watched
+
+Step = Callable[[Tensor], Tensor]
+_BLOCK = 256  # images that are read together in training
+_WINDOW_BYTES = 128 * 2**20  # of images in their own numbers that an epoch mixes at a time
+_FEWEST = 8  # blocks
+GIB = 2**30  # bytes
+_SLOW = GIB  # bytes whose reading shows a progress bar
+
+
+class StoredImages(Protocol):
+    """Images (N, C, H, W) in the numbers of their file, read when they are asked for.
+
+    `eqvae.data.formats.Stored` is one; `chunk` images can only be read together.
+    """
+
+    shape: tuple[int, int, int, int]
+    dtype: np.dtype
+    chunk: int
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray: ...
+
+
+class Pixels:
+    """Images (N, C, H, W) float32 in [0, 1], read when they are asked for.
+
+    Args:
+        stored: where they come from.
+        grey: settled.
+        rows: their numbers among the stored ones; None for all.
+        keep: pixels of the stored images that are kept, (N, H, W) bool; others are 0.
+        steps: what becomes of them then, image by image.
+    """
+
+    dtype = torch.float32
+
+    def __init__(
+        self,
+        stored: StoredImages,
+        grey: Grey,
+        rows: np.ndarray | None = None,
+        keep: np.ndarray | None = None,
+        steps: tuple[Step, ...] = (),
+    ):
+        self.stored, self.grey, self.keep, self.steps = stored, grey, keep, steps
+        self.rows = np.arange(len(stored)) if rows is None else rows
+        self._extremes: tuple[Tensor, Tensor] | None = None
+        image = tuple(stored.shape[1:])
+        for step in steps:
+            image = tuple(step(torch.zeros(1, *image)).shape[1:])
+        self.shape = (len(self.rows), *image)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def dim(self) -> int:
+        return 4
+
+    def __getitem__(self, rows: Tensor | slice) -> Tensor:
+        """Images by number, (B, C, H, W)."""
+        places = self.rows[rows if isinstance(rows, slice) else rows.numpy()]
+        return self.read(self.stored[places], places)
+
+    def read(self, values: np.ndarray, places: np.ndarray) -> Tensor:
+        """Stored images, whose numbers are `places`, as they are seen."""
+        y = self.grey.read(values)
+        if self.keep is not None:
+            y = np.where(self.keep[places][:, None], y, np.float32(0))
+        images = torch.from_numpy(np.ascontiguousarray(y))
+        for step in self.steps:
+            images = step(images)
+        return images
+
+    def take(self, rows: Tensor) -> "Pixels":
+        """Some of the images, unread."""
+        taken = Pixels(self.stored, self.grey, self.rows[rows.numpy()], self.keep, self.steps)
+        if self._extremes is not None:
+            taken._extremes = tuple(value[rows] for value in self._extremes)
+        return taken
+
+    def then(self, step: Step) -> "Pixels":
+        """The same after another step."""
+        return Pixels(self.stored, self.grey, self.rows, self.keep, (*self.steps, step))
+
+    def extremes(self) -> tuple[Tensor, Tensor]:
+        """Darkest and brightest pixel of each image, NaN where one is no number: (N,), (N,).
+
+        Every image is read once.
+        """
+        if self._extremes is None:
+            low, high = torch.empty(len(self)), torch.empty(len(self))
+            starts = range(0, len(self), _BLOCK)
+            size = self.stored.dtype.itemsize * int(np.prod(self.stored.shape, dtype=object))
+            for first in watched(starts, "looking at images") if size > _SLOW else starts:
+                part = slice(first, first + _BLOCK)
+                low[part], high[part] = self._extremes_of(part)
+            self._extremes = low, high
+        return self._extremes
+
+    def _extremes_of(self, part: slice) -> tuple[Tensor, Tensor]:
+        if self.grey.each_alone or self.keep is not None or self.steps:
+            flat = self[part].flatten(1)
+            return flat.amin(1), flat.amax(1)
+        # grey values keep their order or turn it: two numbers of each image are enough
+        values = self.stored[self.rows[part]].reshape(len(self.rows[part]), 1, -1)
+        ends = np.stack([values.min(2), values.max(2)], axis=2)[:, :, None]
+        flat = torch.from_numpy(self.grey.read(ends)).flatten(1)
+        return flat.amin(1), flat.amax(1)
+
+
+class Blocks:
+    """The same images, read in blocks of neighbours, of which the latest stay in memory.
+
+    For orders that stay within a few blocks for a while, see `eqvae.data.order`.
+
+    Args:
+        pixels: the images.
+
+    Attributes:
+        size: images of a block.
+        window: blocks that stay.
+    """
+
+    dtype = torch.float32
+
+    def __init__(self, pixels: Pixels):
+        self.pixels, self.shape = pixels, pixels.shape
+        chunk = pixels.stored.chunk
+        self.size = chunk * max(1, _BLOCK // chunk)
+        image = pixels.stored.dtype.itemsize * int(np.prod(pixels.stored.shape[1:]))
+        self.window = max(_FEWEST, _WINDOW_BYTES // (self.size * image))
+        self._kept: OrderedDict[int, np.ndarray] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def dim(self) -> int:
+        return 4
+
+    def __getitem__(self, rows: Tensor | slice) -> Tensor:
+        places = self.pixels.rows[rows if isinstance(rows, slice) else rows.numpy()]
+        stored = self.pixels.stored
+        values = np.empty((len(places), *stored.shape[1:]), stored.dtype)
+        number, inside = np.divmod(places, self.size)
+        # what is there comes first: a batch may lie across two windows
+        for block in sorted(np.unique(number), key=lambda block: block not in self._kept):
+            here = number == block
+            values[here] = self._block(int(block))[inside[here]]
+        return self.pixels.read(values, places)
+
+    def block_of(self, rows: Tensor) -> Tensor:
+        """Which block each image is in, (B,) int64."""
+        return torch.from_numpy(self.pixels.rows[rows.numpy()] // self.size)
+
+    def _block(self, number: int) -> np.ndarray:
+        if number in self._kept:
+            self._kept.move_to_end(number)
+        else:
+            first = number * self.size
+            last = min(first + self.size, len(self.pixels.stored))
+            self._kept[number] = self.pixels.stored[np.arange(first, last)]
+            if len(self._kept) > self.window + 2:
+                self._kept.popitem(last=False)
+        return self._kept[number]
