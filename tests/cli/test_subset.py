@@ -5,14 +5,18 @@ import shutil
 import subprocess
 import sys
 
+import mrcfile
 import numpy as np
 import pytest
 
 from eqvae.cli.embed import main as embed
 from eqvae.cli.subset import main
 from eqvae.config import CONFIG_DIR
+from eqvae.data import Cs
 from eqvae.data.formats.star import StarFile
 from eqvae.embedding import Embedding
+from eqvae.symmetry.motions import shift_of
+from tests.data.test_cs import written as written_cs
 from tests.data.test_star import written
 
 SCRIPTS = CONFIG_DIR.parent / "scripts"
@@ -80,6 +84,25 @@ def test_particles_that_moved_are_found_and_others_refused(particles, tmp_path, 
     with pytest.raises(SystemExit):
         run(*own, f"data.source.path={moved}")
     assert "is not what was embedded: row 2 has 000009@Extract/a.mrcs" in capsys.readouterr().err
+
+
+def test_particles_of_cryosparc_that_were_resampled_are_answered_in_their_own_pixels(
+    _trained_run, tmp_path, capsys
+):
+    path, _, _ = written_cs(tmp_path, size=66)
+    data = ["data=cs", f"data.source.path={path}", "data.canvas.size=33", "clusters=2"]
+    embed([f"ckpt={_trained_run}", *data, "write=cs,h5ad", f"out={tmp_path / 'all'}"])
+    assert "as cs:" in capsys.readouterr().out and (tmp_path / "all" / "embedding.h5ad").exists()
+    with mrcfile.open(tmp_path / "all" / "averages.mrcs") as file:
+        assert file.voxel_size.x == 3.0  # of 1.5 Angstrom, resampled by 2
+    run(f"table={tmp_path / 'all'}", "where=index>=2", "write=cs", f"out={tmp_path / 'some'}")
+    table, found = Embedding.read(tmp_path / "all"), Cs(str(tmp_path / "some" / "particles.cs"))
+    poses, before = found.load().poses, np.load(path)
+    assert np.load(found.path)["uid"].tolist() == before["uid"][2:].tolist()
+    for i, axis in enumerate("xy"):
+        expected = 2 * table.column(f"{axis}_pixels")[2:]
+        np.testing.assert_allclose(shift_of(poses)[:, i], expected, atol=1e-4)
+    assert found.load().labels is not None
 
 
 @pytest.mark.parametrize(
