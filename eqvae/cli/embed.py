@@ -174,7 +174,7 @@ def _average(subject: "Subject", batches: "InOrder", out: Path, how: dict[str, A
     averages = class_averages(subject.model, batches, out, **how)
     write_averages(averages, out)
     left_out = write_stacks(averages, out, angstrom_of(subject.data.source, subject.data.images))
-    stacks = [name for name in ("averages.mrcs", "averages.tiff") if (out / name).exists()]
+    stacks = [n for n in ("averages.mrcs", "averages.tiff") if not any(n in s for s in left_out)]
     also = ", ".join(["averages.npz", *stacks])
     return [
         f"class averages: {out / 'averages.png'}, as arrays in {also}",

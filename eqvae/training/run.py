@@ -280,4 +280,5 @@ def _write_config(run: Run) -> None:
     from omegaconf import OmegaConf
 
     if run.trainer.is_global_zero and not run.trainer.fast_dev_run:
-        OmegaConf.save(OmegaConf.create(run.config), run.folder / CONFIG)
+        with written(run.folder / CONFIG) as partial:
+            OmegaConf.save(OmegaConf.create(run.config), partial)
