@@ -12,11 +12,12 @@ from typing import Any
 
 PATHS = (
     *("run_dir", "resume", "results", "work"),
-    *(f"data.source.{key}" for key in ("path", "root", "passthrough")),
+    *(f"data.source.{key}" for key in ("path", "root", "masks", "passthrough")),
 )
 NAMES = (
     "name",
-    *(f"data.source.{key}" for key in ("image", "label", "group", "mask", "key")),
+    *(f"data.source.{key}" for key in ("image", "label", "group", "mask", "key", "field")),
+    *(f"data.source.{key}" for key in ("page", "x", "y", "size", "angle")),
     *(f"logger.{key}" for key in ("project", "entity", "group")),
 )
 _WITH_VALUE = (  # Hydra's own options whose value is the next word

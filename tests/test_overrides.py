@@ -98,7 +98,7 @@ def test_only_values_have_values(argument):
 
 def test_every_text_that_a_source_takes_is_known():
     """A source's new path or name belongs into `PATHS` or `NAMES`, or a comma in it would sweep."""
-    closed = {"data.source.background"}  # one of a few words
+    closed = {"data.source.background", "data.source.edge"}  # one of a few words
     known = (getattr(sources, name) for name in sources.__all__)
     for source in (found for found in known if hasattr(found, "load")):
         for name, parameter in inspect.signature(source).parameters.items():

@@ -194,7 +194,8 @@ def _chosen(values: np.ndarray, low: float, high: float) -> tuple[str, tuple[flo
 
 def _tails(values: np.ndarray) -> tuple[float, float]:
     flat = values.reshape(-1)
-    flat = flat[:: max(1, flat.size // _SAMPLE)]
+    if flat.size > _SAMPLE:  # at random: a step could hit the same column of every image
+        flat = flat[np.random.default_rng(0).integers(0, flat.size, _SAMPLE)]
     low, high = np.percentile(flat.astype(np.float64), _TAILS)
     return float(low), float(high)
 

@@ -136,8 +136,7 @@ class ImageSet:
             if not skip_unreadable:
                 raise ValueError(
                     f"images must be finite and show something; {who} are {reason}. "
-                    "Remove them, or leave them out with data.source.skip_unreadable=true "
-                    "(npz and folder)."
+                    "Remove them, or leave them out with data.source.skip_unreadable=true."
                 )
             warnings.warn(f"left out {who}: {reason}.", stacklevel=2)
         if unusable.all():

@@ -1,7 +1,8 @@
 """Images that stay in their files, in the numbers of those files, until a batch asks for them."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -43,6 +44,7 @@ class Pixels:
         rows: their numbers among the stored ones; None for all.
         keep: pixels of the stored images that are kept, (N, H, W) bool; others are 0.
         steps: what becomes of them then, image by image.
+        ends: smallest and largest number of each stored image, where they are known, (N, 2).
     """
 
     dtype = torch.float32
@@ -54,10 +56,11 @@ class Pixels:
         rows: np.ndarray | None = None,
         keep: np.ndarray | None = None,
         steps: tuple[Step, ...] = (),
+        ends: np.ndarray | None = None,
     ):
         self.stored, self.grey, self.keep, self.steps = stored, grey, keep, steps
+        self.ends = ends
         self.rows = np.arange(len(stored)) if rows is None else rows
-        self._extremes: tuple[Tensor, Tensor] | None = None
         image = tuple(stored.shape[1:])
         for step in steps:
             image = tuple(step(torch.zeros(1, *image)).shape[1:])
@@ -86,39 +89,51 @@ class Pixels:
 
     def take(self, rows: Tensor) -> "Pixels":
         """Some of the images, unread."""
-        taken = Pixels(self.stored, self.grey, self.rows[rows.numpy()], self.keep, self.steps)
-        if self._extremes is not None:
-            taken._extremes = tuple(value[rows] for value in self._extremes)
-        return taken
+        rows = self.rows[rows.numpy()]
+        return Pixels(self.stored, self.grey, rows, self.keep, self.steps, self.ends)
 
     def then(self, step: Step) -> "Pixels":
         """The same after another step."""
-        return Pixels(self.stored, self.grey, self.rows, self.keep, (*self.steps, step))
+        return Pixels(self.stored, self.grey, self.rows, self.keep, (*self.steps, step), self.ends)
 
     def extremes(self) -> tuple[Tensor, Tensor]:
         """Darkest and brightest pixel of each image, NaN where one is no number: (N,), (N,).
 
-        Every image is read once.
+        Every image is read once, or none where `ends` say it.
         """
-        if self._extremes is None:
-            low, high = torch.empty(len(self)), torch.empty(len(self))
-            starts = range(0, len(self), _BLOCK)
-            size = self.stored.dtype.itemsize * int(np.prod(self.stored.shape, dtype=object))
-            for first in watched(starts, "looking at images") if size > _SLOW else starts:
-                part = slice(first, first + _BLOCK)
-                low[part], high[part] = self._extremes_of(part)
-            self._extremes = low, high
-        return self._extremes
-
-    def _extremes_of(self, part: slice) -> tuple[Tensor, Tensor]:
-        if self.grey.each_alone or self.keep is not None or self.steps:
-            flat = self[part].flatten(1)
+        if not (self.grey.each_alone or self.keep is not None or self.steps):
+            # grey values keep their order or turn it: two numbers of each image are enough
+            ends = ends_of(self.stored) if self.ends is None else self.ends
+            flat = torch.from_numpy(self.grey.read(ends[self.rows][:, None, :, None])).flatten(1)
             return flat.amin(1), flat.amax(1)
-        # grey values keep their order or turn it: two numbers of each image are enough
-        values = self.stored[self.rows[part]].reshape(len(self.rows[part]), 1, -1)
-        ends = np.stack([values.min(2), values.max(2)], axis=2)[:, :, None]
-        flat = torch.from_numpy(self.grey.read(ends)).flatten(1)
-        return flat.amin(1), flat.amax(1)
+        low, high = torch.empty(len(self)), torch.empty(len(self))
+        for first in _parts(self.stored):
+            part = slice(first, first + _BLOCK)
+            flat = self[part].flatten(1)
+            low[part], high[part] = flat.amin(1), flat.amax(1)
+        return low, high
+
+    @cached_property
+    def blocks(self) -> "Blocks":
+        """The same images, read in blocks that stay in memory for a while."""
+        return Blocks(self)
+
+
+def ends_of(stored: StoredImages) -> np.ndarray:
+    """Smallest and largest number of each image, NaN where one is NaN, (N, 2): every image is read once."""
+    ends = np.empty((len(stored), 2), stored.dtype)
+    for first in _parts(stored):
+        values = stored[np.arange(first, min(first + _BLOCK, len(stored)))]
+        ends[first : first + _BLOCK, 0] = values.min((1, 2, 3))
+        ends[first : first + _BLOCK, 1] = values.max((1, 2, 3))
+    return ends
+
+
+def _parts(stored: StoredImages) -> Iterable[int]:
+    """Where parts of images start, with a progress bar where they are many."""
+    starts = range(0, len(stored), _BLOCK)
+    size = stored.dtype.itemsize * int(np.prod(stored.shape, dtype=object))
+    return watched(starts, "looking at images") if size > _SLOW else starts
 
 
 class Blocks:

@@ -11,7 +11,7 @@ from eqvae.data.batch import Batch
 from eqvae.data.camera import Camera, PlainCamera
 from eqvae.data.images import ImageSet
 from eqvae.data.order import BlockOrder
-from eqvae.data.pixels import GIB, Blocks
+from eqvae.data.pixels import GIB
 from eqvae.data.posing import Posing, check_padding, move_images, pose_images, true_pose
 
 
@@ -83,7 +83,7 @@ class StreamedImages(Dataset):
         size = posing.size or source.images.shape[-1]
         check_padding(tuple(source.images.shape), size)
         self.source, self.indices, self.camera = source, rows, camera
-        self.blocks = Blocks(source.images)
+        self.blocks = source.images.blocks
         self.by_block = replace(source, images=self.blocks)
         self.g = posing.draw(len(source), source.labels)[rows]
         self.poses = true_pose(source, rows, self.g)

@@ -129,6 +129,8 @@ def pad_to(images: Tensor, size: int) -> Tensor:
     """
     check_padding(tuple(images.shape), size)
     margin = size - images.shape[-1]
+    if margin == 0:
+        return images
     before, after = margin // 2, margin - margin // 2
     return F.pad(images, (before, after, before, after))
 

@@ -1,7 +1,11 @@
 """The user's folders: file formats, classes, and files that spoil the set."""
 
+import struct
+import zlib
+
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image
 
@@ -133,6 +137,37 @@ def test_sizes_must_agree(four):
     message = r"a.png has 8x8 pixels and e.png has 10x10 .1 of 5 differ.*Crop, pad or resize"
     with pytest.raises(ValueError, match=message):
         Folder(str(four), skip_unreadable=True).load()
+
+
+def png_of_16_bits(path, values):
+    """A PNG of colours (H, W, 3) with two bytes each, which Pillow does not write."""
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    header = struct.pack(">IIBBBBB", values.shape[1], values.shape[0], 16, 2, 0, 0, 0)
+    chunks = {b"IHDR": header, b"IDAT": zlib.compress(rows), b"IEND": b""}
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + b"".join(
+            struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+            for kind, body in chunks.items()
+        )
+    )
+
+
+@pytest.mark.parametrize("kind", ["png", "contig.tif", "separate.tif"])
+def test_colours_of_16_bits_keep_them(tmp_path, kind):
+    values = RANDOM.integers(0, 65536, (4, 8, 8, 3)).astype("u2")
+    for i, image in enumerate(values):
+        path = tmp_path / f"{i}.{kind}"
+        if kind == "png":
+            png_of_16_bits(path, image)
+        else:
+            config = kind.removesuffix(".tif")
+            stored = image if config == "contig" else image.transpose(2, 0, 1)
+            tifffile.imwrite(path, stored, photometric="rgb", planarconfig=config)
+    found = Folder(str(tmp_path)).load().images.numpy() * 65535
+    np.testing.assert_allclose(found, values.transpose(0, 3, 1, 2), atol=0.01)
+    grey = Folder(str(tmp_path), channels=1).load().images.numpy()[:, 0] * 65535
+    np.testing.assert_allclose(grey, values @ np.array([0.299, 0.587, 0.114]), atol=0.6)
 
 
 def test_files_beyond_what_is_kept_are_read_again_and_alike(tmp_path, monkeypatch):

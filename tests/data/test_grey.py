@@ -70,6 +70,15 @@ def test_what_is_nearly_black_is_stretched():
     assert y.max() == 1 and np.quantile(y.numpy(), 0.99) > 0.5
 
 
+def test_percentiles_are_those_of_all_columns(monkeypatch):
+    """More pixels than are looked at, in rows that a step through them would hit at one place only."""
+    monkeypatch.setattr("eqvae.data.grey._SAMPLE", 16 * 400)
+    images = np.zeros((400, 1, 16, 16), np.float32)
+    images[..., 5:9] = np.arange(1, 401, dtype=np.float32)[:, None, None, None]
+    chosen = Grey(invert=False).settled(images)
+    assert chosen.low == 0 and chosen.high > 380
+
+
 @pytest.mark.parametrize("mode", ["auto", "dtype", "range", "percentile", "zscore", "background"])
 def test_what_is_chosen_once_reads_other_images_alike(mode):
     chosen = Grey(mode).settled(STORED["12 bits"])

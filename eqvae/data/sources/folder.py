@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
 
+from eqvae.data.formats.image import FAULTS, SUFFIXES, read_image
 from eqvae.data.formats.stored import Stored
 from eqvae.data.grey import Grey
 from eqvae.data.images import ImageSet, listing
@@ -19,13 +18,8 @@ from eqvae.data.sources.stored import absolute, brightness, numbered
 from eqvae.symmetry.motions import identity
 from eqvae.watch import watched
 
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff"}
-_FORMATS = ("PNG", "JPEG", "TIFF")  # by name: the content of a file must not choose the program
-_PLAIN_MODES = {"L": "L", "RGB": "RGB", "I;16": "I;16", "I;16B": "I;16", "F": "F", "1": "L"}
-_CONVERTED = {"LA": "L", "P": "RGB", "PA": "RGB", "RGBA": "RGB", "RGBX": "RGB", "CMYK": "RGB"}
 _KEPT = 2**29  # bytes of images
 _MANY = 5_000  # files whose reading shows a progress bar
-_PHOTOMETRIC = 262  # tag of TIFF files; 0: white is zero
 
 
 @dataclass(frozen=True)
@@ -101,7 +95,7 @@ class Folder:
                 f"path must be a folder of images; there is no folder {str(self.path)!r}. "
                 "Set data.source.path."
             )
-        found = find_images(folder, lambda file: file.suffix.lower() in _SUFFIXES)
+        found = find_images(folder, lambda file: file.suffix.lower() in SUFFIXES)
         if not found.files:
             raise FileNotFoundError(
                 f"path={str(self.path)!r} holds no PNG, JPEG or TIFF images "
@@ -119,8 +113,8 @@ class Folder:
         bytes_kept = 0
         for row, (name, file) in watched(files, "reading files") if len(files) > _MANY else files:
             try:
-                image = _read_image(file, self.channels)
-            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+                image = read_image(file, self.channels)
+            except FAULTS as error:
                 reason = str(error).replace(str(file), name)
                 unreadable.append(f"{name}: {reason}")
                 continue
@@ -173,40 +167,10 @@ def _test_part(parts: list[str | None]) -> torch.Tensor | None:
     return torch.tensor([part == "test" for part in parts]) if "test" in parts else None
 
 
-def _read_image(file: Path, channels: int | None) -> np.ndarray:
-    """One image (C, H, W) with the numbers that the file holds."""
-    with Image.open(file, formats=_FORMATS) as image:
-        if getattr(image, "n_frames", 1) > 1:
-            raise ValueError(f"{image.n_frames} pages, one image expected")
-        image.load()
-        white_is_zero = _white_is_zero(image)
-        image = ImageOps.exif_transpose(image)
-        if image.mode in _CONVERTED or image.mode == "1":
-            image = image.convert(_CONVERTED.get(image.mode, "L"))
-        if image.mode not in _PLAIN_MODES:
-            raise ValueError(f"pixel format {image.mode!r} is not 8-bit, 16-bit or float")
-        if channels == 3 and image.mode in ("L", "RGB"):
-            image = image.convert("RGB")
-        elif channels == 1 and image.mode == "RGB":
-            image = image.convert("L")
-        values = np.asarray(image)
-    values = values.astype(values.dtype.newbyteorder("="))
-    if white_is_zero:
-        values = np.iinfo(values.dtype).max - values
-    values = values[None] if values.ndim == 2 else values.transpose(2, 0, 1)
-    return np.repeat(values, 3, axis=0) if channels == 3 and len(values) == 1 else values
-
-
-def _white_is_zero(image: Image.Image) -> bool:
-    """Of 16-bit TIFF files, whose photometric interpretation Pillow leaves to the reader."""
-    tags: Any = getattr(image, "tag_v2", None)
-    return tags is not None and image.mode.startswith("I;16") and tags.get(_PHOTOMETRIC) == 0
-
-
 def _part(
     files: list[Path], channels: int | None, scaled: bool, first: int, last: int
 ) -> np.ndarray:
-    images = [_read_image(file, channels) for file in files[first:last]]
+    images = [read_image(file, channels) for file in files[first:last]]
     return np.stack([_scaled(image) for image in images] if scaled else images)
 
 

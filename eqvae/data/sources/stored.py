@@ -1,6 +1,5 @@
 """What sources of the user's files share: grey values, classes, and settings that are kept with the run."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,8 +11,7 @@ from torch import Tensor
 
 from eqvae.data.grey import Grey
 from eqvae.data.images import listing
-from eqvae.data.pixels import Pixels, StoredImages
-from eqvae.watch import watched
+from eqvae.data.pixels import Pixels, StoredImages, ends_of
 
 _LOOKED_AT = 500  # images, for pixels out of range
 _MANY = 0.02  # of the pixels
@@ -21,7 +19,6 @@ _SAMPLE_BYTES = (
     256 * 2**20
 )  # of images that grey values are chosen by; ranges are those of all images
 _FEW_BYTES = 256 * 2**20  # of images in [0, 1] that are read at once
-_PART = 1024  # images
 
 
 def brightness(
@@ -39,9 +36,10 @@ def brightness(
     Raises:
         ValueError: if the grey values have no order, see `Grey`.
     """
+    few = 4 * int(np.prod(stored.shape, dtype=object)) <= _FEW_BYTES
+    ends = None if few or grey.each_alone or keep is not None else ends_of(stored)
     sample = stored[_spread(stored)]
-    whole = None if len(sample) == len(stored) or _is_settled(grey) else _range_of(stored)
-    chosen = grey.settled(sample, whole)
+    chosen = grey.settled(sample, None if ends is None else _range(ends))
     said = []
     usual = stored.dtype == np.uint8 or stored.dtype.kind in "bf"
     if not (usual and chosen.normalise == "dtype" and not chosen.invert):
@@ -53,8 +51,7 @@ def brightness(
             "and are cut off: grey.low and grey.high of data.source say what becomes 0 and 1"
         )
     settings = {"grey": {"_target_": "eqvae.data.Grey", **asdict(chosen)}}
-    images = Pixels(stored, chosen, keep=keep)
-    few = 4 * int(np.prod(images.shape, dtype=object)) <= _FEW_BYTES
+    images = Pixels(stored, chosen, keep=keep, ends=ends)
     return images[:] if few else images, settings, said
 
 
@@ -70,20 +67,10 @@ def _spread(stored: StoredImages) -> np.ndarray:
     return rows[rows // stored.chunk % apart == 0]
 
 
-def _is_settled(grey: Grey) -> bool:
-    return grey.low is not None and grey.high is not None
-
-
-def _range_of(stored: StoredImages) -> tuple[float, float]:
-    """Smallest and largest finite number of all images."""
-    low, high = math.inf, -math.inf
-    for first in watched(range(0, len(stored), _PART), "looking at grey values"):
-        values = stored[np.arange(first, min(first + _PART, len(stored)))]
-        if values.dtype.kind == "f":
-            values = values[np.isfinite(values)]
-        if values.size:
-            low, high = min(low, float(values.min())), max(high, float(values.max()))
-    return low, high
+def _range(ends: np.ndarray) -> tuple[float, float] | None:
+    """Smallest and largest finite number of all images, of those of each."""
+    finite = ends[np.isfinite(ends)]
+    return (float(finite.min()), float(finite.max())) if finite.size else None
 
 
 def numbered(
