@@ -12,7 +12,7 @@ from typing import Any
 
 PATHS = (
     *("run_dir", "resume", "results", "work"),
-    *(f"data.source.{key}" for key in ("path", "root", "masks")),
+    *(f"data.source.{key}" for key in ("path", "root", "masks", "passthrough")),
 )
 NAMES = (
     "name",

@@ -23,6 +23,7 @@ LONGEST_README = 150
 TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
 OPTIONS = (  # of other commands than train
     *("ckpt", "clusters", "preset", "suites", "out", "split", "wandb", "part", "entity", "seed"),
+    *("table", "write", "where", "min_probability"),
 )
 
 
@@ -106,7 +107,7 @@ def test_what_the_chooser_is_asked_is_known():
         compose(_options(arguments)[1])
 
 
-@pytest.mark.parametrize("script", ["evaluate", "embed"])
+@pytest.mark.parametrize("script", ["evaluate", "embed", "subset"])
 def test_the_options_of_every_other_command_are_known(script):
     own = importlib.import_module(f"eqvae.cli.{script}").OWN
     found = scripted(script)
@@ -133,7 +134,8 @@ def test_every_choice_and_key_in_the_text_exists(page):
         key, choices = setting.split("=", 1)
         if key in OPTIONS:
             continue
-        source = ["data=npz"] if key.startswith("data.source.") else []
+        data = "cs" if key == "data.source.passthrough" else "npz"
+        source = [f"data={data}"] if key.startswith("data.source.") else []
         for choice in choices.split("|"):
             mine = [a for a in about if not a.startswith(f"{key}=")]
             compose([*mine, *source, f"{key}={choice}"])

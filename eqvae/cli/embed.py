@@ -12,11 +12,13 @@ from eqvae.cli.console import (
     one_sentence_errors,
     printer,
 )
-from eqvae.cli.options import SWITCH, Option, read_options
+from eqvae.cli.options import SWITCH, Option, read_options, several
+from eqvae.files import written
 from eqvae.watch import watched
 
 if TYPE_CHECKING:
     from eqvae.embedding.dataset import InOrder
+    from eqvae.embedding.write import Origin, TableFormat
     from eqvae.training.runs import Subject
 
 USAGE = """\
@@ -31,20 +33,28 @@ Usage: {embed} ckpt=RUN_FOLDER_OR_CHECKPOINT [data=CHOICE] [KEY=VALUE ...]
   clusters=10                    how many kinds to look for; default: the components of a learned mixture
                                  prior (model/prior=mixture), or 10 without one; 0 for none
   averages=true                  write class averages, too (averages=false: don't)
-  write=star                     also particles.star, with RELION's columns for angles, origins and classes:
-                                 for data=star; every other column stays as it is
+  write=csv                      files beside embedding.parquet, one word or several, as in write=[csv,star]:
+                                 csv   embedding.csv, the same as text
+                                 star  particles.star with RELION's angles, origins and classes, every other
+                                       column as it is: for data=star
+                                 cs    particles.cs, the same for cryoSPARC's alignments2D: for data=cs
+                                 h5ad  embedding.h5ad, an AnnData: content in X and obsm, the rest in obs
+                                 fits  embedding.fits, a binary table with units
+                                 list  rows.txt, the images' names or numbers, one a line
+                                 none  no other file
   batch=250                      images at once
   seed=0                         of the clustering
   out=FOLDER                     where to write; default: <run folder>/embedding
 
-Writes embedding.parquet and embedding.csv, a row for each image (their columns are described in
-eqvae/embedding/table.py), averages.png, averages.npz, frc.png and config.yaml. Ctrl-C keeps the rows that are
-done. W&B hears nothing of it."""
+Writes embedding.parquet, a row for each image (its columns are described in eqvae/embedding/table.py), which
+the other commands read; the files of write=; averages.png, .npz, .mrcs and .tiff, frc.png and config.yaml.
+Ctrl-C keeps the rows that are done. W&B hears nothing of it."""
+FORMATS = ("parquet", "csv", "star", "cs", "h5ad", "fits", "list")  # of eqvae.embedding.write
 OWN = {
     "split": Option("all", words=("all", "train", "val", "test")),
     "out": Option(),
     "clusters": Option(least=0),
-    "write": Option("none", words=("none", "star")),
+    "write": Option("csv", parse=several(*FORMATS, "none")),
     "batch": Option("250", least=1),
     "averages": Option("true", words=SWITCH),
     "seed": Option("0", least=0),
@@ -62,80 +72,115 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from eqvae.training.runs import subject_of
 
         subject = subject_of(asked.checkpoints[0], asked.overrides)
-        _check_write(subject, asked.options["write"])
-        out = _folder(subject, asked.options)
+        origin = _origin(subject)
+        formats = _formats(asked.options["write"], origin)
+        out = _folder(subject, origin, asked.options)
     announce(subject.data)
     from eqvae.embedding.dataset import InOrder
 
     batches = InOrder(subject.data, asked.options["split"], asked.options["batch"])
-    if not _embed(subject, batches, asked.options, out):
+    with one_sentence_errors():
+        finished = _embed(subject, batches, asked.options, formats, origin, out)
+    if not finished:
         sys.exit(INTERRUPTED)
 
 
-def _check_write(subject: "Subject", write: str) -> None:
-    """Refuse a STAR file of other images than those of one."""
-    if write == "none":
-        return
-    from eqvae.data import Star, Upright
+def _origin(subject: "Subject") -> "Origin":
+    from eqvae.embedding.write import Origin
 
-    if not isinstance(subject.data.source, Star):
-        raise ValueError("write=star needs the particles of a STAR file: data=star.")
-    if not isinstance(subject.data.pose, Upright):
-        raise ValueError(
-            "write=star needs images as the file has them, and these are moved. Add data/pose=upright."
-        )
+    data = subject.data
+    _, height, width = data.source_shape
+    side = width if height == width else None
+    return Origin(data.source, data.pose, side, data.image_shape[-1], data.images.images.shape[-1])
 
 
-def _folder(subject: "Subject", options: dict[str, Any]) -> Path:
+def _formats(words: Sequence[str], origin: "Origin") -> list["TableFormat"]:
+    """The formats to write beside the Parquet file, refused before the work starts."""
+    from eqvae.embedding.write import checked_formats
+
+    if "none" in words and len(words) > 1:
+        raise ValueError(f"write=none stands alone; got {','.join(words)}.")
+    return checked_formats([word for word in words if word not in ("none", "parquet")], origin)
+
+
+def _folder(subject: "Subject", origin: "Origin", options: dict[str, Any]) -> Path:
     """The folder to write to, made; that it can be written shows before the work starts."""
     from omegaconf import OmegaConf
 
     out = Path(options["out"]) if options["out"] else subject.folder / "embedding"
     out.mkdir(parents=True, exist_ok=True)
     settings = {key: options[key] for key in ("split", "clusters", "seed")}
-    about = {"ckpt": str(subject.checkpoint), "data": subject.data_config, **settings}
-    OmegaConf.save(OmegaConf.create(about), out / "config.yaml")
+    source = {**subject.data_config["source"], **subject.data.images.settings}
+    about = {
+        "ckpt": str(subject.checkpoint),
+        "data": {**subject.data_config, "source": source},
+        "image": {"size": origin.size, "shown": origin.shown, "canvas": origin.canvas},
+        **settings,
+    }
+    with written(out / "config.yaml") as partial:
+        OmegaConf.save(OmegaConf.create(about), partial)
     return out
 
 
-def _embed(subject: "Subject", batches: "InOrder", options: dict[str, Any], out: Path) -> bool:
+def _embed(
+    subject: "Subject",
+    batches: "InOrder",
+    options: dict[str, Any],
+    formats: Sequence["TableFormat"],
+    origin: "Origin",
+    out: Path,
+) -> bool:
     """Write everything; False if it was stopped."""
     import time
 
-    from eqvae.embedding import class_averages, write_averages, write_embedding
+    from eqvae.embedding import write_embedding
     from eqvae.embedding.files import PARQUET
-    from eqvae.embedding.star import write_star
-    from eqvae.embedding.table import Embedding
 
     console, begin = printer(), time.monotonic()
-    model, how = (
-        subject.model,
-        {"batch": options["batch"], "seed": options["seed"], "watch": watched},
-    )
-    before, clusters = _changed(out / PARQUET), options["clusters"]
-    averaged = options["averages"] == "true" and clusters != 0
+    how = {"batch": options["batch"], "seed": options["seed"], "watch": watched}
+    before, clusters, stopped = _changed(out / PARQUET), options["clusters"], False
+    averaged, lines = options["averages"] == "true" and clusters != 0, []
     try:
-        known = {"names": batches.names, "classes": batches.classes}
-        write_embedding(model, batches, out, clusters=clusters, **known, **how)
-        seconds = time.monotonic() - begin
-        if options["write"] == "star":
-            size = subject.data.images.images.shape[-1]
-            star = write_star(
-                Embedding.read(out), subject.data.source, size, out / "particles.star"
-            )
-            console.print(f"for RELION:     {star}")
-        if averaged:
-            write_averages(class_averages(model, batches, out, **how), out)
+        known = {"names": batches.names, "classes": batches.classes, "csv": False}
+        write_embedding(subject.model, batches, out, clusters=clusters, **known, **how)
     except KeyboardInterrupt:
-        kept = _changed(out / PARQUET) != before
+        stopped = True
+    seconds = time.monotonic() - begin
+    kept = _changed(out / PARQUET) != before
+    try:
+        for form in formats if kept else ():
+            form.write(out, origin, out / form.file)
+        if averaged and not stopped:
+            lines = _average(subject, batches, out, how)
+    except KeyboardInterrupt:
+        stopped = True
+    if stopped:
         complain(f"stopped; {f'the rows done are in {out}' if kept else 'nothing was written'}")
         return False
     console.print(f"{batches.count:,} images, {batches.count / max(seconds, 1e-9):,.0f} a second")
-    console.print(f"table:          {out / PARQUET}, and the same as .csv")
-    if averaged:
-        console.print(f"class averages: {out / 'averages.png'}, as arrays in averages.npz")
-        console.print(f"how sharp:      {out / 'frc.png'}")
+    console.print(f"table:          {out / PARQUET}")
+    for form in formats:
+        console.print(f"{'as ' + form.name + ':':<16}{out / form.file}")
+    for line in lines:
+        console.print(line)
     return True
+
+
+def _average(subject: "Subject", batches: "InOrder", out: Path, how: dict[str, Any]) -> list[str]:
+    """Write class averages; returns lines that say where they are."""
+    from eqvae.embedding import class_averages, write_averages, write_stacks
+    from eqvae.embedding.stacks import angstrom_of
+
+    averages = class_averages(subject.model, batches, out, **how)
+    write_averages(averages, out)
+    left_out = write_stacks(averages, out, angstrom_of(subject.data.source, subject.data.images))
+    stacks = [n for n in ("averages.mrcs", "averages.tiff") if not any(n in s for s in left_out)]
+    also = ", ".join(["averages.npz", *stacks])
+    return [
+        f"class averages: {out / 'averages.png'}, as arrays in {also}",
+        *left_out,
+        f"how sharp:      {out / 'frc.png'}",
+    ]
 
 
 def _changed(path: Path) -> int | None:

@@ -13,6 +13,7 @@ COMMANDS = {  # each is a module of this package with a `main(arguments)`
     "train": "train a model, test it, and leave a folder with pictures, metrics and checkpoints",
     "evaluate": "measure trained models, one or several side by side",
     "embed": "say of each image what it shows, where, and which way it points",
+    "subset": "choose images by what was said of them, as a table or list for other tools",
     "generate": "draw images from a trained model's prior, by kind and pose if you like",
     "fit_prior": "fit the prior of a model that is trained already",
     "compare": "compare ways to put the symmetry in, over scenarios, sizes and seeds",

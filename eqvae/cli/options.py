@@ -71,15 +71,17 @@ def wholes(what: str, count: int | None = None) -> Callable[[str, str], tuple[in
 
 
 def several(*words: str) -> Callable[[str, str], tuple[str, ...]]:
-    """Reads some of the words, joined by commas."""
+    """Reads one or some of the words, joined by commas, in brackets or not: a,b or [a,b]."""
 
     def read(key: str, text: str) -> tuple[str, ...]:
-        unknown = [part for part in text.split(",") if part not in words]
+        inside = text[1:-1] if text[:1] == "[" and text[-1:] == "]" else text
+        parts = [part.strip() for part in inside.split(",")]
+        unknown = [part for part in parts if part not in words]
         if unknown:
             raise ValueError(
                 f"{key} must be words out of {', '.join(words)}, joined by commas; got {unknown[0]!r}."
             )
-        return tuple(dict.fromkeys(text.split(",")))
+        return tuple(dict.fromkeys(parts))
 
     return read
 
@@ -100,7 +102,11 @@ class Asked:
 
 
 def read_options(
-    arguments: Sequence[str], own: Mapping[str, Option], *, several: bool = False
+    arguments: Sequence[str],
+    own: Mapping[str, Option],
+    *,
+    several: bool = False,
+    optional: bool = False,
 ) -> Asked:
     """Sort the arguments of a command.
 
@@ -108,6 +114,7 @@ def read_options(
         arguments: KEY=VALUE with ckpt, an option of the command, or a data key.
         own: the options of the command.
         several: whether ckpt may be given more than once.
+        optional: whether it may be missing.
 
     Raises:
         ValueError: if an argument is none of these, or has a wrong value.
@@ -118,7 +125,7 @@ def read_options(
         if key == "ckpt" and value:
             checkpoints.append(expanded(value))
         elif key in own and equals:
-            given[key] = expanded(value) if key == "out" else value
+            given[key] = expanded(value) if key in ("out", "table") else value
         elif equals and (key == "data" or key.startswith(("data.", "data/"))):
             overrides.append(argument)
         else:
@@ -126,7 +133,7 @@ def read_options(
                 f"{argument!r} is not an option: give KEY=VALUE with ckpt, {', '.join(own)}, "
                 "or data keys."
             )
-    if not checkpoints or (len(checkpoints) > 1 and not several):
+    if not (checkpoints or optional) or (len(checkpoints) > 1 and not several):
         raise ValueError(
             f"ckpt must name {'at least ' * several}one run folder or checkpoint, as in "
             f"ckpt=runs/NAME/DATE; got {len(checkpoints)}."

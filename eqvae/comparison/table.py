@@ -6,10 +6,11 @@ already counts as finished cells too, so a clone goes on where the commit stoppe
 """
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+from eqvae.files import written
 
 COLUMNS: dict[str, type] = {
     "block": str, "arm": str, "scenario": str, "images": int, "match": str, "weight": float, "seed": int,
@@ -65,12 +66,8 @@ class Results:
 
 def write_whole(path: Path, text: str | bytes) -> None:
     """Write a file so that nobody ever sees a part of it."""
-    kept = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        kept.write_bytes(text.encode() if isinstance(text, str) else text)
-        kept.replace(path)
-    finally:
-        kept.unlink(missing_ok=True)
+    with written(path) as partial:
+        partial.write_bytes(text.encode() if isinstance(text, str) else text)
 
 
 def read_table(path: str | Path) -> list[dict[str, Any]]:

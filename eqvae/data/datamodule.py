@@ -106,6 +106,7 @@ class ImageDataModule(pl.LightningDataModule):
         self.canvas = canvas
         self.memory = memory
         self._images: ImageSet | None = None
+        self._source_shape: tuple[int, int, int] | None = None
         self._posed: dict[str, PosedImages | StreamedImages] = {}
 
     def setup(self, stage: str | None = None) -> None:
@@ -117,7 +118,9 @@ class ImageDataModule(pl.LightningDataModule):
         """
         if self._posed:
             return
-        images = self.canvas.of(self.source.load().usable().numbered())
+        loaded = self.source.load().usable().numbered()
+        self._source_shape = tuple(loaded.images.shape[1:])
+        images = self.canvas.of(loaded)
         train, val, test = split_rows(images, self.split, self.seed)
         parts = (self._limited(train, grouped=images.groups is not None), val, test)
         if self._streams(images):
@@ -134,6 +137,12 @@ class ImageDataModule(pl.LightningDataModule):
         """The source's images before posing."""
         self._split("train")
         return self._images
+
+    @property
+    def source_shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of the source's images, before the canvas."""
+        self._split("train")
+        return self._source_shape
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -3,6 +3,7 @@
 from eqvae.embedding.averages import ClassAverages, class_averages
 from eqvae.embedding.make import embed, write_embedding
 from eqvae.embedding.sheet import write_averages
+from eqvae.embedding.stacks import write_stacks
 from eqvae.embedding.table import Embedding
 
 __all__ = [
@@ -12,4 +13,5 @@ __all__ = [
     "embed",
     "write_averages",
     "write_embedding",
+    "write_stacks",
 ]

@@ -1,33 +1,45 @@
 """The files of an embedding: Parquet and CSV, written and read in parts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from eqvae.files import written
+
 PARQUET, CSV, PART = "embedding.parquet", "embedding.csv", "embedding.arrow.part"
 _GROUP = 5_000  # rows, at least, of a row group in the file
 
 
-def write_files(parts: Iterator[pa.RecordBatch], folder: Path) -> Path:
-    """Write embedding.parquet and embedding.csv; returns the path of the first.
+def write_files(parts: Iterable[pa.RecordBatch], folder: Path, *, csv: bool = True) -> Path:
+    """Write embedding.parquet, and embedding.csv unless it is not wanted; returns the path of the first."""
+    path = write_parquet(parts, folder / PARQUET)
+    if csv:
+        write_csv(read_batches(path, _GROUP), folder / CSV)
+    return path
 
-    Both are written under other names first: older results stay until new ones are whole.
-    """
-    paths = {name: folder / f"{name}.part" for name in (PARQUET, CSV)}
+
+def write_parquet(parts: Iterable[pa.RecordBatch], path: Path) -> Path:
+    """Write rows that come in batches as Parquet."""
+    parts = iter(parts)
     first = next(parts)
-    with (
-        pa.parquet.ParquetWriter(paths[PARQUET], first.schema) as parquet,
-        pa.csv.CSVWriter(paths[CSV], first.schema) as csv,
-    ):
+    with written(path) as partial, pa.parquet.ParquetWriter(partial, first.schema) as parquet:
         for group in _groups(first, parts):
             parquet.write_table(group.combine_chunks())
-            csv.write_table(group)
-    for name, path in paths.items():
-        path.replace(folder / name)
-    return folder / PARQUET
+    return path
+
+
+def write_csv(parts: Iterable[pa.RecordBatch], path: Path) -> Path:
+    """Write rows that come in batches as text."""
+    parts = iter(parts)
+    first = next(parts)
+    with written(path) as partial, pa.csv.CSVWriter(partial, first.schema) as csv:
+        csv.write_batch(first)
+        for part in parts:
+            csv.write_batch(part)
+    return path
 
 
 def read_table(path: str | Path) -> pa.Table:

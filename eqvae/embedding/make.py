@@ -74,15 +74,17 @@ def write_embedding(
     clusters: int | None = None,
     batch: int = 250,
     seed: int = 0,
+    csv: bool = True,
     watch: Watch = unwatched,
 ) -> Path:
-    """The table of `embed` as embedding.parquet and embedding.csv, with flat memory.
+    """The table of `embed` as embedding.parquet and, with `csv`, embedding.csv, with flat memory.
 
     Rows go to a file of their own as they come; clusters are then fitted on a sample of their content and
     assigned from file to file. When it is interrupted, the rows there are get clusters and are written.
 
     Args:
         folder: where to write, made if it is missing; older results are replaced at the end.
+        csv: whether to write embedding.csv, too.
         model, images, transfer, names, classes, clusters, batch, seed, watch: as for `embed`.
 
     Returns:
@@ -108,7 +110,7 @@ def write_embedding(
                 assign = clusters_of(model, sample.rows, clusters, seed)
                 with pa.OSFile(str(folder / PART)) as source:
                     stored = pa.ipc.open_stream(source)
-                    write_files((clustered(part, assign) for part in stored), folder)
+                    write_files((clustered(part, assign) for part in stored), folder, csv=csv)
             (folder / PART).unlink()
     if writer is None:
         raise ValueError(_EMPTY)

@@ -13,6 +13,7 @@ from eqvae.drawing.axes import new_axes
 from eqvae.drawing.tiles import INK, PAPER, tile
 from eqvae.embedding.averages import ClassAverages
 from eqvae.embedding.resolution import LOW, THRESHOLD
+from eqvae.files import written
 
 _SHOWN = 30  # clusters in the sheet
 _TILE, _GAP, _MARGIN, _LEFT, _TOP, _CAPTION = 96, 3, 16, 150, 92, 15  # pixels
@@ -36,11 +37,12 @@ def write_averages(averages: ClassAverages, folder: str | Path) -> None:
         "raw_frc",
         "aligned_frc",
     )
-    np.savez_compressed(
-        folder / "averages.npz", **{name: getattr(averages, name) for name in names}
-    )
-    averages_sheet(averages).save(folder / "averages.png", optimize=True)
-    frc_figure(averages).savefig(folder / "frc.png", dpi=150)
+    with written(folder / "averages.npz") as partial, partial.open("wb") as file:
+        np.savez_compressed(file, **{name: getattr(averages, name) for name in names})
+    with written(folder / "averages.png") as partial:
+        averages_sheet(averages).save(partial, format="png", optimize=True)
+    with written(folder / "frc.png") as partial:
+        frc_figure(averages).savefig(partial, format="png", dpi=150)
 
 
 def averages_sheet(averages: ClassAverages) -> Image.Image:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 import eqvae
 from eqvae.config import build, with_defaults
+from eqvae.files import written
 from eqvae.models.model import Model
 from eqvae.training.upgrade import upgraded
 
@@ -44,9 +45,8 @@ class WholeCheckpoints(TorchCheckpointIO):
 
 def write_whole(checkpoint: dict[str, Any], path: Path) -> None:
     """Write a checkpoint in one step: it is never half written under its name."""
-    partial = path.with_suffix(".part")
-    torch.save(checkpoint, partial)
-    partial.replace(path)
+    with written(path) as partial, partial.open("wb") as file:
+        torch.save(checkpoint, file)
 
 
 def describe(model_config: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from urllib.parse import urlparse
 from pytorch_lightning.loggers import Logger, WandbLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
+from eqvae.files import written
+
 
 class MetricsCSV(Logger):
     """One row for every step at which anything was logged, one column for every name.
@@ -53,12 +55,10 @@ class MetricsCSV(Logger):
         row.update(metrics)
         names = {name: None for known in self.rows.values() for name in known}
         columns = ["step", "epoch", *sorted(names.keys() - {"step", "epoch"})]
-        partial = self.path.with_suffix(".part")
-        with partial.open("w", newline="") as file:
+        with written(self.path) as partial, partial.open("w", newline="") as file:
             table = csv.DictWriter(file, columns)
             table.writeheader()
             table.writerows(self.rows[key] for key in sorted(self.rows))
-        partial.replace(self.path)
 
 
 def wandb_logger(

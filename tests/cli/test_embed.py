@@ -10,14 +10,16 @@ import pytest
 from omegaconf import OmegaConf
 from PIL import Image
 
+from eqvae.cli.embed import FORMATS as FORMATS_OF_THE_COMMAND
 from eqvae.cli.embed import main
 from eqvae.config import CONFIG_DIR
 from eqvae.embedding import Embedding
 from eqvae.embedding.dataset import InOrder
+from eqvae.embedding.write import FORMATS
 
 SCRIPT = CONFIG_DIR.parent / "scripts" / "embed.py"
 FILES = {"embedding.parquet", "embedding.csv", "config.yaml"}
-AVERAGES = {"averages.png", "averages.npz", "frc.png"}
+AVERAGES = {"averages.png", "averages.npz", "averages.mrcs", "averages.tiff", "frc.png"}
 
 
 def run(*arguments: object) -> None:
@@ -76,6 +78,17 @@ def test_a_folder_of_files_keeps_their_names(tiny_run, tmp_path):
     assert table.table.column("label").null_count == 3
 
 
+def test_what_is_written_is_what_is_asked_for(tiny_run, tmp_path, capsys):
+    assert set(FORMATS_OF_THE_COMMAND) == set(FORMATS)
+    for write, files in {"none": set(), "[list, csv]": {"rows.txt", "embedding.csv"}}.items():
+        out = tmp_path / write
+        run(f"ckpt={tiny_run}", "split=val", "averages=false", f"write={write}", f"out={out}")
+        assert {f.name for f in out.iterdir()} == {"embedding.parquet", "config.yaml"} | files
+        assert all(str(out / file) in capsys.readouterr().out for file in files & {"rows.txt"})
+    rows = (out / "rows.txt").read_text().split()
+    assert rows == list(map(str, Embedding.read(out).column("index")))
+
+
 def test_stopping_keeps_what_is_done(tiny_run, tmp_path, monkeypatch, capsys):
     whole = InOrder.__iter__
 
@@ -103,7 +116,11 @@ def test_stopping_keeps_what_is_done(tiny_run, tmp_path, monkeypatch, capsys):
         (["ckpt={run}/nowhere"], "nowhere does not exist"),
         (["ckpt={run}", "split=half"], "split must be one of all, train, val, test; got 'half'"),
         (["ckpt={run}", "averages=maybe"], "averages must be one of true, false; got 'maybe'"),
-        (["ckpt={run}", "write=cs"], "write must be one of none, star; got 'cs'"),
+        (
+            ["ckpt={run}", "write=[csv,xls]"],
+            "write must be words out of parquet, csv, .*; got 'xls'",
+        ),
+        (["ckpt={run}", "write=none,csv"], "write=none stands alone; got none,csv"),
         (["ckpt={run}", "write=star"], "write=star needs the particles of a STAR file: data=star"),
         (["ckpt={run}", "clusters=-1"], "clusters must be a whole number >= 0; got '-1'"),
         (["ckpt={run}", "batch=0"], "batch must be a whole number >= 1; got '0'"),

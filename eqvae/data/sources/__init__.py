@@ -1,6 +1,7 @@
 """Sources of images: digits, generated sprites, simulated particles and the user's own files."""
 
 from eqvae.data.sources.cells import Cells
+from eqvae.data.sources.cs import Cs
 from eqvae.data.sources.folder import Folder
 from eqvae.data.sources.mnist import MNIST, MNIST5k
 from eqvae.data.sources.npz import Npz
@@ -14,6 +15,7 @@ __all__ = [
     "MNIST",
     "SHAPES",
     "Cells",
+    "Cs",
     "Folder",
     "MNIST5k",
     "Npz",

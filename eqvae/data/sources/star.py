@@ -69,7 +69,10 @@ class Star:
         path = Path(self.path).expanduser()
         if not path.is_file():
             raise FileNotFoundError(f"path must be a STAR file; there is no {str(self.path)!r}.")
-        star = ParticleTable(StarFile.read(path), path)
+        return self.read(ParticleTable(StarFile.read(path), path))
+
+    def read(self, star: "ParticleTable") -> ImageSet:
+        """The images of a table of particles, whatever file says what it says."""
         stored, names = self._images(star)
         images, settings, said = brightness(stored, self.grey)
         labels, classes, unknown = self._classes(star)
