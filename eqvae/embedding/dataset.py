@@ -16,14 +16,16 @@ class InOrder:
         data: set up.
         split: "train", "val", "test", or "all" of them.
         size: images in a batch.
+        done: images that are known already: of the batches that hold them only the first comes.
 
     Attributes:
         names, classes: of the images and of their labels, None where there are none.
     """
 
-    def __init__(self, data: ImageDataModule, split: str, size: int):
+    def __init__(self, data: ImageDataModule, split: str, size: int, done: int = 0):
+        self._data, self._split = data, split
         self.parts = [getattr(data, s) for s in (SPLITS if split == "all" else [split])]
-        self.size = size
+        self.size, self.done = size, done
         index = torch.cat([part.indices for part in self.parts])
         part = torch.cat([torch.full_like(p.indices, i) for i, p in enumerate(self.parts)])
         row = torch.cat([torch.arange(len(p)) for p in self.parts])
@@ -39,13 +41,22 @@ class InOrder:
         """Images in all batches."""
         return len(self.row)
 
+    def after(self, done: int) -> "InOrder":
+        """The same when the first `done` images are known."""
+        return InOrder(self._data, self._split, self.size, done)
+
     def __len__(self) -> int:
-        return -(-self.count // self.size)
+        return -(-(self.count - self.done) // self.size) + (self.done > 0)
 
     def __iter__(self) -> Iterator[Batch]:
-        for part, row in zip(self.part.split(self.size), self.row.split(self.size), strict=True):
+        first = [0, *range(self.done, self.count, self.size)] if self.done else None
+        for start in first or range(0, self.count, self.size):
+            part = self.part[start : start + self.size]
+            row = self.row[start : start + self.size]
             here = [(part == i).nonzero()[:, 0] for i in range(len(self.parts))]
-            found = [p[row[rows]] for p, rows in zip(self.parts, here, strict=True)]
+            found = [
+                p.__getitems__(row[rows].tolist()) for p, rows in zip(self.parts, here, strict=True)
+            ]
             batch = _joined(found)[torch.cat(here).argsort()]
             yield batch if self.numbers is None else batch.replace(index=self.numbers[batch.index])
 
