@@ -43,7 +43,7 @@ def described(
     like, settled, first = next(model.parameters()), None, 0
     for batch in batches:
         batch, n = batch.to(like), len(batch)
-        posterior, score = encode_and_score(model, batch, sample=False)
+        posterior, score = encode_and_score(model, batch, sample=False, by_block=False)
         if settled is None:
             settled = posterior
             if done:
