@@ -34,6 +34,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1_000_000, help="images of `large`")
     parser.add_argument("--formats", nargs="+", default=["mrcs", "zarr"])
     parser.add_argument("--batches", type=int, default=1000, help="training batches of `large`")
+    parser.add_argument("--part", type=int, default=100_000, help="images that are embedded twice")
     parser.add_argument("--all", action="store_true", help="embed all images of `large`, too")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time")
@@ -94,6 +95,7 @@ def large(options: argparse.Namespace) -> dict[str, Any]:
             *limits,
             "trainer.limit_test_batches=20",
             "trainer.max_epochs=1",
+            "trainer.accelerator=cpu",
             "prior.images=5000",
             f"run_dir={run}",
         )
@@ -102,11 +104,11 @@ def large(options: argparse.Namespace) -> dict[str, Any]:
         found[f"{form}_train_gigabytes"] = trained["gigabytes"]
         part = options.folder / f"part.{form}"
         if not part.exists():
-            write_large(part, options.count // 10)
+            write_large(part, options.part)
         ask = [f"ckpt={run}", "averages=false", "write=none", "clusters=10"]
         some = [*ask, *data[:1], f"data.source.path={part}"]
         whole = script("embed", *some, f"out={run / 'whole'}")
-        rate = options.count // 10 / whole["seconds"]
+        rate = options.part / whole["seconds"]
         found[f"{form}_embed_images_per_second"] = rate
         killed = script("embed", *some, f"out={run / 'killed'}", kill_after=whole["seconds"] / 2)
         again = script("embed", *some, f"out={run / 'killed'}")
