@@ -240,7 +240,7 @@ def columns_of(run: Path) -> dict[str, np.ndarray]:
 
 def angle_error(row: dict[str, np.ndarray], labels: np.ndarray, true: np.ndarray) -> float:
     """Median angle error in degrees, one frame for each class."""
-    from eqvae.metrics.pose import pose_errors
+    from eqvae.metrics.pose.error import pose_errors
 
     return pose_errors(row["pose"], true, classes=labels)["angle_median"].value
 
