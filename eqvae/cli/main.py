@@ -15,6 +15,7 @@ COMMANDS = {  # each is a module of this package with a `main(arguments)`
     "embed": "say of each image what it shows, where, and which way it points",
     "subset": "choose images by what was said of them, as a table or list for other tools",
     "generate": "draw images from a trained model's prior, by kind and pose if you like",
+    "export": "take a trained model elsewhere: ONNX and torch.export graphs",
     "fit_prior": "fit the prior of a model that is trained already",
     "compare": "compare ways to put the symmetry in, over scenarios, sizes and seeds",
     "advise": "look at your images and say which way suits them",

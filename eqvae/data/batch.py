@@ -48,7 +48,7 @@ class Batch:
                 f"image must be (B, C, H, W); got {tuple(self.image.shape)}. Add the missing axes."
             )
         for name, value in self._known():
-            if len(value) != len(self.image):
+            if value.shape[0] != self.image.shape[0]:
                 raise ValueError(
                     f"{name} must have one entry for each of the {len(self.image)} images; "
                     f"got {len(value)}."

@@ -54,8 +54,8 @@ class PosePosterior:
     @property
     def mode(self) -> Tensor:
         """The centre of the likeliest bin, (B, 4)."""
-        best = self.log_weights.argmax(dim=1)
-        return self.bins[torch.arange(len(best), device=best.device), best]
+        best = self.log_weights.argmax(dim=1, keepdim=True)
+        return self.bins.gather(1, best[:, :, None].expand(-1, -1, 4))[:, 0]
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
         """Draws g, (B, 4); their bin is drawn, the motion within it is reparameterised."""

@@ -71,7 +71,7 @@ def from_latent(representation: Representation, z: Tensor) -> tuple[Tensor, Tens
     """Content (B, m_0) and motions (B, 4) of latents (B, D)."""
     parts = representation.slices
     re, im = z[:, parts.frame].unbind(dim=1)
-    mirror = (z[:, parts.sign] < 0).any(dim=1).to(z)  # no sign copies: no mirror
+    mirror = (z[:, parts.sign] < 0).sum(dim=1)  # one sign copy or none: no mirror
     angle = torch.atan2(im, re)
     return z[:, parts.content], motion(angle, z[:, parts.position], mirror, dtype=z.dtype)
 

@@ -121,12 +121,13 @@ class MixtureContent(ContentPrior):
         self.log_scale.copy_(0.5 * variance.clamp_min(1e-4).log())
         self.started.fill_(1.0)
 
-    def _joint(self, c: Tensor) -> Tensor:
+    def log_joint(self, c: Tensor) -> Tensor:
+        """log p(c, k), (B, K)."""
         by_coordinate = normal_log_prob(c[:, None], self.loc, self.log_scale.exp())
         return self.logits.log_softmax(0) + by_coordinate.sum(dim=2)
 
     def log_prob(self, c: Tensor) -> Tensor:
-        return self._joint(c).logsumexp(dim=1)
+        return self.log_joint(c).logsumexp(dim=1)
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         k = torch.multinomial(
@@ -137,7 +138,27 @@ class MixtureContent(ContentPrior):
         return self.loc[k] + self.log_scale[k].exp() * noise.to(self.loc.device)
 
     def responsibilities(self, c: Tensor) -> Tensor | None:
-        return self._joint(c).softmax(dim=1) if self.started > 0 else None
+        return self.log_joint(c).softmax(dim=1) if self.started > 0 else None
+
+    def export(self) -> nn.Module:
+        """What says of which component contents are, without asking whether the mixture has started."""
+        return StartedMixture(self) if self.started > 0 else NormalContent(self.loc.shape[1])
+
+
+class StartedMixture(nn.Module):
+    """Says of which component of a `MixtureContent` that has started contents are: a plain graph.
+
+    Args:
+        mixture: the prior.
+    """
+
+    def __init__(self, mixture: MixtureContent):
+        super().__init__()
+        self.mixture = mixture
+
+    def responsibilities(self, c: Tensor) -> Tensor:
+        """p(component | c), (B, K)."""
+        return self.mixture.log_joint(c).softmax(dim=1)
 
 
 class VampContent(ContentPrior):

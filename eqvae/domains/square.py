@@ -99,10 +99,14 @@ class SquareGrid(Domain):
         exact = _maps_grid_to_itself(g)
         if exact.all():
             return _permute_pixels(g, x)
-        moved = _RESAMPLERS[interpolation](g, x)
+        moved = self.resample(g, x, interpolation)
         if exact.any():
             moved[exact] = _permute_pixels(g[exact], x[exact])
         return moved
+
+    def resample(self, g: Tensor, x: Tensor, interpolation: str = "bicubic") -> Tensor:
+        """The same as `act` by interpolation alone, also where g maps the grid to itself."""
+        return _RESAMPLERS[interpolation](g.to(device=x.device, dtype=x.dtype), x)
 
 
 def _maps_grid_to_itself(g: Tensor) -> Tensor:
@@ -132,9 +136,9 @@ def _permute_pixels(g: Tensor, x: Tensor) -> Tensor:
 
 def _bicubic(g: Tensor, x: Tensor) -> Tensor:
     size = x.shape[-1]
-    points = pixel_coordinates(size, size).to(x).reshape(1, -1, 2).expand(len(g), -1, -1)
+    points = pixel_coordinates(size, size).to(x).reshape(1, -1, 2).expand(g.shape[0], -1, -1)
     scale = points.new_tensor([2 / (size - 1), -2 / (size - 1)])  # y up, row index down
-    grid = (apply(inverse(g), points) * scale).reshape(len(x), size, size, 2)
+    grid = (apply(inverse(g), points) * scale).reshape(-1, size, size, 2)
     return F.grid_sample(x, grid, mode="bicubic", padding_mode="zeros", align_corners=True)
 
 

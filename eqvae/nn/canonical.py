@@ -91,7 +91,7 @@ class CanonicalEncoder(Wrapper):
     def forward(self, x: Tensor) -> GaussianPosterior:
         """The posterior of images (B, C, H, H)."""
         g = self.canonicaliser(x)
-        return self.encoder(SquareGrid.of(x).act(inverse(g), x, self.interpolation)).act(g)
+        return self.encoder(SquareGrid.of(x).resample(inverse(g), x, self.interpolation)).act(g)
 
 
 class CanonicalDecoder(Wrapper):
@@ -123,7 +123,7 @@ class CanonicalDecoder(Wrapper):
         """Images (B, C, H, H) of latents (B, D)."""
         g = read_pose(self.representation, z).motion
         images = self.decoder(self.representation.act(inverse(g), z))
-        return SquareGrid.of(images).act(g, images, self.interpolation)
+        return SquareGrid.of(images).resample(g, images, self.interpolation)
 
 
 def pointing(t: Tensor, direction: Tensor) -> Tensor:

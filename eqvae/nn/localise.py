@@ -37,7 +37,7 @@ class ImageCentre(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Positions (B, 2) of images (B, C, H, H)."""
-        return x.new_zeros(len(x), 2)
+        return x.new_zeros(x.shape[0], 2)
 
 
 class Localiser(nn.Module):

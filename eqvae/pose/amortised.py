@@ -72,7 +72,7 @@ class AttentionPose(PoseInference):
 
     def infer(self, query: PoseQuery, *, fine: bool = True) -> PosePosterior:
         h = self.network(seen_by_irrep(query.view))
-        h = torch.cat([h, h.new_zeros(len(h), 1)], dim=1)[:, self.rows]  # (B, 2L + 1, C)
+        h = torch.cat([h, h.new_zeros(h.shape[0], 1)], dim=1)[:, self.rows]  # (B, 2L + 1, C)
         on_circle = torch.einsum("nk,bkc->bcn", self.circle, h)
         logits = on_circle[:, : self.shifts]  # (B, J, N)
         within = on_circle[:, self.shifts : self.shifts + 3].tanh().mT * (0.5 * self.bin_size)
@@ -82,12 +82,12 @@ class AttentionPose(PoseInference):
         count = self.circle.shape[0]
         angle = torch.arange(count, device=h.device) * (2 * math.pi / count)
         position = query.view.position.repeat_interleave(self.shifts * count, dim=0)
-        centre = motion(angle.repeat(len(h) * self.shifts), position, dtype=h.dtype)
+        centre = motion(angle.repeat(h.shape[0] * self.shifts), position, dtype=h.dtype)
         # a bin's shift and the motion within it both stand in the object's frame
         small = within[:, None] + torch.nn.functional.pad(self.offsets, (1, 0))[:, None]
         bins = retract(centre, small.flatten(0, 2))
         return PosePosterior(
-            bins.unflatten(0, (len(h), -1)),
+            bins.unflatten(0, (h.shape[0], -1)),
             logits.flatten(1).log_softmax(dim=1),
             torch.diag_embed(scale.square()),
         )

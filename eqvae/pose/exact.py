@@ -130,14 +130,14 @@ class ExactPose(PoseInference):
         mirrored = mirrored.repeat_interleave(positions.shape[1])[:, None].to(angle)  # (V, 1)
         turned = (1 - 2 * mirrored) * angle  # (V, N)
         shift = positions.repeat(1, self.chiralities, 1)[:, :, None]  # (B, V, 1, 2)
-        shape = (len(positions), *turned.shape)
+        shape = (positions.shape[0], *turned.shape)
         g = motion(
             turned.expand(shape).flatten(),
             shift.expand(*shape, 2).reshape(-1, 2),
             mirrored.expand(shape).flatten(),
             dtype=positions.dtype,
         )
-        return g.unflatten(0, (len(positions), -1))
+        return g.unflatten(0, (positions.shape[0], -1))
 
     def _windows(self, angles: int) -> Tensor:
         """Standard deviations of the windows: radians, pixels, pixels."""

@@ -130,7 +130,7 @@ class TangentFit:
 def tangents(space: TemplateSpace, d: Tensor, names: Sequence[str]) -> Tensor:
     """T_m d for templates (B, dim): (B, M, dim)."""
     if not names:
-        return d.new_zeros(len(d), 0, d.shape[1])
+        return d.new_zeros(d.shape[0], 0, d.shape[1])
     return torch.stack([space.derivative(d, name) for name in names], dim=1)
 
 
@@ -171,9 +171,9 @@ def fit_tangents(
     base = -0.5 * (squared / variance + pixels * (_LOG_2PI + variance.log()))
     if t.shape[1] == 0:
         empty = correlation[:, 1:]
-        return TangentFit(base, base, empty, empty.new_zeros(len(d), 0, 0))
+        return TangentFit(base, base, empty, empty.new_zeros(d.shape[0], 0, 0))
     gram = t @ t.mT / variance
-    slope = (correlation[:, 1:] - (t @ d[:, :, None]).reshape(len(d), -1, *extra)) / variance
+    slope = (correlation[:, 1:] - (t @ d[:, :, None]).reshape(d.shape[0], -1, *extra)) / variance
     slope = slope.flatten(2)  # (B, M, poses)
     root = torch.linalg.cholesky(gram + torch.diag(scales.pow(-2)))
     white = torch.linalg.solve_triangular(root, slope, upper=False)

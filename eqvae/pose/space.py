@@ -181,14 +181,14 @@ class TemplateSpace:
         frequency, basis, index = table(_radial_transform, points, *self.harmonics.numbers, like=d)
         values = transfer_at(transfer, frequency / math.pi)  # (B, points)
         body = d[..., : -self.channels].unflatten(-1, (self.channels, -1))
-        flat = body.reshape(len(d), -1, self.harmonics.dim)  # (B, M, dim)
+        flat = body.reshape(d.shape[0], -1, self.harmonics.dim)  # (B, M, dim)
         copies = F.pad(flat, (0, 1))[..., index].permute(2, 0, 1, 3)  # (rows, B, M, n)
         spectrum = (copies.flatten(1, 2) @ basis).unflatten(1, flat.shape[:2])
         seen = ((spectrum * values[:, None]).flatten(1, 2) @ basis.mT).unflatten(1, flat.shape[:2])
         out = flat.new_zeros(*flat.shape[:2], self.harmonics.dim + 1)
         out[..., index.flatten()] = seen.permute(1, 2, 0, 3).flatten(2)
         filtered = out[..., :-1].reshape(body.shape).flatten(-2)
-        level = transfer[:, :1].reshape(len(d), *(1,) * (d.dim() - 1))
+        level = transfer[:, :1].reshape(d.shape[0], *(1,) * (d.dim() - 1))
         return torch.cat([filtered, d[..., -self.channels :] * level], dim=-1)
 
     def correlate(self, d: Tensor, a: Tensor, count: int) -> Tensor:

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from eqvae.pose.likelihood import tangents
 from eqvae.pose.space import TemplateSpace
+from eqvae.symmetry.motions import cos_sin
 
 
 @dataclass(frozen=True)
@@ -56,24 +57,29 @@ def symmetrised(
     Returns:
         The templates about the centres of their symmetries.
     """
-    order = torch.ones(len(d), dtype=torch.long, device=d.device)
-    offset = d.new_zeros(len(d), 2)
+    order = torch.ones_like(d[:, 0], dtype=torch.long)
+    offset = torch.zeros_like(d[:, :2])
     if tolerance <= 0:
         return SymmetricTemplate(d, offset, order)
     out = d
     frequency = space.layout(d).frequency
     turning = frequency > 0
-    energy = d[:, turning].square().sum(dim=1)
-    for k in range(2, max_order + 1):
-        centre, left = _turned(space, d, k)
-        again, left_again = _turned(space, _shifted(space, d, -centre), k)  # closer, so better told
-        closer = left_again < left
-        centre = centre + again * closer[:, None]
-        holds = torch.where(closer, left_again, left) <= tolerance * 2 * energy
-        if not holds.any():
-            continue
-        exact = _shifted(space, d, -centre) * (frequency % k == 0)
-        out = torch.where(holds[:, None], exact, out)
+    energy = (d * turning).square().sum(dim=1)
+    orders = range(2, max_order + 1)
+    many = d.repeat_interleave(len(orders), dim=0)  # (B K, dim)
+    angles = torch.tensor([2 * math.pi / k for k in orders]).to(d)
+    angle = (torch.zeros_like(d[:, :1]) + angles).flatten()
+    centres, left = _turned(space, many, angle)
+    # from closer by, the centre is better told
+    again, left_again = _turned(space, _shifted(space, many, -centres), angle)
+    closer = left_again < left
+    centres = centres + again * closer[:, None]
+    left = torch.where(closer, left_again, left)
+    shifted = _shifted(space, many, -centres)
+    parts = (p.unflatten(0, (-1, len(orders))).unbind(1) for p in (shifted, centres, left))
+    for k, exact, centre, rest in zip(orders, *parts, strict=True):
+        holds = rest <= tolerance * 2 * energy
+        out = torch.where(holds[:, None], exact * (frequency % k == 0), out)
         offset = torch.where(holds[:, None], centre, offset)
         order = torch.where(holds, k, order)
     # a round object off the origin turns too: by the tangents of its round part, so much is its centre
@@ -88,17 +94,16 @@ def symmetrised(
     return SymmetricTemplate(out, offset, torch.where(alike, 0, order))
 
 
-def _turned(space: TemplateSpace, d: Tensor, k: int) -> tuple[Tensor, Tensor]:
+def _turned(space: TemplateSpace, d: Tensor, angle: Tensor) -> tuple[Tensor, Tensor]:
     """The centre about which d agrees best with itself after a turn, (B, 2), and |what is left|^2, (B,)."""
     moves = tangents(space, d, _SHIFTS)
-    angle = d.new_full((len(d),), 2 * math.pi / k)
     # d seen after a turn back: what is left is explained by a shift u of d itself
     difference = space.turn(d, -angle) - d
     u = torch.linalg.solve(_regular(moves @ moves.mT), moves @ difference[:, :, None])
     left = (difference - (u.mT @ moves)[:, 0]).square().sum(dim=1)
     # turning about c instead of the origin by -a shifts d by (1 - R(-a)) c
-    cos, sin = math.cos(2 * math.pi / k), math.sin(2 * math.pi / k)
-    matrix = torch.tensor([[1 - cos, -sin], [sin, 1 - cos]]).to(d)
+    cos, sin = cos_sin(angle)
+    matrix = torch.stack([1 - cos, -sin, sin, 1 - cos], dim=1).unflatten(1, (2, 2))
     return -torch.linalg.solve(matrix, u)[:, :, 0], left
 
 

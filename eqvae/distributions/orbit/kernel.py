@@ -75,6 +75,19 @@ class Kernel:
         features = torch.cat([*features, still[None]])
         return (table.T @ features.flatten(1)).unflatten(1, features.shape[1:])
 
+    def joint(self, v: Tensor) -> Tensor:
+        """log p(v, k, h) of all components, (A, B, K), of v (B, D)."""
+        joint = self.products(v, 0, self.constant - 0.5 * self.squares(v))
+        for j in range(1, 1 + self.rank):
+            y = self.products(v, j, self.offset[:, j - 1].expand(v.shape[0], -1))
+            joint = joint.addcmul_(y, y, value=0.5)
+        return joint
+
+    def cluster_log_prob(self, v: Tensor) -> Tensor:
+        """log p(k | v), (B, K)."""
+        r, _ = shares(self.joint(v))
+        return r.sum(0).log()
+
     def joint_of(self, v: Tensor, component: Tensor) -> Tensor:
         """log p(v, k, h) of components (B, T) alone, (A, B, T)."""
         features = [

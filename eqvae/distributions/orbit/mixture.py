@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from eqvae.distributions.orbit.groups import group_components
-from eqvae.distributions.orbit.kernel import Kernel, shares, total
+from eqvae.distributions.orbit.kernel import Kernel, total
 from eqvae.symmetry.plane import PlaneMotions
 from eqvae.symmetry.representations import Block, Representation
 
@@ -114,7 +114,7 @@ class OrbitMixture(nn.Module):
             v: (B, D).
             angles: of the grid, default the mixture's own.
         """
-        return self._joint(Kernel(self, v.dtype, angles), v)
+        return Kernel(self, v.dtype, angles).joint(v)
 
     def log_joint_of(self, v: Tensor, component: Tensor, angles: int | None = None) -> Tensor:
         """log p(v, k, h) of a few components of each latent: (A, B, T) of components (B, T)."""
@@ -124,7 +124,7 @@ class OrbitMixture(nn.Module):
         """Latents (b, D) and their `log_joint` (A, b, K), as many at a time as are quick to work on."""
         kernel = Kernel(self, v.dtype, angles)
         for part in v.split(self._rows(angles)):
-            yield part, self._joint(kernel, part)
+            yield part, kernel.joint(part)
 
     def log_prob(self, v: Tensor) -> Tensor:
         """log p(v) in nats, (B,)."""
@@ -139,11 +139,8 @@ class OrbitMixture(nn.Module):
 
     def cluster_log_prob(self, v: Tensor, angles: int | None = None) -> Tensor:
         """log p(k | v), (B, K)."""
-        found = []
-        for _, joint in self.parts(v, angles):
-            r, _ = shares(joint)
-            found.append(r.sum(0).log())
-        return torch.cat(found)
+        kernel = Kernel(self, v.dtype, angles)
+        return torch.cat([kernel.cluster_log_prob(part) for part in v.split(self._rows(angles))])
 
     @torch.no_grad()
     def kinds(self, v: Tensor, groups: int | None = None, seed: int = 0) -> Tensor:
@@ -211,12 +208,9 @@ class OrbitMixture(nn.Module):
             self._tables[key] = (u[:, :q].unflatten(0, elements.shape[:2]), s[:q, None] * vt[:q])
         return self._tables[key]
 
-    def _joint(self, kernel: Kernel, v: Tensor) -> Tensor:
-        joint = kernel.products(v, 0, kernel.constant - 0.5 * kernel.squares(v))
-        for j in range(1, 1 + kernel.rank):
-            y = kernel.products(v, j, kernel.offset[:, j - 1].expand(len(v), -1))
-            joint = joint.addcmul_(y, y, value=0.5)
-        return joint
+    def export(self) -> "FixedMixture":
+        """What says of which component latents are, with all that follows from the parameters computed."""
+        return FixedMixture(self)
 
     def _matrix_elements(self, block: Block, angles: int | None) -> Tensor:
         """rho_l(h) on the grid, (d, d, A)."""
@@ -243,6 +237,27 @@ class OrbitMixture(nn.Module):
             upto = total(known[0] + constant + 0.5 * y)
             found[block.name], before = upto - before, upto
         return found
+
+
+class FixedMixture(nn.Module):
+    """Says of which component of an `OrbitMixture` latents are: a plain graph, for any number of them.
+
+    Args:
+        mixture: in training no more.
+    """
+
+    @torch.no_grad()
+    def __init__(self, mixture: OrbitMixture):
+        super().__init__()
+        self.kernel = Kernel(mixture, mixture.loc.dtype)
+
+    def cluster_log_prob(self, v: Tensor) -> Tensor:
+        """log p(k | v), (B, K)."""
+        return self.kernel.cluster_log_prob(v)
+
+    def kinds(self, v: Tensor, groups: None = None, seed: int = 0) -> Tensor:
+        """p(k | v), (B, K)."""
+        return self.cluster_log_prob(v).exp()
 
 
 @torch.no_grad()

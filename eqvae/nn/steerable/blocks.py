@@ -20,7 +20,7 @@ from escnn import nn as escnn_nn
 from escnn.nn import FieldType
 from torch import Tensor, nn
 
-from eqvae.nn.steerable.pointwise import SampledSiLU
+from eqvae.nn.steerable.pointwise import PlainSampledSiLU, SampledSiLU
 from eqvae.symmetry.plane import PlaneMotions
 
 FREQUENCY = 3  # band limit of the functions on SO(2) and O(2)
@@ -85,6 +85,14 @@ class SteerableConv(escnn_nn.R2Conv):
         kernel, _ = self.expand_parameters()
         return F.conv2d(h, kernel, padding=self.padding)
 
+    def export(self) -> nn.Conv2d:
+        """The same as an ordinary convolution, which needs no escnn."""
+        kernel, _ = self.expand_parameters()
+        out_channels, in_channels, *size = kernel.shape
+        plain = nn.Conv2d(in_channels, out_channels, size, padding=self.padding, bias=False)
+        plain.weight = nn.Parameter(kernel.detach().clone())
+        return plain
+
 
 class FieldNorm(nn.Module):
     """Divide by the root mean square over all pixels and channels; one gain for each field.
@@ -118,6 +126,10 @@ class FourierSiLU(escnn_nn.FourierPointwise):
     def forward(self, h: Tensor) -> Tensor:
         fields = h.reshape(len(h) * len(self.in_type), self.rho.size, -1)
         return SampledSiLU.apply(fields, self.A, self.Ainv).reshape(h.shape)
+
+    def export(self) -> "PlainSampledSiLU":
+        """The same as an ordinary module, which needs no escnn."""
+        return PlainSampledSiLU(self.A, self.Ainv)
 
 
 def nonlinearity(symmetry: PlaneMotions, field_type: FieldType) -> nn.Module:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 _CHUNK = 400_000  # samples at a time; 1.6 MB in float32
@@ -41,6 +41,24 @@ class SampledSiLU(torch.autograd.Function):
             arriving = to_irreps.T @ part_gradient
             target.copy_(to_samples.T @ torch.ops.aten.silu_backward(arriving, samples))
         return out, None, None
+
+
+class PlainSampledSiLU(nn.Module):
+    """The same on feature maps (B, channels, H, W), in two products: to be written down as a graph.
+
+    Args:
+        to_samples: A, (samples, coefficients).
+        to_irreps: A^+, (coefficients, samples).
+    """
+
+    def __init__(self, to_samples: Tensor, to_irreps: Tensor):
+        super().__init__()
+        self.register_buffer("to_samples", to_samples.detach().clone())
+        self.register_buffer("to_irreps", to_irreps.detach().clone())
+
+    def forward(self, h: Tensor) -> Tensor:
+        fields = h.unflatten(1, (-1, self.to_irreps.shape[0])).flatten(3)
+        return (self.to_irreps @ F.silu(self.to_samples @ fields)).reshape(h.shape)
 
 
 def _fields_at_a_time(h: Tensor, to_samples: Tensor) -> int:

@@ -91,7 +91,7 @@ def test_the_likeliest_of_many_kinds_are_enough(symmetry, monkeypatch):
     v = mixture.sample(60, seeded())
     few = posterior(mixture, v)
     found = few.pose.mode, few.cluster
-    monkeypatch.setattr("eqvae.distributions.orbit.reader._LIKELIEST", 12)
+    monkeypatch.setattr("eqvae.distributions.orbit.turns._LIKELIEST", 12)
     every = posterior(mixture, v)
     assert degrees_apart(found[0], every.pose.mode).median() < 0.05
     assert (degrees_apart(found[0], every.pose.mode) < 1).double().mean() > 0.9
@@ -104,7 +104,7 @@ def test_a_coarse_grid_would_tell_the_angle_by_its_steps(monkeypatch):
     q = posterior(mixture, mixture.sample(60, seeded()))
     g = draw(SO2, 60)
     assert degrees_apart(q.act(g).pose.mode, compose(g, q.pose.mode)).max() < 0.5
-    monkeypatch.setattr("eqvae.distributions.orbit.reader._STEPS", 0)
+    monkeypatch.setattr("eqvae.distributions.orbit.turns._STEPS", 0)
     q = GaussianPosterior(q.representation, q.loc, q.log_scale, q.reader)
     assert degrees_apart(q.act(g).pose.mode, compose(g, q.pose.mode)).max() > 1
 
