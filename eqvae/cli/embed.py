@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from eqvae.training.runs import subject_of
 
         subject = subject_of(asked.checkpoints[0], asked.overrides)
-        origin = _origin(subject)
+        origin = origin_of(subject)
         formats = _formats(asked.options["write"], origin)
         out = _folder(subject, origin, asked.options)
     announce(subject.data)
@@ -85,7 +85,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(INTERRUPTED)
 
 
-def _origin(subject: "Subject") -> "Origin":
+def origin_of(subject: "Subject") -> "Origin":
+    """Where the images of a subject came from."""
     from eqvae.embedding.write import Origin
 
     data = subject.data
