@@ -4,8 +4,8 @@
 explorer.colours = (() => {
   // Twelve hues that differ for colour-blind eyes too, in light and dark; further kinds repeat them.
   const KINDS = ["#4477aa", "#ee6677", "#228833", "#ccaa22", "#66ccee", "#aa3377", "#ee8833", "#7b6fd0", "#44bb99", "#b0603a", "#dd77bb", "#8a9a2b"];
-  const RAMP = ["#440154", "#482878", "#3e4989", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725"];
-  const WHEEL = ["#2f3c9e", "#5f8fd0", "#c9c2c6", "#d07a58", "#8e2043", "#5b1a55", "#2f3c9e"];
+  const RAMP = ["#5f3f96", "#52559f", "#43699f", "#357d9b", "#2a9193", "#2ba585", "#49b872", "#7ac75a", "#b4d344", "#ecd93b"];
+  const WHEEL = ["#4f6fe0", "#2fa7c9", "#4bb67a", "#b9b03c", "#e8863f", "#d94f74", "#9a5bd0", "#4f6fe0"];
   const UNKNOWN = "#8a8a8a";
   const STEPS = 64;
 

@@ -39,5 +39,9 @@
   explorer.tell("colour", explorer.colours.of(colour.value));
   map.resize();
   new ResizeObserver(map.resize).observe(element("map"));
-  requestAnimationFrame(() => setTimeout(explorer.startObject, 0)); // after the first paint
+  requestAnimationFrame(() => setTimeout(start, 0)); // after the first paint
+  function start() {
+    explorer.tell("chosen", map.middle());
+    explorer.startObject();
+  }
 })();

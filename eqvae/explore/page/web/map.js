@@ -89,6 +89,18 @@ explorer.map = (() => {
     return found;
   }
 
+  // The image nearest to the mean of all.
+  function middle() {
+    const mean = [0, 0];
+    xy.forEach((value, i) => (mean[i % 2] += value / table.count));
+    let best = Infinity, found = 0;
+    for (const row of order) {
+      const off = Math.hypot(xy[2 * row] - mean[0], xy[2 * row + 1] - mean[1]);
+      if (off < best) (best = off), (found = row);
+    }
+    return found;
+  }
+
   function move(dx, dy) {
     view.x += dx * ratio(), view.y += dy * ratio();
     redraw();
@@ -118,7 +130,7 @@ explorer.map = (() => {
   explorer.on("sheet", () => state.marks === "images" && redraw());
 
   return {
-    resize, fit, move, zoom, at, redraw,
+    resize, fit, move, zoom, at, middle, redraw,
     // CSS pixels of an image, and of any place of the map
     where: (row) => [place[2 * row] / ratio(), place[2 * row + 1] / ratio()],
     screen: (x, y) => [(view.scale * x + view.x) / ratio(), (view.y - view.scale * y) / ratio()],

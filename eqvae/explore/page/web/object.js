@@ -71,6 +71,7 @@
     own = latent.read(row);
     settings = latent.read(row);
     changed();
+    explorer.tell("mark", null); // the ring is there
   }
 
   // A full turn in six seconds, or there and back along the first direction in eight.
@@ -115,6 +116,7 @@
     };
     build();
     changed();
+    explorer.tell("mark", null);
     state.textContent = "The decoder is starting \u2026";
     try {
       await decoder.start();
