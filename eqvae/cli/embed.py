@@ -48,7 +48,8 @@ Usage: {embed} ckpt=RUN_FOLDER_OR_CHECKPOINT [data=CHOICE] [KEY=VALUE ...]
 
 Writes embedding.parquet, a row for each image (its columns are described in eqvae/embedding/table.py), which
 the other commands read; the files of write=; averages.png, .npz, .mrcs and .tiff, frc.png and config.yaml.
-Ctrl-C keeps the rows that are done. W&B hears nothing of it."""
+Ctrl-C keeps the rows that are done, and the same command goes on behind them, also after it was killed. W&B
+hears nothing of it."""
 FORMATS = ("parquet", "csv", "star", "cs", "h5ad", "fits", "list")  # of eqvae.embedding.write
 OWN = {
     "split": Option("all", words=("all", "train", "val", "test")),
@@ -143,6 +144,7 @@ def _embed(
     averaged, lines = options["averages"] == "true" and clusters != 0, []
     try:
         known = {"names": batches.names, "classes": batches.classes, "csv": False}
+        known["key"] = _key(subject, options)
         write_embedding(subject.model, batches, out, clusters=clusters, **known, **how)
     except KeyboardInterrupt:
         stopped = True
@@ -165,6 +167,22 @@ def _embed(
     for line in lines:
         console.print(line)
     return True
+
+
+def _key(subject: "Subject", options: dict[str, Any]) -> str:
+    """What the rows depend on: weights, images and how many are read at once."""
+    import hashlib
+    import json
+
+    source = {**subject.data_config["source"], **subject.data.images.settings}
+    changed = _changed(Path(source.get("path") or ""))
+    images = [{**subject.data_config, "source": source}, len(subject.data.images), changed]
+    asked = [*images, options["split"], options["batch"]]
+    text = json.dumps(asked, sort_keys=True, default=str)
+    found = hashlib.sha256(text.encode())
+    for name, value in subject.model.state_dict().items():
+        found.update(name.encode() + value.cpu().numpy().tobytes())
+    return found.hexdigest()
 
 
 def _average(subject: "Subject", batches: "InOrder", out: Path, how: dict[str, Any]) -> list[str]:

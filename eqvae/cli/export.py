@@ -24,7 +24,7 @@ Usage: {export} ckpt=RUN_FOLDER_OR_CHECKPOINT [data=CHOICE] [KEY=VALUE ...]
 Writes encode, decode, act and read as .onnx and .pt2 files, each for any number of images, model.json, which
 says what goes in and comes out, and example.py, which needs numpy and onnxruntime alone. What was written is
 loaded and compared with the model on test images and noise: beyond a difference of 1e-5 of the output's scale
-nothing is left and the exit code is 1. Half a minute; two with model=pose, whose search is part of encode.
+nothing is left and the exit code is 1. A minute; three with model=pose or a fitted prior.
 How to run them: docs/export.md."""
 OWN = {
     "format": Option("onnx,torch", parse=several("onnx", "torch")),

@@ -46,7 +46,7 @@ class PosedImages(Dataset):
         return self.batch[rows]
 
     def __getitems__(self, rows: list[int]) -> Batch:
-        return self[torch.tensor(rows)]
+        return self[torch.tensor(rows, dtype=torch.int64)]
 
     def reading_order(self, count: int) -> Tensor:
         """The first images, (count,) int64, in the order in which they are read fastest."""
@@ -98,7 +98,7 @@ class StreamedImages(Dataset):
         return self._posed(self.source, rows)
 
     def __getitems__(self, rows: list[int]) -> Batch:
-        return self._posed(self.by_block, torch.tensor(rows))
+        return self._posed(self.by_block, torch.tensor(rows, dtype=torch.int64))
 
     def reading_order(self, count: int) -> Tensor:
         """The first images, (count,) int64, in the order of their files."""

@@ -158,3 +158,7 @@ class GaussianPrior(nn.Module):
             block.name: by_coordinate[:, block.slice].sum(dim=1)
             for block in self.representation.blocks
         }
+
+    def kl_in_all(self, q: GaussianPosterior, z: Tensor | None = None) -> Tensor:
+        """The sum of `kl` over the blocks, (B,)."""
+        return sum(self.kl(q, z).values())

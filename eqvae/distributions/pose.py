@@ -18,7 +18,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from eqvae.distributions.rows import rows_of
 from eqvae.distributions.symmetry_order import symmetry_order
 from eqvae.symmetry.motions import (
     angle_of,
@@ -29,6 +28,7 @@ from eqvae.symmetry.motions import (
     shift_of,
 )
 
+_REACH = 8.5  # standard deviations
 _WRAPS = (-2, -1, 0, 1, 2)  # of the circle: enough for standard deviations up to half a turn
 
 
@@ -93,19 +93,18 @@ class PosePosterior:
 
         Every value is the mean over the grid bin, so that it is right however narrow a mode is.
         """
-        edges = (torch.arange(points + 1, dtype=torch.float64) - 0.5) * (2 * math.pi / points)
-        edges = edges.to(self.bins.device)
-        rows = []
-        for part in _parts(self, 2**22 // (points * self.bins.shape[1]) + 1):
-            angle = angle_of(part.bins).double() % (2 * math.pi)
-            held = torch.zeros(len(angle), points, dtype=torch.float64, device=angle.device)
-            width = part.angle_scale.double()
-            for wrap in _WRAPS:
-                distance = (edges + 2 * math.pi * wrap - angle[..., None]) / width[:, None, None]
-                mass = torch.special.ndtr(distance).diff(dim=-1)
-                held += (part.log_weights.double().exp()[..., None] * mass).sum(dim=1)
-            rows.append(held)
-        mass = torch.cat(rows)
+        step = 2 * math.pi / points
+        place = angle_of(self.bins).double() % (2 * math.pi) / step  # (B, K)
+        width, weight = self.angle_scale.double() / step, self.log_weights.double().exp()
+        mass = place.new_zeros(len(self), points)
+        # grid bins farther than this hold less than 1e-15; rows of like reach are worked on together
+        reach = (_REACH * width + 1).log2().ceil().clamp(min=1).long()
+        for power in reach.unique().tolist():
+            rows = (reach == power).nonzero()[:, 0]
+            for some in rows.split(2**22 // (2**power * place.shape[1]) + 1):
+                found = _masses(place[some], width[some], 2**power)
+                near, held = found[0] % points, weight[some][..., None] * found[1]
+                mass[some] = mass[some].scatter_add(1, near.flatten(1), held.flatten(1))
         mass = mass / mass.sum(dim=1, keepdim=True)
         return (mass * points).clamp_min(1e-300).log()
 
@@ -208,5 +207,10 @@ def draw_bins(log_weights: Tensor, generator: torch.Generator | None = None) -> 
     return index[:, 0].clamp(max=cumulative.shape[1] - 1)
 
 
-def _parts(posterior: PosePosterior, size: int) -> list[PosePosterior]:
-    return [rows_of(posterior, slice(i, i + size)) for i in range(0, len(posterior), size)]
+def _masses(place: Tensor, width: Tensor, reach: int) -> tuple[Tensor, Tensor]:
+    """Grid bins near normal modes at `place` (B, K) of `width` (B,), and what they hold: (B, K, J)."""
+    near = place.round()
+    offset = torch.arange(-reach, reach + 2, device=place.device)
+    edges = (near - place)[..., None] + offset - 0.5
+    held = torch.special.ndtr(edges / width[:, None, None]).diff(dim=-1)
+    return near.long()[..., None] + offset[:-1], held

@@ -17,11 +17,13 @@ class InOrder:
         data: set up.
         split: "train", "val", "test", or "all" of them.
         size: images in a batch.
+        done: images that are known already: of the batches that hold them only the first comes.
         most: images, drawn at random where there are more; None for all.
         seed: of the draw.
 
     Attributes:
         names, classes: of the images and of their labels, None where there are none.
+        index: numbers of the images' rows in the source's files, (N,).
     """
 
     def __init__(
@@ -29,12 +31,14 @@ class InOrder:
         data: ImageDataModule,
         split: str,
         size: int,
+        done: int = 0,
         *,
         most: int | None = None,
         seed: int = 0,
     ):
+        self._data, self._split, self._drawn = data, split, {"most": most, "seed": seed}
         self.parts = [getattr(data, s) for s in (SPLITS if split == "all" else [split])]
-        self.size = size
+        self.size, self.done = size, done
         index = torch.cat([part.indices for part in self.parts])
         part = torch.cat([torch.full_like(p.indices, i) for i, p in enumerate(self.parts)])
         row = torch.cat([torch.arange(len(p)) for p in self.parts])
@@ -42,30 +46,34 @@ class InOrder:
         if most is not None and most < len(order):
             drawn = torch.randperm(len(order), generator=torch.Generator().manual_seed(seed))
             order = order[drawn[:most].sort().values]
-        self.part, self.row, self._order = part[order], row[order], order
+        self.part, self.row = part[order], row[order]
         names = data.images.names
         self.names = None if names is None else [names[i] for i in index[order].tolist()]
         self.classes = data.images.class_names
         self.numbers = data.images.rows
-
-    @property
-    def index(self) -> torch.Tensor:
-        """Numbers of the images' rows in the source's files, (N,)."""
-        found = torch.cat([part.indices for part in self.parts])[self._order]
-        return found if self.numbers is None else self.numbers[found]
+        self.index = index[order] if self.numbers is None else self.numbers[index[order]]
 
     @property
     def count(self) -> int:
         """Images in all batches."""
         return len(self.row)
 
+    def after(self, done: int) -> "InOrder":
+        """The same when the first `done` images are known."""
+        return InOrder(self._data, self._split, self.size, done, **self._drawn)
+
     def __len__(self) -> int:
-        return -(-self.count // self.size)
+        return -(-(self.count - self.done) // self.size) + (self.done > 0)
 
     def __iter__(self) -> Iterator[Batch]:
-        for part, row in zip(self.part.split(self.size), self.row.split(self.size), strict=True):
+        first = [0, *range(self.done, self.count, self.size)] if self.done else None
+        for start in first or range(0, self.count, self.size):
+            part = self.part[start : start + self.size]
+            row = self.row[start : start + self.size]
             here = [(part == i).nonzero()[:, 0] for i in range(len(self.parts))]
-            found = [p[row[rows]] for p, rows in zip(self.parts, here, strict=True)]
+            found = [
+                p.__getitems__(row[rows].tolist()) for p, rows in zip(self.parts, here, strict=True)
+            ]
             batch = _joined(found)[torch.cat(here).argsort()]
             yield batch if self.numbers is None else batch.replace(index=self.numbers[batch.index])
 

@@ -11,6 +11,7 @@ from eqvae.data.batch import Batch
 from eqvae.embedding.clusters import Sample, clustered, clusters_of
 from eqvae.embedding.files import PARQUET, PART, write_files
 from eqvae.embedding.images import Images, image_batches
+from eqvae.embedding.kept import KeptRows
 from eqvae.embedding.rows import described
 from eqvae.embedding.table import Embedding, content_of
 from eqvae.models.model import Model
@@ -75,15 +76,19 @@ def write_embedding(
     batch: int = 250,
     seed: int = 0,
     csv: bool = True,
+    key: str | None = None,
     watch: Watch = unwatched,
 ) -> Path:
     """The table of `embed` as embedding.parquet and, with `csv`, embedding.csv, with flat memory.
 
     Rows go to a file of their own as they come; clusters are then fitted on a sample of their content and
-    assigned from file to file. When it is interrupted, the rows there are get clusters and are written.
+    assigned from file to file. When it is interrupted, the rows there are get clusters and are written; when
+    it is killed, the rows stay, and the next call with their key goes on behind them.
 
     Args:
         folder: where to write, made if it is missing; older results are replaced at the end.
+        key: what tells these images, model and batch size from others; `images` is then an `InOrder`. None
+            starts anew.
         csv: whether to write embedding.csv, too.
         model, images, transfer, names, classes, clusters, batch, seed, watch: as for `embed`.
 
@@ -96,23 +101,26 @@ def write_embedding(
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    sample, writer = Sample(seed), None
-    with pa.OSFile(str(folder / PART), "wb") as sink:
-        try:
-            for part in _rows(model, images, transfer, (names, classes), batch, watch):
-                writer = writer or pa.ipc.new_stream(sink, part.schema)
-                writer.write_batch(part)
-                sample.add(content_of(part))
-        finally:  # nothing that is computed is lost
-            if writer is not None:
-                writer.close()
-                sink.flush()
-                assign = clusters_of(model, sample.rows, clusters, seed)
-                with pa.OSFile(str(folder / PART)) as source:
-                    stored = pa.ipc.open_stream(source)
-                    write_files((clustered(part, assign) for part in stored), folder, csv=csv)
-            (folder / PART).unlink()
-    if writer is None:
+    sample, kept, count = Sample(seed), KeptRows(folder / PART, key), 0
+    for part in kept.taken_up():
+        sample.add(content_of(part))
+        count += len(part)
+    if count:
+        images = images.after(count)
+    finished = False
+    try:
+        for part in _rows(model, images, transfer, (names, classes), batch, watch, count):
+            kept.add(part)
+            sample.add(content_of(part))
+            count += len(part)
+        finished = True
+    finally:  # nothing that is computed is lost
+        if count:
+            assign = clusters_of(model, sample.rows, clusters, seed)
+            write_files((clustered(part, assign) for part in kept.rows()), folder, csv=csv)
+        if finished or key is None:
+            kept.remove()
+    if not count:
         raise ValueError(_EMPTY)
     return folder / PARQUET
 
@@ -124,12 +132,14 @@ def _rows(
     known: tuple[Sequence[str] | None, Sequence[str] | None],
     size: int,
     watch: Watch,
+    done: int = 0,
 ) -> Iterator[pa.RecordBatch]:
-    """Rows of all images, without clusters."""
+    """Rows of images beyond the first `done`, without clusters."""
     names, classes = known
     whole = isinstance(images, Tensor | np.ndarray | Batch)
     if whole and names is not None and len(names) != len(images):
         raise ValueError(
             f"names must have one entry for each of the {len(images)} images; got {len(names)}."
         )
-    yield from described(model, image_batches(model, images, size, transfer, watch), names, classes)
+    batches = image_batches(model, images, size, transfer, watch)
+    yield from described(model, batches, names, classes, done)

@@ -22,6 +22,7 @@ def described(
     batches: Iterable[Batch],
     names: Sequence[str] | None = None,
     classes: Sequence[str] | None = None,
+    done: int = 0,
 ) -> Iterator[pa.RecordBatch]:
     """Rows of batches, without clusters.
 
@@ -30,6 +31,7 @@ def described(
         batches: numbered images.
         names: of all images, in their order.
         classes: names of the labels.
+        done: rows that are known already: the first batch has no rows then, but settles how all are read.
 
     Raises:
         ValueError: if the model is in training mode, or there are fewer names than images.
@@ -41,8 +43,12 @@ def described(
     like, settled, first = next(model.parameters()), None, 0
     for batch in batches:
         batch, n = batch.to(like), len(batch)
-        posterior, score = encode_and_score(model, batch, sample=False)
-        settled = posterior if settled is None else settled
+        posterior, score = encode_and_score(model, batch, sample=False, by_block=False)
+        if settled is None:
+            settled = posterior
+            if done:
+                first = done
+                continue
         posterior = posterior.settled(settled)
         columns: dict[str, Any] = {"index": batch.index, "label": _labels(batch)}
         if classes is not None:

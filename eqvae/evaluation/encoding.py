@@ -61,9 +61,11 @@ class Moved:
     content: Tensor
 
 
-def encode_and_score(model: Model, batch: Batch, *, sample: bool = True) -> tuple[Posterior, ELBO]:
+def encode_and_score(
+    model: Model, batch: Batch, *, sample: bool = True, by_block: bool = True
+) -> tuple[Posterior, ELBO]:
     """q(z|x) and the ELBO; a score that has its posterior with it is not encoded again."""
-    score = model.score(batch, sample=sample)
+    score = model.score(batch, sample=sample, by_block=by_block)
     return score.posterior if isinstance(score, LatentELBO) else model.encode(batch), score
 
 

@@ -134,16 +134,17 @@ class ReadOrbit(nn.Module):
     def __init__(self, model: Model, example: Tensor):
         super().__init__()
         self.representation = model.representation
-        self.search = TurnSearch(model.prior.mixture, example)
+        self.search = TurnSearch(model.prior.mixture, example.double())
 
     def forward(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        v, mixture = z[:, self.representation.slices.vector], self.search.mixture
+        # in float64: log p is of hundreds of nats, and its rounding in float32 moves the angle by 1e-5
+        v, mixture = z.double()[:, self.representation.slices.vector], self.search.mixture
         found = self.search(v)
         content = mixture.representation.act(mixture.symmetry.inverse(found.mode), v)
         pose = found.mode
         if self.representation.position:
-            pose = with_shift(pose, z[:, self.representation.slices.position])
-        return content, pose, found.cluster.exp()
+            pose = with_shift(pose, z.double()[:, self.representation.slices.position])
+        return content.float(), pose.float(), found.cluster.exp().float()
 
 
 class ReadPosed(nn.Module):

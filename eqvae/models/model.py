@@ -99,8 +99,14 @@ class Model(nn.Module, ABC):
         """q(z|x)."""
 
     @abstractmethod
-    def score(self, batch: Batch, *, sample: bool = True) -> ELBO:
-        """The ELBO of a batch, with a draw from the posterior; with its mean, if not `sample`."""
+    def score(self, batch: Batch, *, sample: bool = True, by_block: bool = True) -> ELBO:
+        """The ELBO of a batch, with a draw from the posterior; with its mean, if not `sample`.
+
+        Args:
+            batch: the images.
+            sample: whether to draw.
+            by_block: whether the KL has to be told apart by block, which can take much longer.
+        """
 
     @abstractmethod
     def reconstruct(self, batch: Batch, posterior: Posterior) -> Tensor:

@@ -143,7 +143,7 @@ class PoseVAE(Model):
         frames = self.prior.frames
         return None if frames is None else frames.turn[self.prior.kinds(content).argmax(1)]
 
-    def score(self, batch: Batch, *, sample: bool = True) -> ContentELBO:
+    def score(self, batch: Batch, *, sample: bool = True, by_block: bool = True) -> ContentELBO:
         """The ELBO with content drawn from q(c | x) (its mean, if not `sample`) and the pose summed out."""
         view, coefficients = self._look(batch)
         deformed = self.training and self.deform is not None

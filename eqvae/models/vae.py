@@ -40,7 +40,8 @@ class VAE(Model):
         encoder: images (B, C, H, H) -> `GaussianPosterior`; has `.representation`.
         decoder: latents (B, D) -> images (B, C, H, H); has `.representation`, `.domain` and
             `.channels`.
-        prior: p(z), with `.kl(q, z)` by block, `.log_prob(z)`, `.sample(n)` and `.reader`.
+        prior: p(z), with `.kl(q, z)` by block, `.kl_in_all(q, z)`, `.log_prob(z)`, `.sample(n)` and
+            `.reader`.
         likelihood: p(x|z), with `.log_prob(x, decoded)` and `.mean(decoded)`.
 
     Raises:
@@ -55,14 +56,16 @@ class VAE(Model):
     def encode(self, batch: Batch) -> GaussianPosterior:
         return replace(self.encoder(batch.image), reader=self.prior.reader)
 
-    def score(self, batch: Batch, *, sample: bool = True) -> LatentELBO:
+    def score(self, batch: Batch, *, sample: bool = True, by_block: bool = True) -> LatentELBO:
         x, posterior = batch.image, self.encode(batch)
         z = posterior.rsample() if sample else posterior.mode
         decoded = self.decoder(z)
         mean = self.likelihood.mean(decoded)
+        prior = self.prior
+        kl = prior.kl(posterior, z) if by_block else {"all": prior.kl_in_all(posterior, z)}
         return LatentELBO(
             log_likelihood=self.likelihood.log_prob(x, decoded),
-            kl=self.prior.kl(posterior, z),
+            kl=kl,
             squared_error=(x - mean).square().flatten(1).sum(dim=1),
             posterior=posterior,
             z=z,

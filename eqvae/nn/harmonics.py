@@ -25,6 +25,7 @@ from scipy.special import eval_genlaguerre, gammaln
 from torch import Tensor
 
 from eqvae.domains import SquareGrid
+from eqvae.nn.bell import bell
 from eqvae.nn.tables import table
 from eqvae.symmetry.representations import Representation
 
@@ -233,7 +234,9 @@ def hermite_functions(u: Tensor, count: int) -> Tensor:
 
     h_{n+1} = sqrt(2 / (n + 1)) u h_n - sqrt(n / (n + 1)) h_{n-1}, stable for all n.
     """
-    values = [math.pi**-0.25 * torch.exp(-0.5 * u.square())]
+    values = [
+        math.pi**-0.25 * bell(u)
+    ]  # where it is 0, all functions of degree below 30 are below 1e-17
     for n in range(count - 1):
         step = math.sqrt(2 / (n + 1)) * u * values[-1]
         if n > 0:

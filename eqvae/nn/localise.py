@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from eqvae.domains import SquareGrid
+from eqvae.nn.bell import bell
 from eqvae.nn.sizes import coarser
 
 
@@ -66,10 +67,7 @@ class Localiser(nn.Module):
         axis = points[0, :, 0]
         coarse = SquareGrid(coarser(domain.size)).points() * 2
         # Rows sum to 1 away from the border; the coarse grid is centred, so quarter turns stay exact.
-        blurs = [
-            torch.exp(-0.5 * ((coarse[0, :, None, 0] - axis) / s).square()) / (s * 2.5066282746)
-            for s in scales
-        ]
+        blurs = [bell((coarse[0, :, None, 0] - axis) / s) / (s * 2.5066282746) for s in scales]
         outside = (1 - domain.mask()).to(points)
         self.register_buffer("points", coarse, persistent=False)
         self.register_buffer("outside", outside / outside.sum(), persistent=False)

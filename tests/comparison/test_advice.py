@@ -63,7 +63,7 @@ def test_diverged_pilots_are_named_and_none_left_is_an_error():
 class Upright(VAE):
     """Likes what is bright at the top, whatever its latent."""
 
-    def score(self, batch: Batch, *, sample: bool = True) -> ELBO:
+    def score(self, batch: Batch, *, sample: bool = True, by_block: bool = True) -> ELBO:
         x, zero = batch.image, torch.zeros(len(batch))
         return ELBO(x[..., : x.shape[-1] // 2, :].sum(dim=(1, 2, 3)), {"z": zero}, zero)
 

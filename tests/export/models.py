@@ -11,7 +11,7 @@ from eqvae.models.pose_vae import PoseVAE
 from tests.training.runs import tiny_config
 
 SIZE = 29
-IMAGE = [f"image.size={SIZE}", "image.channels=1"]
+IMAGE = [f"image.size={SIZE}", "image.channels=1", "image.background=[0.05]"]
 
 
 def small(family: str, fitted: bool = False, *overrides: str) -> Model:

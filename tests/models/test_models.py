@@ -158,6 +158,17 @@ def test_models_share_nothing(model):
 
 
 @pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("size", [SIZE, 64])
+def test_models_hold_no_numbers_that_are_slow_to_compute_with(model, size):
+    """Below float32's normal range a product takes fifty times as long: one such table is half a training."""
+    config = compose([f"model={model}", *TINY[model]], image_shape=(1, size, size))
+    for name, held in build(config["model"], path="model").named_buffers():
+        if held.is_floating_point():
+            small = (held != 0) & (held.abs() < torch.finfo(held.dtype).tiny)
+            assert not small.any(), f"{name}: {int(small.sum())} of {held.numel()}"
+
+
+@pytest.mark.parametrize("model", MODELS)
 def test_the_elbo_of_hard_models_does_not_change_under_rotations(model):
     """At quarter turns to rounding; at other angles tests/nn/ bounds what pixels and networks cost."""
     vae, scenes = made(model)[0].eval(), GaussianScenes(4, size=SIZE)

@@ -37,6 +37,13 @@ def test_hermite_functions_are_scipys():
         np.testing.assert_allclose(ours[n], expected, rtol=1e-9, atol=1e-12)
 
 
+def test_hermite_functions_far_out_are_nothing_and_no_numbers_that_are_slow_to_compute_with():
+    u = torch.linspace(-40, 40, 2001)
+    found = hermite_functions(u, 27)
+    assert not ((found != 0) & (found.abs() < torch.finfo(found.dtype).tiny)).any()
+    assert found[:, u.abs() > 13].abs().max() < 1e-17
+
+
 def test_the_basis_is_orthonormal_on_the_pixels(harmonics):
     """Anywhere the functions fit; they fall to 1e-10 at the border and at the band limit."""
     for position in ((0.0, 0.0), (0.3, -0.7), (3.0, 2.5)):

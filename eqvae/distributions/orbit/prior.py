@@ -146,6 +146,10 @@ class OrbitPrior(Kinds, nn.Module):
         entropy = q.entropy_by_block()
         return {name: -entropy[name] - log_p for name, log_p in found.items()}
 
+    def kl_in_all(self, q: GaussianPosterior, z: Tensor) -> Tensor:
+        """The sum of `kl` over the blocks, (B,), several times faster."""
+        return -sum(q.entropy_by_block().values()) - self.log_prob(z)
+
 
 def described(value: Representation | PlaneMotions) -> dict[str, Any]:
     """The constructor call that makes an equal value, as a configuration has it."""

@@ -9,6 +9,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from eqvae.nn.bell import bell
+
 
 class GaussianResample(nn.Module):
     """y(q) = sum_p G(q - p) x(p), as one matrix for each axis.
@@ -24,7 +26,7 @@ class GaussianResample(nn.Module):
         super().__init__()
         source = torch.arange(in_size) - (in_size - 1) / 2
         target = step * (torch.arange(out_size) - (out_size - 1) / 2)
-        matrix = torch.exp(-0.5 * ((target[:, None] - source) / sigma).square())
+        matrix = bell((target[:, None] - source) / sigma)
         matrix = matrix / (sigma * math.sqrt(2 * math.pi))  # a constant stays a constant
         self.register_buffer("matrix", matrix.to(torch.get_default_dtype()), persistent=False)
 
