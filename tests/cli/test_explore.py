@@ -132,7 +132,9 @@ def lasso(page, rows):
         page.mouse.move(x + a, y + b, steps=3)
     page.mouse.up()
     page.keyboard.up("Shift")
-    places = page.evaluate("Array.from({length: explorer.table.count}, (_, i) => explorer.map.where(i))")
+    places = page.evaluate(
+        "Array.from({length: explorer.table.count}, (_, i) => explorer.map.where(i))"
+    )
     inside = (np.array(places) > [left, top]) & (np.array(places) < [right, low])
     return np.flatnonzero(inside.all(axis=1))
 

@@ -61,7 +61,13 @@ def made(tmp_path_factory):
     table = Embedding(table.table.set_column(1, "name", pa.array([f"ä {i}" for i in range(300)])))
     folder = tmp_path_factory.mktemp("page") / "page"
     page = write_page(
-        model, [batch[:130], batch[130:]], table, NOWHERE, folder, title="a <b>", runtime="not wanted."
+        model,
+        [batch[:130], batch[130:]],
+        table,
+        NOWHERE,
+        folder,
+        title="a <b>",
+        runtime="not wanted.",
     )
     return page, model, batch, table
 
@@ -112,7 +118,9 @@ def test_thumbnails_are_the_images_as_they_are_and_upright(made):
         expected = 255 * whole[row, 0].clamp(0, 1).numpy()
         off = np.abs(sheet[y : y + 29, x : x + 29] - expected).mean()
         other = 255 * whole[row - 1, 0].clamp(0, 1).numpy()
-        assert off < 0.6 * np.abs(expected - other).mean()  # WebP is lossy, but the image is that one
+        assert (
+            off < 0.6 * np.abs(expected - other).mean()
+        )  # WebP is lossy, but the image is that one
 
 
 @pytest.mark.parametrize(("family", "fitted"), [("harmonic", True), ("pose", False)])

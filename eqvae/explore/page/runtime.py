@@ -6,10 +6,11 @@ WebAssembly, 14 MB (3.7 MB gzipped).
 
 import base64
 import hashlib
+import io
 import os
 import tarfile
 import urllib.request
-from collections.abc import Iterator
+from http.client import HTTPException
 from pathlib import Path
 
 from eqvae.files import written
@@ -63,19 +64,15 @@ def _kept() -> dict[str, bytes] | None:
 
 
 def _fetched(watch: Watch) -> bytes:
-    with urllib.request.urlopen(URL, timeout=_TIMEOUT) as answer:
-
-        def parts() -> Iterator[bytes]:
-            while part := answer.read(_STEP):
-                yield part
-
-        return b"".join(watch(parts(), "onnxruntime-web"))
+    try:
+        with urllib.request.urlopen(URL, timeout=_TIMEOUT) as answer:
+            return b"".join(watch(iter(lambda: answer.read(_STEP), b""), "onnxruntime-web"))
+    except HTTPException as error:
+        raise OSError(f"{URL} broke off: {error}") from error
 
 
 def _unpacked(archive: bytes, where: str) -> dict[str, bytes]:
     """The files of an archive, which are kept."""
-    import io
-
     if base64.b64encode(hashlib.sha512(archive).digest()).decode() != SHA512:
         raise ValueError(
             f"runtime must be onnxruntime-web-{VERSION}.tgz as npm's registry has it; {where} is another "

@@ -23,10 +23,11 @@ explorer.map = (() => {
 
   function fit() {
     const [left, low, right, high] = bounds, margin = 36 * ratio();
-    const across = (canvas.width - 2 * margin) / (right - left || 1);
+    const legend = canvas.width > 640 * ratio() ? element("legend").offsetWidth * ratio() : 0; // beside it, if there is room
+    const across = (canvas.width - legend - 2 * margin) / (right - left || 1);
     const up = (canvas.height - 2 * margin) / (high - low || 1);
     whole = view.scale = Math.max(Math.min(across, up), 1e-9);
-    view.x = canvas.width / 2 - (view.scale * (left + right)) / 2;
+    view.x = (canvas.width + legend) / 2 - (view.scale * (left + right)) / 2;
     view.y = canvas.height / 2 + (view.scale * (low + high)) / 2;
     redraw();
   }
