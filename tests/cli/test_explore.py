@@ -56,6 +56,13 @@ def test_mistakes_end_in_one_sentence(arguments, sentence, tiny_run, monkeypatch
     assert stop.value.code == 2 and sentence in capsys.readouterr().err
 
 
+def test_umap_that_is_not_installed_is_named_before_the_work(tiny_run, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "umap", None)
+    with pytest.raises(SystemExit):
+        run(f"ckpt={tiny_run}", "map=umap")
+    assert 'map=umap needs umap-learn: pip install "eqvae[umap]"' in capsys.readouterr().err
+
+
 def test_without_network_the_page_is_there_and_one_line_says_what_is_missing(
     tiny_run, tmp_path, monkeypatch, capsys
 ):
