@@ -57,11 +57,7 @@ def check_map(kind: str) -> None:
     Raises:
         ImportError: if it is not.
     """
-    try:
-        missing = kind == "umap" and importlib.util.find_spec("umap") is None
-    except ValueError:  # it is there in name only
-        missing = True
-    if missing:
+    if kind == "umap" and importlib.util.find_spec("umap") is None:
         raise ImportError('map=umap needs umap-learn: pip install "eqvae[umap]", or take map=pca.')
 
 
