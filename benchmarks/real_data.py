@@ -34,6 +34,8 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1_000_000, help="images of `large`")
     parser.add_argument("--formats", nargs="+", default=["mrcs", "zarr"])
     parser.add_argument("--batches", type=int, default=1000, help="training batches of `large`")
+    parser.add_argument("--part", type=int, default=100_000, help="images that are embedded twice")
+    parser.add_argument("--all", action="store_true", help="embed all images of `large`, too")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--jobs", type=int, default=2, help="runs at a time")
     parser.add_argument("--folder", type=Path, default=ROOT / "runs" / "real_data")
@@ -62,7 +64,7 @@ def script(name: str, *arguments: str, kill_after: float | None = None) -> dict[
     )
     if kill_after is not None:
         time.sleep(kill_after)
-        process.send_signal(signal.SIGKILL)
+        os.kill(process.pid, signal.SIGKILL)
     said = process.stdout.read().decode()
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -93,24 +95,43 @@ def large(options: argparse.Namespace) -> dict[str, Any]:
             *limits,
             "trainer.limit_test_batches=20",
             "trainer.max_epochs=1",
+            "trainer.accelerator=cpu",
             "prior.images=5000",
             f"run_dir={run}",
         )
         seconds = json.loads((run / "metrics.json").read_text())["train/seconds"]
         found[f"{form}_train_images_per_second"] = 128 * options.batches / seconds
         found[f"{form}_train_gigabytes"] = trained["gigabytes"]
+        part = options.folder / f"part.{form}"
+        if not part.exists():
+            write_large(part, options.part)
         ask = [f"ckpt={run}", "averages=false", "write=none", "clusters=10"]
-        whole = script("embed", *ask, f"out={run / 'whole'}")
-        found[f"{form}_embed_images_per_second"] = options.count / whole["seconds"]
-        found[f"{form}_embed_gigabytes"] = whole["gigabytes"]
-        killed = script("embed", *ask, f"out={run / 'killed'}", kill_after=whole["seconds"] / 2)
-        again = script("embed", *ask, f"out={run / 'killed'}")
+        some = [*ask, *data[:1], f"data.source.path={part}"]
+        whole = script("embed", *some, f"out={run / 'whole'}")
+        rate = options.part / whole["seconds"]
+        found[f"{form}_embed_images_per_second"] = rate
+        killed = script("embed", *some, f"out={run / 'killed'}", kill_after=whole["seconds"] / 2)
+        again = script("embed", *some, f"out={run / 'killed'}")
         same = [(run / out / "embedding.parquet").read_bytes() for out in ("whole", "killed")]
         found[f"{form}_killed"] = killed["killed"]
-        found[f"{form}_resumed_seconds"] = again["seconds"]
         found[f"{form}_whole_seconds"] = whole["seconds"]
+        found[f"{form}_resumed_seconds"] = again["seconds"]
         found[f"{form}_same_bytes"] = float(same[0] == same[1])
+        if options.all:
+            every = [*ask, f"out={run / 'all'}"]
+            first = script("embed", *every, kill_after=0.4 * options.count / rate)
+            second = script("embed", *every)
+            found[f"{form}_all_seconds"] = first["seconds"] + second["seconds"]
+            found[f"{form}_all_gigabytes"] = max(first["gigabytes"], second["gigabytes"])
+            found[f"{form}_all_rows"] = rows_of(run / "all")
     return found
+
+
+def rows_of(folder: Path) -> int:
+    """Rows of an embedding."""
+    import pyarrow.parquet
+
+    return pyarrow.parquet.ParquetFile(folder / "embedding.parquet").metadata.num_rows
 
 
 def write_large(path: Path, count: int) -> None:

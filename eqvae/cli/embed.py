@@ -43,6 +43,7 @@ Usage: {embed} ckpt=RUN_FOLDER_OR_CHECKPOINT [data=CHOICE] [KEY=VALUE ...]
                                  list  rows.txt, the images' names or numbers, one a line
                                  none  no other file
   batch=250                      images at once
+  device=auto                    cpu, cuda, or cuda where there is one
   seed=0                         of the clustering
   out=FOLDER                     where to write; default: <run folder>/embedding
 
@@ -57,6 +58,7 @@ OWN = {
     "clusters": Option(least=0),
     "write": Option("csv", parse=several(*FORMATS, "none")),
     "batch": Option("250", least=1),
+    "device": Option("auto", words=("auto", "cpu", "cuda")),
     "averages": Option("true", words=SWITCH),
     "seed": Option("0", least=0),
 }
@@ -73,6 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from eqvae.training.runs import subject_of
 
         subject = subject_of(asked.checkpoints[0], asked.overrides)
+        subject.model.to(device_of(asked.options["device"]))
         origin = origin_of(subject)
         formats = _formats(asked.options["write"], origin)
         out = _folder(subject, origin, asked.options)
@@ -84,6 +87,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         finished = _embed(subject, batches, asked.options, formats, origin, out)
     if not finished:
         sys.exit(INTERRUPTED)
+
+
+def device_of(wanted: str) -> str:
+    """Where the model works."""
+    import torch
+
+    there = torch.cuda.is_available()
+    if wanted == "cuda" and not there:
+        raise ValueError("device=cuda needs a GPU that torch can use, and there is none.")
+    return ("cuda" if there else "cpu") if wanted == "auto" else wanted
 
 
 def origin_of(subject: "Subject") -> "Origin":

@@ -32,6 +32,7 @@ Usage: {explore} ckpt=RUN_FOLDER_OR_CHECKPOINT [data=CHOICE] [KEY=VALUE ...]
   runtime=FILE.tgz               onnxruntime-web, which decodes in the page. By default it is fetched from
                                  npm's registry, 33 MB, once, and kept in ~/.cache/eqvae; none: don't decode
   batch=250                      images at once
+  device=auto                    to embed on: cpu, cuda, or cuda where there is one
   seed=0                         of the draw, the clusters and umap
   out=FOLDER                     a new folder or an earlier page; default: <run folder>/explorer
 
@@ -54,6 +55,7 @@ OWN = {
     "clusters": Option(least=0),
     "runtime": Option(parse=read_runtime),
     "batch": Option("250", least=1),
+    "device": Option("auto", words=("auto", "cpu", "cuda")),
     "seed": Option("0", least=0),
     "out": Option(),
 }
@@ -91,7 +93,7 @@ def _run(asked: Asked) -> None:
 
 
 def _page(subject: "Subject", asked: Asked, out: Path) -> "Page":
-    from eqvae.cli.embed import origin_of
+    from eqvae.cli.embed import device_of, origin_of
     from eqvae.embedding import Embedding, embed
     from eqvae.embedding.dataset import InOrder, rows_of
     from eqvae.explore.page import write_page
@@ -104,7 +106,9 @@ def _page(subject: "Subject", asked: Asked, out: Path) -> "Page":
     else:
         known = {"names": images.names, "classes": images.classes}
         how = {"clusters": options["clusters"], "batch": batch, "seed": seed, "watch": watched}
+        subject.model.to(device_of(options["device"]))
         embedding = embed(subject.model, images, **known, **how)
+        subject.model.cpu()
     return write_page(
         subject.model,
         images,
