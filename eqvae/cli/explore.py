@@ -85,14 +85,14 @@ def _run(asked: Asked) -> None:
     out = Path(asked.options["out"] or subject.folder / "explorer")
     check_folder(out)
     announce(subject.data)
-    page = _page(subject, asked, out)
+    page = _page(subject, asked, _runtime(asked.options["runtime"]), out)
     for line in page.said:
         complain(line)
     megabytes = sum(f.stat().st_size for f in out.rglob("*") if f.is_file()) / 1e6
     printer().print(f"{page.index}, {megabytes:.1f} MB, {time.monotonic() - begin:.0f} s")
 
 
-def _page(subject: "Subject", asked: Asked, out: Path) -> "Page":
+def _page(subject: "Subject", asked: Asked, runtime: dict[str, bytes] | str, out: Path) -> "Page":
     from eqvae.cli.embed import device_of, origin_of
     from eqvae.embedding import Embedding, embed
     from eqvae.embedding.dataset import InOrder, rows_of
@@ -117,7 +117,7 @@ def _page(subject: "Subject", asked: Asked, out: Path) -> "Page":
         out,
         title=subject.name,
         kind=options["map"],
-        runtime=_runtime(options["runtime"]),
+        runtime=runtime,
         seed=seed,
     )
 
