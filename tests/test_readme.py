@@ -23,7 +23,7 @@ LONGEST_README = 150
 TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
 OPTIONS = (  # of other commands than train
     *("ckpt", "clusters", "preset", "suites", "out", "split", "wandb", "part", "entity", "seed"),
-    *("table", "write", "where", "min_probability"),
+    *("table", "write", "where", "min_probability", "map", "most", "runtime"),
 )
 
 
@@ -107,7 +107,7 @@ def test_what_the_chooser_is_asked_is_known():
         compose(_options(arguments)[1])
 
 
-@pytest.mark.parametrize("script", ["evaluate", "embed", "subset"])
+@pytest.mark.parametrize("script", ["evaluate", "embed", "explore", "subset"])
 def test_the_options_of_every_other_command_are_known(script):
     own = importlib.import_module(f"eqvae.cli.{script}").OWN
     found = scripted(script)

@@ -75,8 +75,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from eqvae.training.runs import subject_of
 
         subject = subject_of(asked.checkpoints[0], asked.overrides)
-        subject.model.to(_device(asked.options["device"]))
-        origin = _origin(subject)
+        subject.model.to(device_of(asked.options["device"]))
+        origin = origin_of(subject)
         formats = _formats(asked.options["write"], origin)
         out = _folder(subject, origin, asked.options)
     announce(subject.data)
@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(INTERRUPTED)
 
 
-def _device(wanted: str) -> str:
+def device_of(wanted: str) -> str:
     """Where the model works."""
     import torch
 
@@ -99,7 +99,8 @@ def _device(wanted: str) -> str:
     return ("cuda" if there else "cpu") if wanted == "auto" else wanted
 
 
-def _origin(subject: "Subject") -> "Origin":
+def origin_of(subject: "Subject") -> "Origin":
+    """Where the images of a subject came from."""
     from eqvae.embedding.write import Origin
 
     data = subject.data

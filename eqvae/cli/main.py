@@ -14,6 +14,7 @@ COMMANDS = {  # each is a module of this package with a `main(arguments)`
     "evaluate": "measure trained models, one or several side by side",
     "embed": "say of each image what it shows, where, and which way it points",
     "subset": "choose images by what was said of them, as a table or list for other tools",
+    "explore": "look at your images and at what the model makes of them, on a page in a browser",
     "generate": "draw images from a trained model's prior, by kind and pose if you like",
     "export": "take a trained model elsewhere: ONNX and torch.export graphs",
     "fit_prior": "fit the prior of a model that is trained already",

@@ -17,15 +17,14 @@ import torch
 from torch import Tensor
 
 from eqvae.data.batch import Batch
-from eqvae.distributions.posed import to_latent
 from eqvae.domains import Domain
 from eqvae.embedding.images import Images, image_batches
+from eqvae.embedding.latents import upright_latents
 from eqvae.embedding.resolution import mean_frc, resolution
 from eqvae.embedding.sums import ContentMoments, Highest, ImageSums, Members
 from eqvae.embedding.table import Embedding, RowStream, content_of, pose_of, row_batches
 from eqvae.embedding.upright import upright
 from eqvae.models.model import Model
-from eqvae.symmetry.motions import identity
 from eqvae.watch import Watch, unwatched
 
 
@@ -171,11 +170,6 @@ def _clusters_of(rows: pa.RecordBatch | pa.Table) -> np.ndarray:
 @torch.no_grad()
 def _templates(model: Model, content: np.ndarray) -> Tensor:
     """What the model makes of contents (K, m) in the middle, upright."""
-    latent = model.representation
     c = torch.from_numpy(content).to(next(model.parameters()))
-    if c.shape[1] == latent.vector.dim:  # all of v, with its pose undone
-        z = c.new_zeros(len(c), latent.dim)
-        z[:, latent.slices.vector] = c
-    else:
-        z = to_latent(latent, c, identity(len(c), dtype=c.dtype).to(c))
+    z = upright_latents(model.representation, c)
     return model.decode(z).float().cpu()

@@ -7,6 +7,7 @@ import torch
 
 from eqvae.data.batch import Batch
 from eqvae.data.datamodule import SPLITS, ImageDataModule
+from eqvae.embedding.table import Embedding
 
 
 class InOrder:
@@ -17,24 +18,40 @@ class InOrder:
         split: "train", "val", "test", or "all" of them.
         size: images in a batch.
         done: images that are known already: of the batches that hold them only the first comes.
+        most: images, drawn at random where there are more; None for all.
+        seed: of the draw.
 
     Attributes:
         names, classes: of the images and of their labels, None where there are none.
+        index: numbers of the images' rows in the source's files, (N,).
     """
 
-    def __init__(self, data: ImageDataModule, split: str, size: int, done: int = 0):
-        self._data, self._split = data, split
+    def __init__(
+        self,
+        data: ImageDataModule,
+        split: str,
+        size: int,
+        done: int = 0,
+        *,
+        most: int | None = None,
+        seed: int = 0,
+    ):
+        self._data, self._split, self._drawn = data, split, {"most": most, "seed": seed}
         self.parts = [getattr(data, s) for s in (SPLITS if split == "all" else [split])]
         self.size, self.done = size, done
         index = torch.cat([part.indices for part in self.parts])
         part = torch.cat([torch.full_like(p.indices, i) for i, p in enumerate(self.parts)])
         row = torch.cat([torch.arange(len(p)) for p in self.parts])
         order = index.argsort()
+        if most is not None and most < len(order):
+            drawn = torch.randperm(len(order), generator=torch.Generator().manual_seed(seed))
+            order = order[drawn[:most].sort().values]
         self.part, self.row = part[order], row[order]
         names = data.images.names
         self.names = None if names is None else [names[i] for i in index[order].tolist()]
         self.classes = data.images.class_names
         self.numbers = data.images.rows
+        self.index = index[order] if self.numbers is None else self.numbers[index[order]]
 
     @property
     def count(self) -> int:
@@ -43,7 +60,7 @@ class InOrder:
 
     def after(self, done: int) -> "InOrder":
         """The same when the first `done` images are known."""
-        return InOrder(self._data, self._split, self.size, done)
+        return InOrder(self._data, self._split, self.size, done, **self._drawn)
 
     def __len__(self) -> int:
         return -(-(self.count - self.done) // self.size) + (self.done > 0)
@@ -59,6 +76,23 @@ class InOrder:
             ]
             batch = _joined(found)[torch.cat(here).argsort()]
             yield batch if self.numbers is None else batch.replace(index=self.numbers[batch.index])
+
+
+def rows_of(embedding: Embedding, images: InOrder) -> Embedding:
+    """The rows of these images, in their order.
+
+    Raises:
+        ValueError: if an image has none.
+    """
+    place = {index: row for row, index in enumerate(embedding.column("index").tolist())}
+    wanted = images.index.tolist()
+    missing = next((index for index in wanted if index not in place), None)
+    if missing is not None:
+        raise ValueError(
+            f"table must hold a row for each image; image {missing} has none. Embed the same images, or "
+            "leave table out."
+        )
+    return Embedding(embedding.table.take([place[index] for index in wanted]))
 
 
 def _joined(batches: list[Batch]) -> Batch:
