@@ -134,7 +134,8 @@ def test_every_choice_and_key_in_the_text_exists(page):
         key, choices = setting.split("=", 1)
         if key in OPTIONS:
             continue
-        data = "cs" if key == "data.source.passthrough" else "npz"
+        of = {"passthrough": "cs", "side": "objects", "edge": "objects"}
+        data = of.get(key.rsplit(".", 1)[-1], "npz")
         source = [f"data={data}"] if key.startswith("data.source.") else []
         for choice in choices.split("|"):
             mine = [a for a in about if not a.startswith(f"{key}=")]
