@@ -1,4 +1,4 @@
-"""The main job on tiny data, as two commands do it: train, evaluate, load, look, continue."""
+"""The main job on tiny data, as two commands do it: train, evaluate, load, look."""
 
 import json
 import math
@@ -10,19 +10,18 @@ import torch
 import eqvae
 from eqvae.cli import evaluate
 from eqvae.data.batch import Batch
-from eqvae.training.checkpoint import read_checkpoint
-from eqvae.training.run import prepare, stored_config, train
+from eqvae.training.run import train
 from tests.cases import move
-from tests.training.runs import FAMILIES, NO_PICTURES, tiny_run
+from tests.training.runs import NO_PICTURES, tiny_run
+
+# one of each way to put the symmetry in; tests/training and tests/models train, resume and turn all families
+FAMILIES = ("harmonic", "plain", "pose", "relaxed", "steerable")
 
 # errors under quarter turns of the families that are not exact; after one epoch a posterior over poses is so
-# flat that rounding decides between neighbouring bins, and a learned canonical pose is between the pixels
+# flat that rounding decides between neighbouring bins
 QUARTER_TURNS = {
     "pose": (0.0, 1e-2),
-    "canonicalised": (0.0, 1e-2),
     "relaxed": (1e-5, math.inf),
-    "relaxed_layers": (1e-5, 1e-1),
-    "projected": (1e-2, math.inf),
     "plain": (1e-2, math.inf),
 }
 
@@ -34,7 +33,7 @@ def evaluated(folder: Path) -> dict[str, dict]:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_train_evaluate_load_continue(family, tmp_path):
+def test_train_evaluate_load(family, tmp_path):
     folder = tmp_path / "run"
     trained = train(tiny_run(folder, NO_PICTURES, f"model={family}", "scheduler=constant"))
     written = json.loads((folder / "metrics.json").read_text())
@@ -60,11 +59,3 @@ def test_train_evaluate_load_continue(family, tmp_path):
     x = move(eqvae.motion(angle=0.5), vae.sample(1))
     with torch.no_grad():
         assert vae.transform(eqvae.motion(angle=0.5), Batch(x)).shape == x.shape == (1, 1, 33, 33)
-
-    reached = read_checkpoint(folder / "checkpoints" / "last.ckpt")["global_step"]
-    config = stored_config(folder)
-    config["trainer"]["max_epochs"] = 2
-    longer = train(prepare(config, folder, resume=True))
-    assert read_checkpoint(folder / "checkpoints" / "last.ckpt")["global_step"] == 2 * reached
-    assert longer["test/elbo"] >= trained["test/elbo"]  # of the best weights, on the same noise
-    assert json.loads((folder / "metrics.json").read_text()) == pytest.approx(longer)

@@ -14,6 +14,7 @@ from eqvae.watch import watched
 
 Step = Callable[[Tensor], Tensor]
 _BLOCK = 256  # images that are read together in training
+PART = 256  # images that are looked at together
 _WINDOW_BYTES = 128 * 2**20  # of images in their own numbers that an epoch mixes at a time
 _FEWEST = 8  # blocks
 GIB = 2**30  # bytes
@@ -107,8 +108,8 @@ class Pixels:
             flat = torch.from_numpy(self.grey.read(ends[self.rows][:, None, :, None])).flatten(1)
             return flat.amin(1), flat.amax(1)
         low, high = torch.empty(len(self)), torch.empty(len(self))
-        for first in _parts(self.stored):
-            part = slice(first, first + _BLOCK)
+        for first in parts_of(self.stored):
+            part = slice(first, first + PART)
             flat = self[part].flatten(1)
             low[part], high[part] = flat.amin(1), flat.amax(1)
         return low, high
@@ -122,16 +123,16 @@ class Pixels:
 def ends_of(stored: StoredImages) -> np.ndarray:
     """Smallest and largest number of each image, NaN where one is NaN, (N, 2): every image is read once."""
     ends = np.empty((len(stored), 2), stored.dtype)
-    for first in _parts(stored):
-        values = stored[np.arange(first, min(first + _BLOCK, len(stored)))]
-        ends[first : first + _BLOCK, 0] = values.min((1, 2, 3))
-        ends[first : first + _BLOCK, 1] = values.max((1, 2, 3))
+    for first in parts_of(stored):
+        values = stored[np.arange(first, min(first + PART, len(stored)))]
+        ends[first : first + PART, 0] = values.min((1, 2, 3))
+        ends[first : first + PART, 1] = values.max((1, 2, 3))
     return ends
 
 
-def _parts(stored: StoredImages) -> Iterable[int]:
+def parts_of(stored: StoredImages) -> Iterable[int]:
     """Where parts of images start, with a progress bar where they are many."""
-    starts = range(0, len(stored), _BLOCK)
+    starts = range(0, len(stored), PART)
     size = stored.dtype.itemsize * int(np.prod(stored.shape, dtype=object))
     return watched(starts, "looking at images") if size > _SLOW else starts
 

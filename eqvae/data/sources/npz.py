@@ -17,7 +17,7 @@ from torch import Tensor
 from eqvae.data.formats.stored import Stored
 from eqvae.data.grey import Grey
 from eqvae.data.images import ImageSet
-from eqvae.data.sources.stored import absolute, brightness, numbered
+from eqvae.data.sources.stored import absolute, brightness, grouped, numbered
 from eqvae.symmetry.motions import identity
 
 
@@ -91,17 +91,18 @@ class Npz:
         keep = None if masks is None else dilated(masks, self.mask_margin)
         images, settings, said = brightness(stored, self.grey, keep)
         labels, names, unknown = self._classes(arrays)
+        groups, twins = grouped(stored, self._groups(arrays))
         return ImageSet(
             images,
             labels=labels,
             class_names=names,
-            groups=self._groups(arrays),
+            groups=groups,
             poses=identity(len(images), dtype=torch.float32) if self.aligned else None,
             masks=None if masks is None else torch.from_numpy(masks[:, None]),
             rows=torch.arange(len(images)),
             settings={"path": absolute(self.path), **settings}
             | ({"classes": list(names)} if names else {}),
-            said=(*said, *unknown),
+            said=(*said, *twins, *unknown),
         ).usable(skip_unreadable=self.skip_unreadable)
 
     def _image_key(self, arrays: "Arrays") -> str:

@@ -8,7 +8,7 @@ import torch
 from eqvae.data.formats import open_stack
 from eqvae.data.grey import Grey
 from eqvae.data.images import ImageSet
-from eqvae.data.sources.stored import absolute, brightness
+from eqvae.data.sources.stored import absolute, brightness, grouped
 from eqvae.symmetry.motions import identity
 
 
@@ -53,12 +53,14 @@ class Stack:
             raise ValueError("path of the stack is not set. Set data.source.path=images.mrcs.")
         stored = open_stack(Path(self.path).expanduser(), self.key)
         images, settings, said = brightness(stored, self.grey)
+        groups, twins = grouped(stored)
         size = self.pixel_size or stored.pixel_size
         return ImageSet(
             images,
+            groups=groups,
             poses=identity(len(images), dtype=torch.float32) if self.aligned else None,
             pixel_size=None if size is None else torch.full((len(images),), float(size)),
             rows=torch.arange(len(images)),
             settings={"path": absolute(self.path), **settings},
-            said=tuple(said),
+            said=(*said, *twins),
         ).usable(skip_unreadable=self.skip_unreadable)

@@ -24,7 +24,7 @@ from eqvae.data.formats.stored import Stored
 from eqvae.data.grey import Grey
 from eqvae.data.images import ImageSet, listing
 from eqvae.data.optics import ctf_table
-from eqvae.data.sources.stored import absolute, brightness, numbered
+from eqvae.data.sources.stored import absolute, brightness, grouped, numbered
 from eqvae.symmetry.motions import motion
 
 _BLOCKS = ("particles", "images", "")  # of 3.1 and later, and of 3.0
@@ -76,12 +76,13 @@ class Star:
         stored, names = self._images(star)
         images, settings, said = brightness(stored, self.grey)
         labels, classes, unknown = self._classes(star)
+        groups, twins = grouped(stored, star.micrographs())
         size = star.pixel_size
         return ImageSet(
             images,
             labels=labels,
             class_names=classes,
-            groups=star.micrographs(),
+            groups=groups,
             names=tuple(names),
             rows=torch.arange(len(images)),
             poses=star.poses(images.shape[-1]),
@@ -90,7 +91,7 @@ class Star:
             settings={"path": absolute(self.path), **settings}
             | ({"root": absolute(self.root)} if self.root else {})
             | ({"classes": list(classes)} if classes else {}),
-            said=(*said, *unknown),
+            said=(*said, *twins, *unknown),
         ).usable(skip_unreadable=self.skip_unreadable)
 
     def _images(self, star: "ParticleTable") -> tuple[Stored, list[str]]:

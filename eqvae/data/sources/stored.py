@@ -1,5 +1,6 @@
 """What sources of the user's files share: grey values, classes, and settings that are kept with the run."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from eqvae.data.grey import Grey
 from eqvae.data.images import listing
-from eqvae.data.pixels import Pixels, StoredImages, ends_of
+from eqvae.data.pixels import PART, Pixels, StoredImages, ends_of, parts_of
 
 _LOOKED_AT = 500  # images, for pixels out of range
 _MANY = 0.02  # of the pixels
@@ -71,6 +72,42 @@ def _range(ends: np.ndarray) -> tuple[float, float] | None:
     """Smallest and largest finite number of all images, of those of each."""
     finite = ends[np.isfinite(ends)]
     return (float(finite.min()), float(finite.max())) if finite.size else None
+
+
+def grouped(stored: StoredImages, groups: Tensor | None = None) -> tuple[Tensor | None, list[str]]:
+    """Groups such that images that are equal, number by number, never come into two splits.
+
+    Args:
+        stored: images in the numbers of their file; every one is read once.
+        groups: what must not be torn apart besides, (N,).
+
+    Returns:
+        The groups, joined where equal images are in two of them, and a line that says so; those of before
+        where no image comes twice.
+    """
+    first: dict[bytes, int] = {}
+    same = np.empty(len(stored), dtype=np.int64)
+    for start in parts_of(stored):
+        rows = np.arange(start, min(start + PART, len(stored)))
+        for row, image in zip(rows, stored[rows], strict=True):
+            digest = hashlib.blake2b(image.tobytes(), digest_size=16).digest()
+            same[row] = first.setdefault(digest, int(row))
+    twins = len(same) - len(first)
+    if not twins:
+        return groups, []
+    joined = same if groups is None else _joined(same, groups.numpy())
+    return torch.from_numpy(joined), [f"{twins} images equal another; they stay in one split"]
+
+
+def _joined(same: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Numbers of the parts that images are connected in by being equal or of one group."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    a, b = (np.unique(numbers, return_inverse=True)[1] for numbers in (same, groups))
+    count = a.max() + b.max() + 2
+    links = coo_array((np.ones(len(a)), (a, a.max() + 1 + b)), shape=(count, count))
+    return connected_components(links, directed=False)[1][a].astype(np.int64)
 
 
 def numbered(
