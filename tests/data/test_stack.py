@@ -156,3 +156,48 @@ def test_the_configuration_builds_it(tmp_path):
     assert data.image_shape == (1, 9, 9)
     settings = data.images.settings
     assert settings["path"] == str(path) and settings["grey"]["normalise"] == "percentile"
+
+
+@pytest.mark.parametrize("kind", ["h5", "zarr", "mrcs", "npy", "fits"])
+def test_files_that_declare_far_more_than_they_hold_are_refused_before_memory_is_taken(
+    tmp_path, kind
+):
+    path, shape = tmp_path / f"a.{kind}", (10_000_000, 64, 64)
+    if kind == "h5":
+        with h5py.File(path, "w") as file:
+            file.create_dataset("images", shape, "u1", chunks=(16, 64, 64))
+    elif kind == "zarr":
+        zarr.create_array(str(path), shape=shape, chunks=(16, 64, 64), dtype="u1")
+    elif kind == "mrcs":
+        mrc(path, FLOAT)
+        with path.open("r+b") as file:
+            file.seek(8)
+            file.write(np.int32(shape[0]).tobytes())
+    elif kind == "npy":
+        with path.open("wb") as file:
+            np.lib.format.write_array_header_1_0(
+                file, {"descr": "|u1", "fortran_order": False, "shape": shape}
+            )
+    else:
+        fits_cube(path, FLOAT)
+        text = path.read_bytes()
+        assert b"NAXIS3  =                   12" in text
+        path.write_bytes(
+            text.replace(b"NAXIS3  =                   12", b"NAXIS3  =             10000000")
+        )
+    with pytest.raises(ValueError, match=r"a\.\w+' (can't be read|declares)") as error:
+        Stack(str(path)).load()
+    assert "\n" not in str(error.value) and len(str(error.value)) < 400
+
+
+def test_planar_and_interleaved_colours_are_channels(tmp_path):
+    values = RANDOM.integers(0, 65535, (6, 9, 7, 3)).astype("u2")
+    for name, stored, how in (
+        ("contig", values, {"planarconfig": "contig"}),
+        ("separate", values.transpose(0, 3, 1, 2), {"planarconfig": "separate"}),
+        ("packed", values, {"planarconfig": "contig", "compression": "zlib"}),
+    ):
+        path = tiff(tmp_path / f"{name}.tif", stored, photometric="rgb", **how)
+        assert np.array_equal(open_stack(path).all(), values.transpose(0, 3, 1, 2)), name
+        some = open_stack(path)[np.array([5, 0, 3])]
+        assert np.array_equal(some, values[[5, 0, 3]].transpose(0, 3, 1, 2))
