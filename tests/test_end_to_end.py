@@ -35,7 +35,8 @@ def evaluated(folder: Path) -> dict[str, dict]:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_train_evaluate_load(family, tmp_path):
     folder = tmp_path / "run"
-    trained = train(tiny_run(folder, NO_PICTURES, f"model={family}", "scheduler=constant"))
+    how = [NO_PICTURES, "prior=orbit", f"model={family}", "scheduler=constant"]
+    trained = train(tiny_run(folder, *how))
     written = json.loads((folder / "metrics.json").read_text())
     assert written == pytest.approx(trained)
 

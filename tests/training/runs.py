@@ -16,6 +16,7 @@ TINY = [
     "data.batch_size=20",
     "trainer.accelerator=cpu",
     "trainer.num_sanity_val_steps=0",
+    "prior=normal",
 ]
 NO_PICTURES = "~callbacks.pictures"
 SOFT = ("projected", "relaxed", "relaxed_layers")  # families whose soft layers need their price

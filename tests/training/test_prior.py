@@ -21,7 +21,13 @@ from eqvae.training.prior import FitOrbitPrior, KeepPrior, PriorStage, fit_prior
 from eqvae.training.run import Run, train
 from tests.training.runs import NO_PICTURES, resumed, tiny_run
 
-QUICK = [NO_PICTURES, "trainer.limit_train_batches=2", "prior.components=2", "prior.rank=1"]
+QUICK = [
+    NO_PICTURES,
+    "prior=orbit",
+    "trainer.limit_train_batches=2",
+    "prior.components=2",
+    "prior.rank=1",
+]
 KEPT = [NO_PICTURES, "trainer.limit_train_batches=2", "prior=normal"]
 
 

@@ -43,7 +43,7 @@ def rows(folder: Path) -> list[dict[str, str]]:
 
 def test_the_run_folder_says_it_all(tmp_path: Path) -> None:
     folder = tmp_path / "run"
-    run = tiny_run(folder, "data.pose.size=37", "trainer.limit_train_batches=2")
+    run = tiny_run(folder, "prior=orbit", "data.pose.size=37", "trainer.limit_train_batches=2")
     metrics = train(run)
     assert json.loads((folder / "metrics.json").read_text()) == pytest.approx(metrics)
     assert {"test/elbo", "test/kl", "test/kl/psi1", "test/free_energy", "val/elbo"} <= set(metrics)
