@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -142,12 +142,30 @@ def _resumed(arguments: Sequence[str]) -> tuple[dict[str, Any], Path]:
 
 
 def _shared_folder(parent: Path) -> Path:
-    """A new folder, the same for the processes that Lightning starts for further devices of this run."""
+    """A new folder, the same for the processes that Lightning or torchrun starts for devices of this run."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        return _agreed_folder(parent)
     if os.environ.get("LOCAL_RANK", "0") != "0" and FOLDER in os.environ:
         return Path(os.environ[FOLDER])
     folder = _new_folder(parent)
     os.environ[FOLDER] = str(folder.resolve())
     return folder
+
+
+def _agreed_folder(parent: Path) -> Path:
+    """The folder that the first of torchrun's processes makes; its store tells the others."""
+    from torch.distributed import TCPStore
+
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        raise ValueError(
+            "run_dir must be given: these processes can't agree on a folder before they train."
+        )
+    address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    store = TCPStore(address, port, is_master=False, timeout=timedelta(minutes=5))
+    key = f"{FOLDER}/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}"
+    if os.environ["RANK"] == "0":
+        store.set(key, str(_new_folder(parent).resolve()))
+    return Path(store.get(key).decode())
 
 
 def _new_folder(parent: Path) -> Path:

@@ -180,6 +180,28 @@ def test_the_processes_of_a_run_share_its_folder(tmp_path: Path, monkeypatch) ->
     assert _shared_folder(Path("runs") / "name") != first
 
 
+def test_the_processes_of_torchrun_share_a_folder_through_its_store(
+    tmp_path: Path, monkeypatch
+) -> None:
+    from torch.distributed import TCPStore
+
+    agent = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    known = {"RUN_ID": "a", "USE_AGENT_STORE": "True", "RESTART_COUNT": "0"}
+    for name, value in known.items():
+        monkeypatch.setenv(f"TORCHELASTIC_{name}", value)
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("MASTER_PORT", str(agent.port))
+    monkeypatch.chdir(tmp_path)
+    folders = []
+    for rank in ("0", "1", "2"):
+        monkeypatch.setenv("RANK", rank)
+        folders.append(_shared_folder(Path("runs") / "name"))
+    assert len(set(folders)) == 1 and len(list((tmp_path / "runs" / "name").iterdir())) == 1
+    monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", "False")
+    with pytest.raises(ValueError, match="run_dir must be given"):
+        _shared_folder(Path("runs") / "name")
+
+
 def test_a_command_that_is_printed_can_be_pasted() -> None:
     words = ["resume=a b", "x=it's", "y=$HOME", "z=größe"]
     assert shlex.split(pasted("train", *words)) == ["python", "scripts/train.py", *words]
