@@ -17,7 +17,7 @@ PATHS = (
 NAMES = (
     "name",
     *(f"data.source.{key}" for key in ("image", "label", "group", "mask", "key", "field")),
-    *(f"data.source.{key}" for key in ("page", "x", "y", "size", "angle")),
+    *(f"data.source.{key}" for key in ("page", "x", "y", "diameter", "angle")),
     *(f"logger.{key}" for key in ("project", "entity", "group")),
 )
 _WITH_VALUE = (  # Hydra's own options whose value is the next word

@@ -86,7 +86,7 @@ def test_angles_and_what_rounding_left_are_the_poses(fields):
 
 def test_sizes_of_objects_give_the_side(fields):
     path = table(fields / "t.csv", **columns(d=[7.0, 8.0, 6.5] * 2))
-    assert Objects(path, size="d").load().images.shape[-1] == 12
+    assert Objects(path, diameter="d").load().images.shape[-1] == 12
     with pytest.raises(ValueError, match="side of the windows is not set"):
         Objects(path).load()
 

@@ -30,11 +30,11 @@ class Objects:
         field: column with the path of each object's field.
         page: column with the number of the image in that file, from 0; None for the first.
         x, y: columns of the position.
-        size: column of the objects' diameters, pixels; with them windows need no side.
+        diameter: column of the objects' diameters, pixels; with them windows need no side.
         angle: column of the directions that objects point to, degrees counter-clockwise as seen; None where
             they are not known.
         label: column of the class.
-        side: of the windows, pixels; None for 1.5 times the largest size.
+        side: of the windows, pixels; None for 1.5 times the largest diameter.
         edge: what becomes of windows that reach beyond their field: "drop" leaves the object out, "pad" fills
             up with the median of the window's border.
         pixel_size: physical size of a pixel.
@@ -52,7 +52,7 @@ class Objects:
     page: str | None = None
     x: str = "x"
     y: str = "y"
-    size: str | None = None
+    diameter: str | None = None
     angle: str | None = None
     label: str | None = None
     side: int | None = None
@@ -110,12 +110,12 @@ class Objects:
     def _side(self, table: "Columns") -> int:
         if self.side is not None:
             return self.side
-        if self.size is None:
+        if self.diameter is None:
             raise ValueError(
                 "side of the windows is not set, and no column says how large objects are. Set "
-                "data.source.side to pixels, or data.source.size to that column."
+                "data.source.side to pixels, or data.source.diameter to that column."
             )
-        return largest_window(table.numbers(self.size))
+        return largest_window(table.numbers(self.diameter))
 
     def _poses(
         self, table: "Columns", centres: np.ndarray, side: int, kept: np.ndarray
@@ -198,7 +198,7 @@ class Columns:
         if name not in self.columns:
             raise ValueError(
                 f"{name!r} is no column of {str(self.path)!r}; it has {', '.join(self.columns)}. Set "
-                "data.source.field, x, y, size, angle or label to one of them."
+                "data.source.field, x, y, diameter, angle or label to one of them."
             )
         return self.columns[name]
 
