@@ -105,3 +105,13 @@ def test_every_text_that_a_source_takes_is_known():
             text = str(parameter.annotation).replace("'", "").split(" | ")[0]
             if text in ("str", "<class str>", "Path", "pathlib.Path"):
                 assert f"data.source.{name}" in {*PATHS, *NAMES, *closed}, f"{source}.{name}"
+
+
+def test_a_key_is_text_in_every_source_or_in_none():
+    """Else a number of one source would be taken for a name."""
+    for source in (getattr(sources, name) for name in sources.__all__):
+        if not hasattr(source, "load"):
+            continue
+        for name, parameter in inspect.signature(source).parameters.items():
+            if f"data.source.{name}" in {*PATHS, *NAMES}:
+                assert "str" in str(parameter.annotation), f"{source}.{name}"
