@@ -83,7 +83,7 @@ def large(options: argparse.Namespace) -> dict[str, Any]:
     for form in options.formats:
         path = options.folder / f"large.{form}"
         if not path.exists():
-            write_large(path, options.count)
+            write_apart(path, options.count)
         run = options.folder / f"large-{form}"
         shutil.rmtree(run, ignore_errors=True)
         data = ["data=stack", f"data.source.path={path}"]
@@ -104,7 +104,7 @@ def large(options: argparse.Namespace) -> dict[str, Any]:
         found[f"{form}_train_gigabytes"] = trained["gigabytes"]
         part = options.folder / f"part.{form}"
         if not part.exists():
-            write_large(part, options.part)
+            write_apart(part, options.part)
         ask = [f"ckpt={run}", "averages=false", "write=none", "clusters=10"]
         some = [*ask, *data[:1], f"data.source.path={part}"]
         whole = script("embed", *some, f"out={run / 'whole'}")
@@ -132,6 +132,16 @@ def rows_of(folder: Path) -> int:
     import pyarrow.parquet
 
     return pyarrow.parquet.ParquetFile(folder / "embedding.parquet").metadata.num_rows
+
+
+def write_apart(path: Path, count: int) -> None:
+    """`write_large` in a process of its own: what this one holds would count as memory of those it starts."""
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; import real_data; "
+        "real_data.write_large(Path(sys.argv[2]), int(sys.argv[3]))"
+    )
+    here = str(Path(__file__).parent)
+    subprocess.run([sys.executable, "-c", code, here, str(path), str(count)], check=True)
 
 
 def write_large(path: Path, count: int) -> None:
