@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from eqvae.data import ImageDataModule
 
 USER_ERROR = 2  # exit code
+INTERRUPTED = 130  # exit code, by Ctrl-C
 
 
 def spelled(command: str) -> str:
@@ -116,6 +117,16 @@ def one_sentence_errors() -> Iterator[None]:
             raise
         complain(f"error: {error}")
         sys.exit(USER_ERROR)
+
+
+@contextmanager
+def stopped_by_ctrl_c(left: str) -> Iterator[None]:
+    """On Ctrl-C say what is left, and exit with code 130."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        complain(f"stopped; {left}")
+        sys.exit(INTERRUPTED)
 
 
 def announce(data: "ImageDataModule") -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eqvae.cli.console import (
+    INTERRUPTED,
     announce,
     arguments_or_help,
     complain,
@@ -62,7 +63,6 @@ OWN = {
     "averages": Option("true", words=SWITCH),
     "seed": Option("0", least=0),
 }
-INTERRUPTED = 130  # exit code
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,12 +1,18 @@
 """`eqvae explore`: a page to look at images, and to turn, shift and change what a model makes of them."""
 
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eqvae.cli.console import announce, arguments_or_help, complain, one_sentence_errors, printer
+from eqvae.cli.console import (
+    announce,
+    arguments_or_help,
+    complain,
+    one_sentence_errors,
+    printer,
+    stopped_by_ctrl_c,
+)
 from eqvae.cli.options import Asked, Option, read_options
 from eqvae.overrides import expanded
 from eqvae.watch import watched
@@ -59,7 +65,6 @@ OWN = {
     "seed": Option("0", least=0),
     "out": Option(),
 }
-INTERRUPTED = 130  # exit code
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -67,12 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments = arguments_or_help(arguments, USAGE)
     if arguments is None:
         return
-    try:
-        with one_sentence_errors():
-            _run(read_options(arguments, OWN))
-    except KeyboardInterrupt:
-        complain("stopped; nothing is written")
-        sys.exit(INTERRUPTED)
+    with stopped_by_ctrl_c("nothing is written"), one_sentence_errors():
+        _run(read_options(arguments, OWN))
 
 
 def _run(asked: Asked) -> None:

@@ -6,7 +6,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from eqvae.cli.console import arguments_or_help, complain, one_sentence_errors
+from eqvae.cli.console import (
+    arguments_or_help,
+    complain,
+    one_sentence_errors,
+    printer,
+    stopped_by_ctrl_c,
+)
 from eqvae.cli.options import Asked, Option, read_options, several
 from eqvae.watch import watched
 
@@ -31,7 +37,7 @@ OWN = {
     "opset": Option("20", least=20),
     "out": Option(),
 }
-DIFFERENT, INTERRUPTED = 1, 130  # exit codes
+DIFFERENT = 1  # exit code
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
 
 
@@ -40,20 +46,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments = arguments_or_help(arguments, USAGE)
     if arguments is None:
         return
-    try:
-        with one_sentence_errors():
-            _run(read_options(arguments, OWN))
-    except KeyboardInterrupt:
-        complain("stopped; nothing is written")
-        sys.exit(INTERRUPTED)
+    with stopped_by_ctrl_c("nothing is written"), one_sentence_errors():
+        _run(read_options(arguments, OWN))
 
 
 def _run(asked: Asked) -> None:
     formats, opset = asked.options["format"], asked.options["opset"]
     if "onnx" in formats:
         _check_packages(opset)
-    from rich.console import Console
-
     from eqvae.export import DifferenceError, export_model
     from eqvae.training.runs import subject_of
 
@@ -73,7 +73,7 @@ def _run(asked: Asked) -> None:
     except DifferenceError as error:
         complain(f"error: {error}")
         sys.exit(DIFFERENT)
-    console = Console(highlight=False, soft_wrap=True)
+    console = printer()
     for part in found:
         kilobytes, compared = part.path.stat().st_size / 1000, part.comparison
         console.print(

@@ -1,13 +1,17 @@
 """`eqvae fit_prior`: the last stage of a run, for models that were trained without it or need it anew."""
 
 import json
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eqvae.cli.console import arguments_or_help, complain, one_sentence_errors, printer
+from eqvae.cli.console import (
+    arguments_or_help,
+    one_sentence_errors,
+    printer,
+    stopped_by_ctrl_c,
+)
 from eqvae.cli.options import SWITCH, Asked, Option, read_options
 from eqvae.watch import watched
 
@@ -37,7 +41,6 @@ OWN = {
     "seed": Option("0", least=0),
     "again": Option("false", words=SWITCH),
 }
-INTERRUPTED = 130  # exit code
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -45,12 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments = arguments_or_help(arguments, USAGE)
     if arguments is None:
         return
-    try:
-        with one_sentence_errors():
-            _run(read_options(arguments, OWN))
-    except KeyboardInterrupt:
-        complain("stopped; the checkpoint is as it was")
-        sys.exit(INTERRUPTED)
+    with stopped_by_ctrl_c("the checkpoint is as it was"), one_sentence_errors():
+        _run(read_options(arguments, OWN))
 
 
 def _run(asked: Asked) -> None:

@@ -1,13 +1,17 @@
 """`eqvae generate`: images drawn from a trained model's prior, by kind and pose if asked for."""
 
 import math
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from eqvae.cli.console import arguments_or_help, complain, one_sentence_errors, printer
+from eqvae.cli.console import (
+    arguments_or_help,
+    one_sentence_errors,
+    printer,
+    stopped_by_ctrl_c,
+)
 from eqvae.cli.options import Asked, Option, numbers, read_options, several, wholes
 from eqvae.watch import watched
 
@@ -53,7 +57,6 @@ OWN = {
     "pixels": Option("float32", words=("float32", "uint8")),
     "out": Option(),
 }
-INTERRUPTED = 130  # exit code
 
 
 @dataclass(frozen=True)
@@ -82,11 +85,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     with one_sentence_errors():
         order = _order(read_options(arguments, OWN))
-    try:
+    with stopped_by_ctrl_c(f"what is in {order.out} may be incomplete"):
         _write(order)
-    except KeyboardInterrupt:
-        complain(f"stopped; what is in {order.out} may be incomplete")
-        sys.exit(INTERRUPTED)
 
 
 def _order(asked: Asked) -> Order:

@@ -70,12 +70,16 @@ def wholes(what: str, count: int | None = None) -> Callable[[str, str], tuple[in
     return read
 
 
+def unbracketed(text: str) -> str:
+    """A list as it is typed with or without brackets, without them."""
+    return text[1:-1] if text[:1] == "[" and text[-1:] == "]" else text
+
+
 def several(*words: str) -> Callable[[str, str], tuple[str, ...]]:
     """Reads one or some of the words, joined by commas, in brackets or not: a,b or [a,b]."""
 
     def read(key: str, text: str) -> tuple[str, ...]:
-        inside = text[1:-1] if text[:1] == "[" and text[-1:] == "]" else text
-        parts = [part.strip() for part in inside.split(",")]
+        parts = [part.strip() for part in unbracketed(text).split(",")]
         unknown = [part for part in parts if part not in words]
         if unknown:
             raise ValueError(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from eqvae.cli.console import arguments_or_help, one_sentence_errors, printer
 from eqvae.cli.embed import FORMATS
-from eqvae.cli.options import Option, numbers, read_options, several, wholes
+from eqvae.cli.options import Option, numbers, read_options, several, unbracketed, wholes
 from eqvae.files import written
 from eqvae.overrides import values
 
@@ -45,8 +45,7 @@ def read_where(key: str, text: str) -> Any:
 
 def read_clusters(key: str, text: str) -> tuple[int, ...]:
     """Whole numbers, in brackets or not."""
-    inside = text[1:-1] if text[:1] == "[" and text[-1:] == "]" else text
-    return wholes("numbers of clusters, such as 1,3")(key, inside.replace(" ", ""))
+    return wholes("numbers of clusters, such as 1,3")(key, unbracketed(text).replace(" ", ""))
 
 
 def read_share(key: str, text: str) -> float:

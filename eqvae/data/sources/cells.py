@@ -12,10 +12,11 @@ from eqvae.data.formats.stack import ENDINGS
 from eqvae.data.formats.windows import Field, Fields, windows
 from eqvae.data.grey import Grey
 from eqvae.data.images import ImageSet
+from eqvae.data.sources.files import MASK_ENDINGS
 from eqvae.data.sources.objects import check_windows, largest_window, placed, sizes
 from eqvae.data.sources.stored import absolute, brightness
 
-_MASKED = ("_mask", "_masks", "_cp_masks", "-mask", "_seg", "_label", "_labels")
+_MASKED = (*MASK_ENDINGS, "_cp_masks", "_labels")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 from eqvae.data.images import listing
 
 _PARTS = {"train": "train", "val": "val", "valid": "val", "validation": "val", "test": "test"}
-_MASKS = ("_mask", "_masks", "-mask", "_seg", "_label")
+MASK_ENDINGS = ("_mask", "_masks", "-mask", "_seg", "_label")
 
 
 @dataclass
@@ -107,7 +107,7 @@ def _within(folder: Path, where: str, name: str) -> str:
 def _masked(name: str) -> str | None:
     """The path of the image that a mask of this name would belong to, without its ending."""
     stem = name.rsplit(".", 1)[0]
-    return next((stem.removesuffix(end) for end in _MASKS if stem.endswith(end)), None)
+    return next((stem.removesuffix(end) for end in MASK_ENDINGS if stem.endswith(end)), None)
 
 
 def _understand(found: Found) -> None:

@@ -9,6 +9,7 @@ with psi = rlnAnglePsi and o = rlnOriginX, rlnOriginY. With y up and about the i
 by the angle psi, counter-clockwise, to (-o_x, o_y), plus half a pixel right and down for even N.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -97,7 +98,7 @@ class Star:
     def _images(self, star: "ParticleTable") -> tuple[Stored, list[str]]:
         """Images in the order of the rows, and their names."""
         names = star.table.text("rlnImageName")
-        twice = sorted({name for name in names if names.count(name) > 1}) if _repeat(names) else []
+        twice = sorted(name for name, count in Counter(names).items() if count > 1)
         if twice:
             raise ValueError(
                 f"particles must come once each; {listing(twice)} come again. Remove the rows that repeat "
@@ -252,10 +253,6 @@ def to_offset(shift: np.ndarray, size: int) -> np.ndarray:
     """RELION's origins of positions (N, 2), pixels: the inverse of `to_shift`."""
     spare = 0.5 if size % 2 == 0 else 0.0
     return np.stack([spare - shift[:, 0], shift[:, 1] + spare], axis=1)
-
-
-def _repeat(names: list[str]) -> bool:
-    return len(set(names)) < len(names)
 
 
 def _number_and_stack(name: str, row: int) -> tuple[int, str]:
