@@ -60,7 +60,7 @@ class ImageDataModule(pl.LightningDataModule):
         num_workers: int = 0,
         limit: int | None = None,
         canvas: Canvas = Canvas(),
-        memory: float = 1.0,
+        memory: float = 0.25,
     ):
         super().__init__()
         if not callable(getattr(source, "load", None)):

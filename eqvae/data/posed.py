@@ -78,7 +78,7 @@ class StreamedImages(Dataset):
         rows: Tensor,
         posing: Posing,
         camera: Camera = PlainCamera(),
-        memory: float = 1.0,
+        memory: float = 0.25,
     ):
         size = posing.size or source.images.shape[-1]
         check_padding(tuple(source.images.shape), size)

@@ -6,6 +6,7 @@ import torch
 from scipy.ndimage import distance_transform_edt
 
 from eqvae.data import ImageDataModule, Npz, Upright
+from eqvae.data.sources.npz import _opened
 
 RANDOM = np.random.default_rng(0)
 GREY = RANDOM.integers(0, 256, (12, 9, 9), dtype=np.uint8)
@@ -180,3 +181,29 @@ def test_missing_and_damaged_files(tmp_path):
     for name in ("torn.npz", "empty.npz", "notes.npy"):
         with pytest.raises(ValueError, match=f"{name}' cannot be read as an .npz archive"):
             Npz(str(tmp_path / name)).load()
+
+
+def test_numbers_stay_in_the_archive_and_are_the_same_however_it_is_packed(tmp_path):
+    """Not packed, an archive is read where it lies; the control, packed, is held in its own numbers."""
+    images = np.random.default_rng(0).integers(0, 255, (20, 6, 6), dtype=np.uint8)
+    for name, save in (("flat", np.savez), ("packed", np.savez_compressed)):
+        save(tmp_path / f"{name}.npz", first=np.arange(3), images=images, big=images.astype(">u2"))
+        save(tmp_path / f"{name}_columns.npz", images=np.asfortranarray(images))
+    for file in tmp_path.glob("*.npz"):
+        with _opened(file) as arrays:
+            stored = arrays.stored("images")
+            in_file = stored.part.func.__name__ == "_bytes"
+            assert in_file == (file.stem == "flat")
+            assert np.array_equal(stored.all()[:, 0], images)
+            if "columns" not in file.stem:
+                assert np.array_equal(arrays.stored("big").all()[:, 0], images)
+
+
+def test_a_flipped_bit_is_noticed_though_numbers_stay_in_the_archive(tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, images=np.random.default_rng(0).integers(0, 255, (20, 6, 6), dtype=np.uint8))
+    data = bytearray(path.read_bytes())
+    data[400] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(ValueError, match="Bad CRC"):
+        Npz(path).load()

@@ -20,6 +20,8 @@ from eqvae.data.images import ImageSet
 from eqvae.data.sources.stored import absolute, brightness, grouped, numbered
 from eqvae.symmetry.motions import identity
 
+_PIECE = 2**24  # bytes
+
 
 @dataclass(frozen=True)
 class Npz:
@@ -79,14 +81,14 @@ class Npz:
         try:
             with _opened(Path(self.path).expanduser()) as arrays:
                 return self._images(arrays)
-        except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
             raise ValueError(
                 f"path={str(self.path)!r} cannot be read as an .npz archive of plain arrays "
                 f"({error}). Write one with numpy.savez(path, images=images)."
             ) from error
 
     def _images(self, arrays: "Arrays") -> ImageSet:
-        stored = Stored.array(arrays[self._image_key(arrays)])
+        stored = arrays.stored(self._image_key(arrays))
         masks = None if self.mask is None else self._masks(arrays, stored.shape)
         keep = None if masks is None else dilated(masks, self.mask_margin)
         images, settings, said = brightness(stored, self.grey, keep)
@@ -184,6 +186,7 @@ def _opened(path: Path) -> Iterator["Arrays | Single"]:
 
     Raises:
         OSError, EOFError, BadZipFile: if the file is neither.
+        RuntimeError: if it is encrypted, or packed in a way that zipfile does not know.
     """
     try:
         archive = np.load(
@@ -195,7 +198,7 @@ def _opened(path: Path) -> Iterator["Arrays | Single"]:
         yield Single(archive)
         return
     with archive:
-        yield Arrays(archive)
+        yield Arrays(archive, path)
 
 
 class Single(dict):
@@ -204,6 +207,9 @@ class Single(dict):
     def __init__(self, array: np.ndarray):
         super().__init__(images=array)
 
+    def stored(self, key: str) -> Stored:
+        return Stored.array(self[key])
+
     def ndim(self, key: str) -> int:
         return self[key].ndim
 
@@ -211,9 +217,9 @@ class Single(dict):
 class Arrays:
     """The arrays of an open archive, each read when it is asked for, and never more than its file holds."""
 
-    def __init__(self, archive: Any):
-        self._archive = archive
-        self._headers = {key: _header(archive.zip, key) for key in archive.files}
+    def __init__(self, archive: Any, path: Path):
+        self._archive, self._path = archive, path
+        self._headers = {key: _header(archive.zip, self._member(key)) for key in archive.files}
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._headers)
@@ -226,8 +232,21 @@ class Arrays:
 
     def ndim(self, key: str) -> int:
         """Dimensions of an array of numbers; 0 of others."""
-        shape, dtype = self._headers[key]
-        return 0 if dtype.hasobject else len(shape)
+        header = self._headers[key]
+        return 0 if header.dtype.hasobject else len(header.shape)
+
+    def stored(self, key: str) -> Stored:
+        """An array whose numbers stay in the file, unless they are packed or lie column by column."""
+        header = self._headers[key]
+        if header.packed or header.columns or header.dtype.hasobject:
+            return Stored.array(self[key])
+        with self._archive.zip.open(self._member(key)) as member:  # its checksum, while it is read through
+            while member.read(_PIECE):
+                pass
+        return Stored.flat(self._path, header.offset, header.shape, header.dtype)
+
+    def _member(self, key: str) -> str:
+        return key if key in self._archive.zip.namelist() else f"{key}.npy"
 
     def __getitem__(self, key: str) -> np.ndarray:
         """Read an array.
@@ -235,8 +254,7 @@ class Arrays:
         Raises:
             ValueError: if it holds Python objects, or is cut off.
         """
-        _, dtype = self._headers[key]
-        if dtype.hasobject:
+        if self._headers[key].dtype.hasobject:
             raise ValueError(
                 f"{key!r} is an array of Python objects, which are not read: they can run programs. Store "
                 "it as numbers or text, as in numpy.array(values, dtype=str)."
@@ -247,30 +265,51 @@ class Arrays:
             raise ValueError(f"the array {key!r} is damaged ({error}). Write it anew.") from error
 
 
-def _header(archive: zipfile.ZipFile, key: str) -> tuple[tuple[int, ...], np.dtype]:
-    """Shape and type of a member.
+@dataclass(frozen=True)
+class _Header:
+    """What a member of an archive says of its array.
+
+    Attributes:
+        shape: of the array.
+        dtype: of its numbers, in the byte order of the file.
+        columns: whether it lies column by column.
+        packed: whether it must be unpacked to be read.
+        offset: where its numbers begin in the archive, bytes, if it is not packed.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    columns: bool
+    packed: bool
+    offset: int
+
+
+def _header(archive: zipfile.ZipFile, name: str) -> _Header:
+    """Header of the member that is called `name`.
 
     Raises:
         ValueError: if it declares more numbers than it holds.
     """
-    name = key if key in archive.namelist() else f"{key}.npy"
+    key, info = name.removesuffix(".npy"), archive.getinfo(name)
+    packed = info.compress_type != zipfile.ZIP_STORED
     with archive.open(name) as member:
+        begin = archive.fp.tell() if not packed else 0  # behind the member's own header
         try:
             version = np.lib.format.read_magic(member)
             read = np.lib.format.read_array_header_1_0
-            shape, _, dtype = (read if version == (1, 0) else np.lib.format.read_array_header_2_0)(
-                member
-            )
+            shape, columns, dtype = (
+                read if version == (1, 0) else np.lib.format.read_array_header_2_0
+            )(member)
         except ValueError as error:
             raise ValueError(f"{key!r} is no array of numpy ({error}). Remove it.") from error
-        left = archive.getinfo(name).file_size - member.tell()
-    declared = math.prod(shape) * dtype.itemsize
+        read_so_far = member.tell()
+    declared, left = math.prod(shape) * dtype.itemsize, info.file_size - read_so_far
     if not dtype.hasobject and declared > left:
         raise ValueError(
             f"the array {key!r} declares {declared:,} bytes and holds {left:,}. The file is damaged: write "
             "it anew."
         )
-    return shape, dtype
+    return _Header(shape, dtype, columns, packed, begin + read_so_far)
 
 
 def dilated(masks: np.ndarray, margin: int) -> np.ndarray:

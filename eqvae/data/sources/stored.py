@@ -19,7 +19,7 @@ _MANY = 0.02  # of the pixels
 _SAMPLE_BYTES = (
     256 * 2**20
 )  # of images that grey values are chosen by; ranges are those of all images
-_FEW_BYTES = 256 * 2**20  # of images in [0, 1] that are read at once
+_FEW_BYTES = 32 * 2**20  # of images in [0, 1] that are read at once
 
 
 def brightness(
