@@ -5,10 +5,15 @@ does in one step: whoever reads it sees the old file or the new one, and a proce
 old one. Its own half is then left as a hidden file that ends in .part.
 """
 
+import hashlib
+import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+MANIFEST = "manifest.json"
 
 
 @contextmanager
@@ -30,8 +35,114 @@ def written(path: str | Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield partial
-        with partial.open("r+b") as file:
-            os.fsync(file.fileno())
+        _flush(partial)
         partial.replace(path)
+        _bring_to_disk(path.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def written_folder(folder: str | Path) -> Iterator[Path]:
+    """A new folder to fill, which then takes the place of `folder`, as `written` does for a file.
+
+    Two names can't be changed in one step: the old folder is put aside as .NAME.before while the new one
+    takes its place, and comes back at the next call if the process was killed between the two.
+
+    Args:
+        folder: of the result; it may be there already.
+
+    Raises:
+        OSError: if it can't be written.
+    """
+    folder = Path(folder)
+    before = folder.with_name(f".{folder.name}.before")
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    if before.exists() and not folder.exists():
+        before.rename(folder)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        for file in partial.rglob("*"):
+            if file.is_file():
+                _flush(file)
+        shutil.rmtree(before, ignore_errors=True)
+        if folder.exists():
+            folder.rename(before)
+        partial.rename(folder)
+        shutil.rmtree(before, ignore_errors=True)
+        _bring_to_disk(folder.parent)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def write_whole(path: str | Path, content: str | bytes) -> None:
+    """Write a text, in UTF-8, or bytes so that nobody ever sees a part of them.
+
+    Raises:
+        OSError: if they can't be written; what was there stays.
+    """
+    with written(path) as partial:
+        partial.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def write_manifest(folder: str | Path, names: Iterable[str]) -> None:
+    """List files of a folder in its manifest.json, with their size and checksum, once all are in place."""
+    files = {}
+    for name in names:
+        with (Path(folder) / name).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        files[name] = {"bytes": (Path(folder) / name).stat().st_size, "sha256": digest}
+    write_whole(Path(folder) / MANIFEST, json.dumps({"files": files}, indent=2) + "\n")
+
+
+def check_listed(path: str | Path) -> None:
+    """Compare a file with what the manifest of its folder says of it, if there is one that lists it.
+
+    Raises:
+        ValueError: if it is another file.
+    """
+    path = Path(path)
+    said = listed(path.parent).get(path.name)
+    if said is None:
+        return
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != said:
+            raise ValueError(
+                f"{path} is not the file that {MANIFEST} beside it lists: one of them was changed or copied "
+                f"from elsewhere. Make them again, or delete {MANIFEST} to take the file as it is."
+            )
+
+
+def listed(folder: str | Path) -> dict[str, str]:
+    """Files of a folder that its manifest lists, with their checksums; none where there is no manifest.
+
+    Names that lead out of the folder are left out.
+
+    Raises:
+        ValueError: if the manifest is damaged.
+    """
+    path = Path(folder) / MANIFEST
+    if not path.is_file():
+        return {}
+    try:
+        files = json.loads(path.read_text(encoding="utf-8"))["files"].items()
+        return {name: about["sha256"] for name, about in files if Path(name).name == name}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ValueError(f"{path} is damaged ({error}). Delete it.") from error
+
+
+def _flush(path: Path) -> None:
+    """Bring a file to the disk."""
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
+
+
+def _bring_to_disk(folder: Path) -> None:
+    """The new name of a file is on the disk once its folder is."""
+    with suppress(OSError):  # file systems that open no folders
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)

@@ -10,6 +10,7 @@ from typing import Any
 
 from eqvae.cli.console import arguments_or_help, complain, one_sentence_errors
 from eqvae.cli.options import Option
+from eqvae.files import write_whole
 from eqvae.overrides import expanded
 from eqvae.watch import watched
 
@@ -143,6 +144,6 @@ def _write(found: dict[str, Any], out: Path) -> None:
             {**asdict(p), "elbo": None if p.elbo is None else float(p.elbo.mean())} for p in pilots
         ],
     }
-    (out / "advice.json").write_text(json.dumps(kept, indent=2, allow_nan=False) + "\n")
+    write_whole(out / "advice.json", json.dumps(kept, indent=2, allow_nan=False) + "\n")
     save_figure(advice_figure(advice, support), out / "advice.png")
     print(f"{out / 'advice.json'}, {out / 'advice.png'}")

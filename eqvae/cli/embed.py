@@ -14,7 +14,7 @@ from eqvae.cli.console import (
     printer,
 )
 from eqvae.cli.options import SWITCH, Option, read_options, several
-from eqvae.files import written
+from eqvae.files import write_manifest, write_whole
 from eqvae.watch import watched
 
 if TYPE_CHECKING:
@@ -78,7 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         subject.model.to(device_of(asked.options["device"]))
         origin = origin_of(subject)
         formats = _formats(asked.options["write"], origin)
-        out = _folder(subject, origin, asked.options)
+        out = _folder(subject, asked.options)
+        _check_source_stays(subject, [out / form.file for form in formats])
     announce(subject.data)
     from eqvae.embedding.dataset import InOrder
 
@@ -118,23 +119,25 @@ def _formats(words: Sequence[str], origin: "Origin") -> list["TableFormat"]:
     return checked_formats([word for word in words if word not in ("none", "parquet")], origin)
 
 
-def _folder(subject: "Subject", origin: "Origin", options: dict[str, Any]) -> Path:
+def _folder(subject: "Subject", options: dict[str, Any]) -> Path:
     """The folder to write to, made; that it can be written shows before the work starts."""
-    from omegaconf import OmegaConf
-
     out = Path(options["out"]) if options["out"] else subject.folder / "embedding"
     out.mkdir(parents=True, exist_ok=True)
+    write_whole(out / ".writable", "")
+    (out / ".writable").unlink()
+    return out
+
+
+def _about(subject: "Subject", origin: "Origin", options: dict[str, Any]) -> dict[str, Any]:
+    """What the rows are of."""
     settings = {key: options[key] for key in ("split", "clusters", "seed")}
     source = {**subject.data_config["source"], **subject.data.images.settings}
-    about = {
+    return {
         "ckpt": str(subject.checkpoint),
         "data": {**subject.data_config, "source": source},
         "image": {"size": origin.size, "shown": origin.shown, "canvas": origin.canvas},
         **settings,
     }
-    with written(out / "config.yaml") as partial:
-        OmegaConf.save(OmegaConf.create(about), partial)
-    return out
 
 
 def _embed(
@@ -149,29 +152,30 @@ def _embed(
     import time
 
     from eqvae.embedding import write_embedding
-    from eqvae.embedding.files import PARQUET
+    from eqvae.embedding.files import CONFIG, PARQUET, PART
 
     console, begin = printer(), time.monotonic()
     how = {"batch": options["batch"], "seed": options["seed"], "watch": watched}
-    before, clusters, stopped = _changed(out / PARQUET), options["clusters"], False
-    averaged, lines = options["averages"] == "true" and clusters != 0, []
+    known = {"names": batches.names, "classes": batches.classes, "csv": False}
+    known |= {"key": _key(subject, options), "about": _about(subject, origin, options)}
+    clusters = options["clusters"]
+    lines, files, seconds = [], [PARQUET, CONFIG], None
     try:
-        known = {"names": batches.names, "classes": batches.classes, "csv": False}
-        known["key"] = _key(subject, options)
         write_embedding(subject.model, batches, out, clusters=clusters, **known, **how)
-    except KeyboardInterrupt:
-        stopped = True
-    seconds = time.monotonic() - begin
-    kept = _changed(out / PARQUET) != before
-    try:
-        for form in formats if kept else ():
+        seconds = time.monotonic() - begin
+        for form in formats:
             form.write(out, origin, out / form.file)
-        if averaged and not stopped:
-            lines = _average(subject, batches, out, how)
+            files.append(form.file)
+        if options["averages"] == "true" and clusters != 0:
+            lines, made = _average(subject, batches, out, how)
+            files += made
+        write_manifest(out, files)
     except KeyboardInterrupt:
-        stopped = True
-    if stopped:
-        complain(f"stopped; {f'the rows done are in {out}' if kept else 'nothing was written'}")
+        if seconds is None:
+            left = f"the rows that are done stay in {out / PART}, and the same command goes on behind them"
+        else:
+            left = f"the table is whole in {out}, not all files that are made of it"
+        complain(f"stopped; {left}.")
         return False
     console.print(f"{batches.count:,} images, {batches.count / max(seconds, 1e-9):,.0f} a second")
     console.print(f"table:          {out / PARQUET}")
@@ -198,8 +202,10 @@ def _key(subject: "Subject", options: dict[str, Any]) -> str:
     return found.hexdigest()
 
 
-def _average(subject: "Subject", batches: "InOrder", out: Path, how: dict[str, Any]) -> list[str]:
-    """Write class averages; returns lines that say where they are."""
+def _average(
+    subject: "Subject", batches: "InOrder", out: Path, how: dict[str, Any]
+) -> tuple[list[str], list[str]]:
+    """Write class averages; returns lines that say where they are, and the names of their files."""
     from eqvae.embedding import class_averages, write_averages, write_stacks
     from eqvae.embedding.stacks import angstrom_of
 
@@ -207,12 +213,20 @@ def _average(subject: "Subject", batches: "InOrder", out: Path, how: dict[str, A
     write_averages(averages, out)
     left_out = write_stacks(averages, out, angstrom_of(subject.data.source, subject.data.images))
     stacks = [n for n in ("averages.mrcs", "averages.tiff") if not any(n in s for s in left_out)]
-    also = ", ".join(["averages.npz", *stacks])
-    return [
-        f"class averages: {out / 'averages.png'}, as arrays in {also}",
+    lines = [
+        f"class averages: {out / 'averages.png'}, as arrays in {', '.join(['averages.npz', *stacks])}",
         *left_out,
         f"how sharp:      {out / 'frc.png'}",
     ]
+    return lines, ["averages.png", "averages.npz", "frc.png", *stacks]
+
+
+def _check_source_stays(subject: "Subject", files: Sequence[Path]) -> None:
+    """Refuse to write over the file that the images come from."""
+    source = getattr(subject.data.source, "path", None)
+    for file in files if source else ():
+        if file.resolve() == Path(source).expanduser().resolve():
+            raise ValueError(f"out must be another folder: {file} is where the images come from.")
 
 
 def _changed(path: Path) -> int | None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from eqvae.cli.console import arguments_or_help, one_sentence_errors, printer
 from eqvae.cli.options import SWITCH, Option, read_options
+from eqvae.files import write_whole
 from eqvae.watch import watched
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def _folder(subjects: "list[Subject]", options: dict[str, Any]) -> Path:
     about = {s.name: {"ckpt": str(s.checkpoint), "data": s.data_config} for s in subjects}
     about = about[subjects[0].name] if len(subjects) == 1 else about
     settings = {key: options[key] for key in ("preset", "seed")}
-    OmegaConf.save(OmegaConf.create({**about, **settings}), out / "config.yaml")
+    write_whole(out / "config.yaml", OmegaConf.to_yaml({**about, **settings}))
     return out
 
 

@@ -13,6 +13,7 @@ from eqvae.cli.console import (
     stopped_by_ctrl_c,
 )
 from eqvae.cli.options import Asked, Option, numbers, read_options, several, wholes
+from eqvae.files import write_whole
 from eqvae.watch import watched
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def _folder(out: Path, checkpoint: Path, asked: Asked) -> Path:
         if key != "out"
     }
     about = {"ckpt": str(checkpoint), **said}
-    OmegaConf.save(OmegaConf.create(about), out / "config.yaml")
+    write_whole(out / "config.yaml", OmegaConf.to_yaml(about))
     return out
 
 
@@ -186,6 +187,7 @@ def _write(order: Order) -> None:
 
 def _gallery(order: Order) -> Path:
     """A row of upright draws for each group or component that was asked for, or for the largest."""
+    from eqvae.drawing.png import save_figure
     from eqvae.drawing.tiles import panel, stack
     from eqvae.explore.generation import gallery
 
@@ -197,18 +199,19 @@ def _gallery(order: Order) -> Path:
     of = "components" if count is None else "groups of components"
     title = f"{len(rows)} {of}, upright: number, share of the prior, draws"
     path = order.out / "gallery.png"
-    stack([panel(list(rows.items()), title)]).save(path)
+    save_figure(stack([panel(list(rows.items()), title)]), path)
     return path
 
 
 def _walk(order: Order) -> Path:
     from eqvae.drawing.pictures import save_gif
+    from eqvae.drawing.png import save_figure
     from eqvae.explore.walk import content_walk, walk_frames, walk_picture
 
     wish, (first, second) = order.wish, order.options["walk"]
     walk = content_walk(order.model, order.ends, angle=wish.angle, shift=wish.shift)
     title = f"from test image {first} to test image {second}: content changes, the pose stays"
     path = order.out / "walk.png"
-    walk_picture(walk, title).save(path)
+    save_figure(walk_picture(walk, title), path)
     save_gif(walk_frames(walk), order.out / "walk.gif")
     return path

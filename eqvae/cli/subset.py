@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from eqvae.cli.console import arguments_or_help, one_sentence_errors, printer
 from eqvae.cli.embed import FORMATS
 from eqvae.cli.options import Option, numbers, read_options, several, unbracketed, wholes
-from eqvae.files import written
+from eqvae.files import write_whole
 from eqvae.overrides import values
 
 if TYPE_CHECKING:
@@ -121,12 +121,13 @@ def _subset(
 def _origin(folder: Path, overrides: Sequence[str], needed: bool) -> "Origin":
     """Where the images came from, as the embedding's config.yaml says; nowhere, if no format asks."""
     from eqvae.config import build
+    from eqvae.embedding.files import about_of
     from eqvae.embedding.write import Origin
 
     moved = _moved(overrides)
     if not needed:
         return Origin(None, None, 0, 0)
-    config = _config(folder)
+    config = about_of(folder)
     if not {"data", "image"} <= set(config):
         raise ValueError(
             f"{folder} does not say in config.yaml where its images came from: embed them again."
@@ -147,19 +148,13 @@ def _moved(overrides: Sequence[str]) -> dict[str, Any]:
     return {key.removeprefix("data.source."): value for key, value in given.items()}
 
 
-def _config(folder: Path) -> dict[str, Any]:
-    from omegaconf import OmegaConf
-
-    path = folder / "config.yaml"
-    return OmegaConf.to_container(OmegaConf.load(path)) if path.is_file() else {}
-
-
 def _keep_config(folder: Path, out: Path, overrides: Sequence[str]) -> None:
     """Of a subset another can be taken: config.yaml goes with it."""
     from omegaconf import OmegaConf
 
-    config = _config(folder)
+    from eqvae.embedding.files import about_of
+
+    config = about_of(folder)
     if config:
         config["data"]["source"].update(_moved(overrides))
-        with written(out / "config.yaml") as partial:
-            OmegaConf.save(OmegaConf.create(config), partial)
+        write_whole(out / "config.yaml", OmegaConf.to_yaml(config))

@@ -14,8 +14,9 @@ from eqvae.comparison.arms import arms
 from eqvae.comparison.cell import cell_config
 from eqvae.comparison.design import Cell, Design
 from eqvae.comparison.sizes import COUNTS, fit_widths
-from eqvae.comparison.table import DONE, Results, write_whole
+from eqvae.comparison.table import DONE, Results
 from eqvae.config import build, fill_data
+from eqvae.files import write_whole
 from eqvae.watch import Watch, unwatched
 
 

@@ -20,6 +20,7 @@ from eqvae.comparison.summary import Row
 from eqvae.comparison.tables import BLOCKS, COLUMNS, match_table, plus_minus, tables
 from eqvae.drawing.png import png
 from eqvae.evaluation.report import number
+from eqvae.files import write_whole
 
 
 def write_page(
@@ -46,12 +47,12 @@ def write_page(
     folder.mkdir(parents=True, exist_ok=True)
     pictures = {name: (caption, png(figure)) for name, (caption, figure) in draw(rows).items()}
     for name, (_, image) in pictures.items():
-        (folder / f"{name}.png").write_bytes(image)
+        write_whole(folder / f"{name}.png", image)
     first = summary.headline(rows, chooser)
     text = json.dumps(first, indent=2, allow_nan=False) + "\n"
-    (folder / "atlas.json").write_text(text, encoding="utf-8")
+    write_whole(folder / "atlas.json", text)
     page = folder / "atlas.html"
-    page.write_text(render(rows, title, about or {}, first, pictures), encoding="utf-8")
+    write_whole(page, render(rows, title, about or {}, first, pictures))
     return page
 
 

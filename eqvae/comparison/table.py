@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from eqvae.files import written
+from eqvae.files import write_whole
 
 COLUMNS: dict[str, type] = {
     "block": str, "arm": str, "scenario": str, "images": int, "match": str, "weight": float, "seed": int,
@@ -62,12 +62,6 @@ class Results:
             OSError: if it can't be written; what was there stays.
         """
         write_whole(self.folder / f"{cell}.json", json.dumps({**row, "cell": cell}, indent=1))
-
-
-def write_whole(path: Path, text: str | bytes) -> None:
-    """Write a file so that nobody ever sees a part of it."""
-    with written(path) as partial:
-        partial.write_bytes(text.encode() if isinstance(text, str) else text)
 
 
 def read_table(path: str | Path) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from eqvae.data.batch import Batch
 from eqvae.drawing.tiles import is_coloured, panel, scale_of, stack
+from eqvae.files import written
 from eqvae.models.model import Model
 from eqvae.symmetry.motions import motion
 
@@ -113,14 +114,16 @@ def save_gif(frames: list[Image.Image], path: str | Path, milliseconds: int = 90
     """Write an endless GIF."""
     palette = frames[0].quantize(256 if is_coloured(frames[0]) else 64)
     quantized = [frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames]
-    quantized[0].save(
-        path,
-        save_all=True,
-        append_images=quantized[1:],
-        duration=milliseconds,
-        loop=0,
-        optimize=True,
-    )
+    with written(path) as partial:
+        quantized[0].save(
+            partial,
+            format="GIF",
+            save_all=True,
+            append_images=quantized[1:],
+            duration=milliseconds,
+            loop=0,
+            optimize=True,
+        )
 
 
 @torch.no_grad()

@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from eqvae.files import write_whole
+
 _DRAWN: WeakKeyDictionary[Any, bytes] = WeakKeyDictionary()
 
 
@@ -26,4 +28,4 @@ def png(figure: Any) -> bytes:
 
 def save_figure(figure: Any, path: str | Path) -> None:
     """Write a matplotlib figure or a PIL image as PNG."""
-    Path(path).write_bytes(png(figure))
+    write_whole(path, png(figure))

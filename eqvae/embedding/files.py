@@ -1,34 +1,79 @@
 """The files of an embedding: Parquet and CSV, written and read in parts."""
 
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
-from eqvae.files import written
+from eqvae.files import MANIFEST, check_listed, listed, write_whole, written
 
 PARQUET, CSV, PART = "embedding.parquet", "embedding.csv", "embedding.arrow.part"
+CONFIG = "config.yaml"
+_ABOUT = b"eqvae.about"
 _GROUP = 5_000  # rows, at least, of a row group in the file
 
 
-def write_files(parts: Iterable[pa.RecordBatch], folder: Path, *, csv: bool = True) -> Path:
-    """Write embedding.parquet, and embedding.csv unless it is not wanted; returns the path of the first."""
-    path = write_parquet(parts, folder / PARQUET)
+def write_files(
+    parts: Iterable[pa.RecordBatch],
+    folder: Path,
+    *,
+    csv: bool = True,
+    about: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write embedding.parquet, and embedding.csv unless it is not wanted; returns the path of the first.
+
+    What was made of the rows before goes away first, so that nothing in the folder speaks of other rows than
+    the table does; and the table itself says what it is of, see `about_of`.
+
+    Args:
+        parts: the rows.
+        folder: where to write.
+        csv: whether to write embedding.csv, too.
+        about: what the rows are of, a plain configuration, for the table and config.yaml.
+    """
+    from omegaconf import OmegaConf
+
+    partial = write_parquet(parts, folder / f".{PARQUET}.new", about)
+    for name in {CONFIG, *listed(folder)} - {PARQUET}:
+        (folder / name).unlink(missing_ok=True)
+    (folder / MANIFEST).unlink(missing_ok=True)
+    path = partial.replace(folder / PARQUET)
+    if about is not None:
+        write_whole(folder / CONFIG, OmegaConf.to_yaml(dict(about)))
     if csv:
         write_csv(read_batches(path, _GROUP), folder / CSV)
     return path
 
 
-def write_parquet(parts: Iterable[pa.RecordBatch], path: Path) -> Path:
-    """Write rows that come in batches as Parquet."""
+def write_parquet(
+    parts: Iterable[pa.RecordBatch], path: Path, about: Mapping[str, Any] | None = None
+) -> Path:
+    """Write rows that come in batches as Parquet, with what they are of, if that is known."""
     parts = iter(parts)
     first = next(parts)
-    with written(path) as partial, pa.parquet.ParquetWriter(partial, first.schema) as parquet:
+    known = None if about is None else {_ABOUT: json.dumps(about).encode()}
+    schema = first.schema.with_metadata(known)
+    with written(path) as partial, pa.parquet.ParquetWriter(partial, schema) as parquet:
         for group in _groups(first, parts):
-            parquet.write_table(group.combine_chunks())
+            parquet.write_table(group.combine_chunks().replace_schema_metadata(known))
     return path
+
+
+def about_of(folder: Path) -> dict[str, Any]:
+    """What the rows of an embedding are of, as `write_embedding` was told; of an older one what config.yaml
+    beside it says; nothing where neither does.
+    """
+    from omegaconf import OmegaConf
+
+    known = (pa.parquet.read_schema(folder / PARQUET).metadata or {}).get(_ABOUT)
+    if known is not None:
+        return json.loads(known)
+    path = folder / CONFIG
+    return OmegaConf.to_container(OmegaConf.load(path)) if path.is_file() else {}
 
 
 def write_csv(parts: Iterable[pa.RecordBatch], path: Path) -> Path:
@@ -55,7 +100,9 @@ def read_batches(path: str | Path, size: int) -> Iterator[pa.RecordBatch]:
 
 def _parquet(path: str | Path) -> Path:
     path = Path(path)
-    return path / PARQUET if path.is_dir() else path
+    path = path / PARQUET if path.is_dir() else path
+    check_listed(path)
+    return path
 
 
 def _groups(first: pa.RecordBatch, parts: Iterator[pa.RecordBatch]) -> Iterator[pa.Table]:

@@ -1,7 +1,8 @@
 """Make the table of images: in memory, or from file to file."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from eqvae.data.batch import Batch
 from eqvae.embedding.clusters import Sample, clustered, clusters_of
-from eqvae.embedding.files import PARQUET, PART, write_files
+from eqvae.embedding.files import PART, write_files
 from eqvae.embedding.images import Images, image_batches
 from eqvae.embedding.kept import KeptRows
 from eqvae.embedding.rows import described
@@ -77,18 +78,20 @@ def write_embedding(
     seed: int = 0,
     csv: bool = True,
     key: str | None = None,
+    about: Mapping[str, Any] | None = None,
     watch: Watch = unwatched,
 ) -> Path:
     """The table of `embed` as embedding.parquet and, with `csv`, embedding.csv, with flat memory.
 
-    Rows go to a file of their own as they come; clusters are then fitted on a sample of their content and
-    assigned from file to file. When it is interrupted, the rows there are get clusters and are written; when
-    it is killed, the rows stay, and the next call with their key goes on behind them.
+    Rows go to a file of their own as they come, embedding.arrow.part; clusters are then fitted on a sample of
+    their content and assigned from file to file. When it is stopped, in whatever way, an older table stays as
+    it is, and so do the rows of the new one: the next call with their key goes on behind them.
 
     Args:
         folder: where to write, made if it is missing; older results are replaced at the end.
         key: what tells these images, model and batch size from others; `images` is then an `InOrder`. None
             starts anew.
+        about: what the rows are of, a plain configuration; it goes into the table and to config.yaml.
         csv: whether to write embedding.csv, too.
         model, images, transfer, names, classes, clusters, batch, seed, watch: as for `embed`.
 
@@ -107,22 +110,20 @@ def write_embedding(
         count += len(part)
     if count:
         images = images.after(count)
-    finished = False
     try:
         for part in _rows(model, images, transfer, (names, classes), batch, watch, count):
             kept.add(part)
             sample.add(content_of(part))
             count += len(part)
-        finished = True
-    finally:  # nothing that is computed is lost
-        if count:
-            assign = clusters_of(model, sample.rows, clusters, seed)
-            write_files((clustered(part, assign) for part in kept.rows()), folder, csv=csv)
-        if finished or key is None:
-            kept.remove()
-    if not count:
-        raise ValueError(_EMPTY)
-    return folder / PARQUET
+        if not count:
+            raise ValueError(_EMPTY)
+        assign = clusters_of(model, sample.rows, clusters, seed)
+        rows = (clustered(part, assign) for part in kept.rows())
+        path = write_files(rows, folder, csv=csv, about=about)
+    finally:
+        kept.close()
+    kept.remove()
+    return path
 
 
 def _rows(

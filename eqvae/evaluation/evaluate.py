@@ -20,6 +20,7 @@ from eqvae.evaluation.agreement import agreement
 from eqvae.evaluation.findings import Findings, Suite
 from eqvae.evaluation.held_out import HeldOut
 from eqvae.evaluation.suites import SUITES
+from eqvae.files import write_whole, written
 from eqvae.metrics.score import Score
 from eqvae.training.run import stored_config
 
@@ -115,7 +116,10 @@ def write_scores(
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    with (out / "metrics.csv").open("w", newline="", encoding="utf-8") as file:
+    with (
+        written(out / "metrics.csv") as partial,
+        partial.open("w", newline="", encoding="utf-8") as file,
+    ):
         table = csv.DictWriter(file, _COLUMNS)
         table.writeheader()
         for evaluation in evaluations:
@@ -124,7 +128,7 @@ def write_scores(
         folder = out if len(evaluations) == 1 else out / evaluation.name
         (folder / "pictures").mkdir(parents=True, exist_ok=True)
         scores = {name: score.as_dict() for name, score in evaluation.scores.items()}
-        (folder / "metrics.json").write_text(json.dumps(scores, indent=2) + "\n")
+        write_whole(folder / "metrics.json", json.dumps(scores, indent=2) + "\n")
         for suite, found in evaluation.suites.items() if pictures else ():
             for caption, figure in found.figures.items():
                 save_figure(figure, folder / "pictures" / f"{suite}_{_file_name(caption)}.png")

@@ -15,6 +15,7 @@ from typing import Any
 
 from eqvae.drawing.png import png
 from eqvae.evaluation.evaluate import Evaluation
+from eqvae.files import write_whole
 from eqvae.metrics.score import Score
 from eqvae.resources import docs
 
@@ -93,7 +94,7 @@ def write_report(
         raise ValueError("evaluations must hold at least one run; got none.")
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(render(evaluations, title), encoding="utf-8")
+    write_whole(path, render(evaluations, title))
     return path
 
 

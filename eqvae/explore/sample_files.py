@@ -11,8 +11,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from eqvae.drawing.png import save_figure
 from eqvae.drawing.tiles import panel, stack
 from eqvae.explore.generation import Samples, mirrored
+from eqvae.files import written
 from eqvae.symmetry.motions import angle_of, shift_of
 
 Pixels = Literal["float32", "uint8"]
@@ -35,7 +37,7 @@ def write_table(samples: Samples, path: Path) -> None:
     temperature     of the spread about the middle of the component
     log_prob        of the latent under the prior, nats
     """
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with written(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(COLUMNS)
         table.writerows(_rows(samples))
@@ -50,7 +52,8 @@ def write_arrays(samples: Samples, path: Path) -> None:
         "pose": samples.pose,
         "log_prob": samples.log_prob,
     }
-    np.savez_compressed(path, **{name: value.cpu().numpy() for name, value in arrays.items()})
+    with written(path) as partial, partial.open("wb") as file:
+        np.savez_compressed(file, **{name: value.cpu().numpy() for name, value in arrays.items()})
 
 
 def write_pictures(samples: Samples, folder: Path) -> None:
@@ -58,13 +61,13 @@ def write_pictures(samples: Samples, folder: Path) -> None:
     shown = samples.images[:_SHEET]
     title = f"{len(samples)} samples" + f", the first {_SHEET}" * (len(samples) > _SHEET)
     sheet = stack([panel([("", part) for part in shown.split(_ACROSS)], title)])
-    sheet.save(folder / "samples.png")
+    save_figure(sheet, folder / "samples.png")
     single = folder / "images"
     single.mkdir(exist_ok=True)
     for old in single.glob("sample_*.png"):
         old.unlink()
     for index, image in enumerate(samples.images):
-        _picture(image).save(single / f"sample_{index:05d}.png")
+        save_figure(_picture(image), single / f"sample_{index:05d}.png")
 
 
 def write_pages(images: Tensor, path: Path, pixels: Pixels = "float32") -> None:
@@ -78,7 +81,9 @@ def write_pages(images: Tensor, path: Path, pixels: Pixels = "float32") -> None:
     """
     pages = (page for image in images for page in _pages(image, pixels))
     first = next(pages)
-    first.save(path, save_all=True, append_images=pages, compression="tiff_deflate")
+    how = {"format": "TIFF", "save_all": True, "compression": "tiff_deflate"}
+    with written(path) as partial:
+        first.save(partial, append_images=pages, **how)
 
 
 def _rows(samples: Samples) -> Iterator[list]:

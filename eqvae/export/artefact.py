@@ -19,6 +19,7 @@ import eqvae
 from eqvae.export.check import SIZES, TOLERANCE, Comparison, DifferenceError, compared
 from eqvae.export.functions import Function, Value, functions_of
 from eqvae.export.graphs import OPSET, runner, traced, write_onnx, write_torch
+from eqvae.files import written_folder
 from eqvae.models.model import Model
 from eqvae.watch import Watch, unwatched
 
@@ -74,20 +75,12 @@ def export_model(
     folder = Path(folder)
     check_folder(folder)
     functions = functions_of(model, images)
-    part = folder.with_name(folder.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    part.mkdir(parents=True)
-    try:
+    with written_folder(folder) as part:
         found = _written(functions, images, part, formats, opset, watch)
         card = _card(model, functions, found, opset if "onnx" in formats else None, source)
         (part / DESCRIPTION).write_text(json.dumps(card, indent=2) + "\n")
         if "onnx" in formats:
             shutil.copyfile(Path(__file__).with_name(EXAMPLE), part / EXAMPLE)
-        if folder.exists():
-            shutil.rmtree(folder)
-        part.rename(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return [Exported(folder / e.path.name, e.comparison) for e in found]
 
 

@@ -13,7 +13,7 @@ from urllib.parse import urlparse
 from pytorch_lightning.loggers import Logger, WandbLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
-from eqvae.files import written
+from eqvae.files import write_whole, written
 
 
 class MetricsCSV(Logger):
@@ -172,5 +172,5 @@ def _run_id(folder: Path) -> str:
     file = folder / "wandb" / "run_id"
     if not file.is_file():
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(secrets.token_hex(4))
+        write_whole(file, secrets.token_hex(4))
     return file.read_text().strip()

@@ -16,6 +16,7 @@ from eqvae.drawing.pictures import (
     sample_picture,
     save_gif,
 )
+from eqvae.drawing.png import save_figure
 from eqvae.models.model import Model
 
 
@@ -98,7 +99,7 @@ def write_prior_pictures(model: Model, run: Path) -> dict[str, Image]:
 def _save(folder: Path, pictures: dict[str, Image]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, picture in pictures.items():
-        picture.save(folder / f"{name}.png")
+        save_figure(picture, folder / f"{name}.png")
 
 
 def _log(trainer: pl.Trainer, pictures: dict[str, Image]) -> None:

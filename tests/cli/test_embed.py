@@ -15,10 +15,12 @@ from eqvae.cli.embed import main
 from eqvae.config import CONFIG_DIR
 from eqvae.embedding import Embedding
 from eqvae.embedding.dataset import InOrder
+from eqvae.embedding.files import PART, about_of
 from eqvae.embedding.write import FORMATS
 
 SCRIPT = CONFIG_DIR.parent / "scripts" / "embed.py"
-FILES = {"embedding.parquet", "embedding.csv", "config.yaml"}
+STANDARD = {"embedding.parquet", "config.yaml", "manifest.json"}
+FILES = STANDARD | {"embedding.csv"}
 AVERAGES = {"averages.png", "averages.npz", "averages.mrcs", "averages.tiff", "frc.png"}
 
 
@@ -83,7 +85,7 @@ def test_what_is_written_is_what_is_asked_for(tiny_run, tmp_path, capsys):
     for write, files in {"none": set(), "[list, csv]": {"rows.txt", "embedding.csv"}}.items():
         out = tmp_path / write
         run(f"ckpt={tiny_run}", "split=val", "averages=false", f"write={write}", f"out={out}")
-        assert {f.name for f in out.iterdir()} == {"embedding.parquet", "config.yaml"} | files
+        assert {f.name for f in out.iterdir()} == STANDARD | files
         assert all(str(out / file) in capsys.readouterr().out for file in files & {"rows.txt"})
     rows = (out / "rows.txt").read_text().split()
     assert rows == list(map(str, Embedding.read(out).column("index")))
@@ -98,12 +100,20 @@ def test_stopping_keeps_what_is_done(tiny_run, tmp_path, monkeypatch, capsys):
                 raise KeyboardInterrupt
             yield batch
 
-    monkeypatch.setattr(InOrder, "__iter__", stopped)
-    with pytest.raises(SystemExit) as stop:
-        run(f"ckpt={tiny_run}", "batch=20", "clusters=2", f"out={tmp_path / 'out'}")
+    out = tmp_path / "out"
+    how = (f"ckpt={tiny_run}", "batch=20", "averages=false", "write=none", f"out={out}")
+    run(*how, "split=val", "clusters=2")
+    before = {file.name: file.read_bytes() for file in out.iterdir()}
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as stop:
+        patch.setattr(InOrder, "__iter__", stopped)
+        run(*how, "clusters=3")
     assert stop.value.code == 130
-    assert len(Embedding.read(tmp_path / "out")) == 40
-    assert "stopped; the rows done are in" in capsys.readouterr().err
+    assert "stopped; the rows that are done stay in" in capsys.readouterr().err
+    after = {file.name: file.read_bytes() for file in out.iterdir()}
+    assert after.pop(PART) and after == before
+    run(*how, "clusters=3")
+    assert len(Embedding.read(out)) > 40 and about_of(out)["clusters"] == 3
+    assert {file.name for file in out.iterdir()} == STANDARD
 
 
 @pytest.mark.parametrize(

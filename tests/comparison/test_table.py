@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from eqvae.comparison.table import COLUMNS, Results, read_table, write_table, write_whole
+from eqvae.comparison.table import COLUMNS, Results, read_table, write_table
+from eqvae.files import write_whole
 
 ROW = {
     "block": "scenarios",

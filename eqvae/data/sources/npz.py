@@ -240,7 +240,9 @@ class Arrays:
         header = self._headers[key]
         if header.packed or header.columns or header.dtype.hasobject:
             return Stored.array(self[key])
-        with self._archive.zip.open(self._member(key)) as member:  # its checksum, while it is read through
+        with self._archive.zip.open(
+            self._member(key)
+        ) as member:  # its checksum, while it is read through
             while member.read(_PIECE):
                 pass
         return Stored.flat(self._path, header.offset, header.shape, header.dtype)

@@ -27,6 +27,7 @@ from eqvae.explore.page.decoder import decoder_graph
 from eqvae.explore.page.lines import Lines, files_of
 from eqvae.explore.page.script import numbers, received, zipped
 from eqvae.explore.page.sheets import SIDE, write_sheets
+from eqvae.files import written_folder
 from eqvae.models.model import Model
 
 WEB = Path(__file__).with_name("web")
@@ -94,11 +95,9 @@ def write_page(
     """
     folder = Path(folder)
     check_folder(folder)
-    part = folder.with_name(folder.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
-    for name in ("data", "thumbnails", "runtime"):
-        (part / name).mkdir(parents=True)
-    try:
+    with written_folder(folder) as part:
+        for name in ("data", "thumbnails", "runtime"):
+            (part / name).mkdir()
         basis = principal(embedding.content)
         live, said = _live(model, embedding, part, runtime)
         files, left_out = files_of(embedding, origin)
@@ -115,11 +114,6 @@ def write_page(
         }
         _write_data(part / "data", about, packed(embedding), files)
         _write_web(part, title)
-        if folder.exists():
-            shutil.rmtree(folder)
-        part.rename(folder)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
     return Page(folder / _INDEX, live, said + left_out)
 
 
