@@ -178,18 +178,20 @@ class ImageDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader:
         # seeded by (seed, epoch): a resumed run sees the same batches as an uninterrupted one
-        replicas = self.trainer.world_size if self.trainer else 1
-        rank = self.trainer.global_rank if self.trainer else 0
-        order = self.train.mixed(self.seed, replicas, rank)
+        order = self.train.mixed(self.seed, *self._processes())
         # one image alone has no batch statistics
         single_left = len(order) > self.batch_size and len(order) % self.batch_size == 1
         return self._loader(self.train, sampler=order, drop_last=single_left)
 
     def val_dataloader(self) -> DataLoader:
-        return self.loader(self.val)
+        return self._loader(self.val, sampler=self.val.in_order(*self._processes()))
 
     def test_dataloader(self) -> DataLoader:
-        return self.loader(self.test)
+        return self._loader(self.test, sampler=self.test.in_order(*self._processes()))
+
+    def _processes(self) -> tuple[int, int]:
+        """How many processes train, and which of them this is."""
+        return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
 
     def _streams(self, images: ImageSet) -> bool:
         size = self.pose.size or images.images.shape[-1]

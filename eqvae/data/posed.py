@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset, DistributedSampler
+from torch.utils.data import Dataset
 
 from eqvae.data.batch import Batch
 from eqvae.data.camera import Camera, PlainCamera
 from eqvae.data.images import ImageSet
-from eqvae.data.order import BlockOrder
+from eqvae.data.order import BlockOrder, WholeOrder
 from eqvae.data.pixels import GIB
 from eqvae.data.posing import Posing, check_padding, move_images, pose_images, true_pose
 
@@ -52,13 +52,13 @@ class PosedImages(Dataset):
         """The first images, (count,) int64, in the order in which they are read fastest."""
         return torch.arange(count)
 
-    def in_order(self) -> None:
-        """Whatever order they come in is as fast."""
-        return None
+    def in_order(self, replicas: int = 1, rank: int = 0) -> WholeOrder:
+        """Every image once, as they are numbered, or the share of one process."""
+        return WholeOrder(len(self), shuffle=False, replicas=replicas, rank=rank)
 
-    def mixed(self, seed: int, replicas: int, rank: int) -> DistributedSampler:
-        """The order of an epoch, a function of (seed, epoch)."""
-        return DistributedSampler(self, replicas, rank, seed=seed)
+    def mixed(self, seed: int, replicas: int = 1, rank: int = 0) -> WholeOrder:
+        """The order of an epoch, a function of (seed, epoch), or the share of one process."""
+        return WholeOrder(len(self), shuffle=True, replicas=replicas, rank=rank, seed=seed)
 
 
 class StreamedImages(Dataset):
@@ -104,13 +104,15 @@ class StreamedImages(Dataset):
         """The first images, (count,) int64, in the order of their files."""
         return self.indices[:count].argsort()
 
-    def in_order(self) -> BlockOrder:
-        """The order of their files."""
-        return BlockOrder(self, self._block(), self.blocks.window, shuffle=False)
+    def in_order(self, replicas: int = 1, rank: int = 0) -> BlockOrder:
+        """Every image once, in the order of their files, or the share of one process."""
+        how = {"shuffle": False, "replicas": replicas, "rank": rank}
+        return BlockOrder(self._block(), self.blocks.window, **how)
 
-    def mixed(self, seed: int, replicas: int, rank: int) -> BlockOrder:
-        """The order of an epoch, a function of (seed, epoch)."""
-        return BlockOrder(self, self._block(), self.blocks.window, replicas, rank, seed=seed)
+    def mixed(self, seed: int, replicas: int = 1, rank: int = 0) -> BlockOrder:
+        """The order of an epoch, a function of (seed, epoch), or the share of one process."""
+        how = {"replicas": replicas, "rank": rank, "seed": seed}
+        return BlockOrder(self._block(), self.blocks.window, **how)
 
     def _block(self) -> Tensor:
         return self.blocks.block_of(self.indices)

@@ -26,5 +26,7 @@ class StopWhenDiverged(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, *_: Any
     ) -> None:
-        if not bool(torch.isfinite(outputs["loss"])):
+        diverged = not bool(torch.isfinite(outputs["loss"]))
+        # of one process alone the others would wait for
+        if trainer.strategy.reduce_boolean_decision(diverged, all=False):
             raise Diverged(trainer.global_step)

@@ -44,7 +44,7 @@ class InterruptCheckpoint(pl.Callback):
         self._listen()
 
     def on_sanity_check_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._stop()
+        self._stop(trainer)
         self._forget()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -57,24 +57,25 @@ class InterruptCheckpoint(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
     ) -> None:
         # after an epoch's last batch come validation and the epoch's own checkpoint: wait for that
-        if self._received is not None and not trainer.is_last_batch:
+        if not trainer.is_last_batch and self._any_received(trainer):
             trainer.save_checkpoint(self.path)
-            self._stop()
+            self._stop(trainer)
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._stop()
+        self._stop(trainer)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._stop()
+        self._stop(trainer)
         self._forget()
 
     def on_test_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
     ) -> None:
-        self._stop()
+        if trainer.world_size == 1:  # several may have different numbers of batches
+            self._stop(trainer)
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._stop()
+        self._stop(trainer)
         self._forget()
 
     def on_exception(
@@ -82,9 +83,14 @@ class InterruptCheckpoint(pl.Callback):
     ) -> None:
         self._forget()
 
-    def _stop(self) -> None:
-        if self._received is not None:
-            raise Interrupted(self._received, self.path if self.path.is_file() else None)
+    def _stop(self, trainer: pl.Trainer) -> None:
+        if self._any_received(trainer):
+            signum = self._received or signal.SIGTERM
+            raise Interrupted(signum, self.path if self.path.is_file() else None)
+
+    def _any_received(self, trainer: pl.Trainer) -> bool:
+        """Whether a signal came to any of the processes: all of them stop at the same batch, or none does."""
+        return trainer.strategy.reduce_boolean_decision(self._received is not None, all=False)
 
     def _listen(self) -> None:
         for signum in SIGNALS:

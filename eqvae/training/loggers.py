@@ -34,6 +34,10 @@ class MetricsCSV(Logger):
                 rows = [{k: v for k, v in row.items() if v != ""} for row in csv.DictReader(file)]
             self.rows = {int(row["step"]): row for row in rows}
 
+    def forget_from(self, step: int) -> None:
+        """Leave out rows of this step and later ones: a run that goes on logs them anew."""
+        self.rows = {known: row for known, row in self.rows.items() if known < step}
+
     @property
     def name(self) -> str:
         return "csv"

@@ -20,6 +20,8 @@ from eqvae.models.model import Model
 from eqvae.training.batches import skip_batches_done
 from eqvae.training.checkpoint import DESCRIPTION, describe, load_weights, weights
 
+SUMS = "epoch_sums"  # in a checkpoint: of the terms, over the batches of the epoch so far
+
 
 class TrainingModule(pl.LightningModule):
     """Trains any model by any objective; hard, soft and plain differ in those parts only.
@@ -78,7 +80,10 @@ class TrainingModule(pl.LightningModule):
         self._step(batch, "test", batch_idx)
 
     def _step(self, batch: Batch, stage: str, step: int) -> Tensor:
-        torch.manual_seed(zlib.crc32(f"{self.seed}/{stage}/{step}".encode()))
+        rank = (
+            f"/{self.global_rank}" if self.global_rank else ""
+        )  # each process draws its own noise
+        torch.manual_seed(zlib.crc32(f"{self.seed}/{stage}/{step}{rank}".encode()))
         loss, terms = self.objective(self.vae, batch, self.global_step)
         logged = {f"{stage}/{name}": value for name, value in {"loss": loss, **terms}.items()}
         if stage == "train":
@@ -90,27 +95,46 @@ class TrainingModule(pl.LightningModule):
         return loss
 
     def _log_epoch(self, terms: dict[str, Tensor], count: int) -> None:
-        """Means over the epoch, logged once at its end: Lightning takes a millisecond for each."""
+        """Means over the epoch, logged once at its end, before its checkpoint: Lightning takes a millisecond
+        for each term and step, and logs them behind the checkpoint, so that a run that is killed between the
+        two would lack them.
+        """
         weight = torch.tensor(float(count), device=self.device)
         for name, value in {**terms, "images": weight / count}.items():
             self._sums[name] = self._sums.get(name, 0.0) + weight * value.detach()
         trainer = self.trainer
         if trainer.is_last_batch or trainer.global_step + 1 == trainer.max_steps:
-            images = self._sums.pop("images")
-            means = {name: value / images for name, value in self._sums.items()}
-            self.log_dict(means, on_step=False, on_epoch=True, batch_size=1, sync_dist=True)
+            sums = self._over_processes()
+            images = sums.pop("images")
+            means = {name: value / images for name, value in sums.items()}
+            self.log_dict(means, on_step=False, on_epoch=True, batch_size=1, logger=False)
+            row = {name: float(value) for name, value in means.items()}
+            for logger in trainer.loggers:
+                logger.log_metrics({"epoch": self.current_epoch, **row}, step=self.global_step)
             self._sums = {}
+
+    def _over_processes(self) -> dict[str, Tensor]:
+        """The sums of all processes together."""
+        if self.trainer.world_size == 1:
+            return dict(self._sums)
+        sums = torch.stack([value.float() for value in self._sums.values()])
+        return dict(
+            zip(self._sums, self.trainer.strategy.reduce(sums, reduce_op="sum"), strict=True)
+        )
 
     def on_train_start(self) -> None:
         skip_batches_done(self.trainer)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["state_dict"] = weights(self)
+        checkpoint[SUMS] = dict(self._sums)
         if self.model_config is not None:
             checkpoint[DESCRIPTION] = describe(self.model_config)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         load_weights(self, checkpoint["state_dict"])
+        sums = checkpoint.get(SUMS, {})
+        self._sums = {name: value.to(self.device) for name, value in sums.items()}
         checkpoint["state_dict"] = (
             self.state_dict()
         )  # Lightning loads once more, in the present mode

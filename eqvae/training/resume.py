@@ -16,6 +16,7 @@ from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, Timer
 from eqvae.config import compose
 from eqvae.training.checkpoint import read_checkpoint, weights
 from eqvae.training.checks import LAST, METRICS
+from eqvae.training.loggers import MetricsCSV
 from eqvae.training.module import TrainingModule
 
 CHANGEABLE = (
@@ -166,6 +167,9 @@ class TakeUp(pl.Callback):
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
+        for logger in trainer.loggers:
+            if isinstance(logger, MetricsCSV):
+                logger.forget_from(checkpoint["global_step"])
         states = checkpoint["callbacks"]
         for callback in trainer.callbacks:
             key, state = callback.state_key, states.get(callback.state_key)

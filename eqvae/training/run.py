@@ -235,6 +235,7 @@ def _trainer(config: dict[str, Any], folder: Path) -> pl.Trainer:
             default_root_dir=folder.resolve(),
             plugins=[WholeCheckpoints()],
             enable_progress_bar=False,
+            use_distributed_sampler=False,  # ours share the images: see data/order.py
         )
     except MisconfigurationException as error:
         raise ValueError(f"trainer: {error}") from error
