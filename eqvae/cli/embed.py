@@ -156,9 +156,8 @@ def _embed(
     before, clusters, stopped = _changed(out / PARQUET), options["clusters"], False
     averaged, lines = options["averages"] == "true" and clusters != 0, []
     try:
-        known = {"names": batches.names, "classes": batches.classes, "csv": False}
-        known["key"] = _key(subject, options)
-        write_embedding(subject.model, batches, out, clusters=clusters, **known, **how)
+        how_written = {"csv": False, "key": _key(subject, options), "clusters": clusters}
+        write_embedding(subject.model, batches, out, **batches.known, **how_written, **how)
     except KeyboardInterrupt:
         stopped = True
     seconds = time.monotonic() - begin
@@ -190,7 +189,7 @@ def _key(subject: "Subject", options: dict[str, Any]) -> str:
     source = {**subject.data_config["source"], **subject.data.images.settings}
     changed = _changed(Path(source.get("path") or ""))
     images = [{**subject.data_config, "source": source}, len(subject.data.images), changed]
-    asked = [*images, options["split"], options["batch"]]
+    asked = [*images, options["split"], options["batch"], *sorted(subject.data.images.columns)]
     text = json.dumps(asked, sort_keys=True, default=str)
     found = hashlib.sha256(text.encode())
     for name, value in subject.model.state_dict().items():

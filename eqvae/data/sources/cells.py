@@ -13,7 +13,14 @@ from eqvae.data.formats.windows import Field, Fields, windows
 from eqvae.data.grey import Grey
 from eqvae.data.images import ImageSet
 from eqvae.data.sources.files import MASK_ENDINGS
-from eqvae.data.sources.objects import check_windows, largest_window, placed, sizes
+from eqvae.data.sources.objects import (
+    check_windows,
+    in_field,
+    largest_window,
+    middles,
+    placed,
+    sizes,
+)
 from eqvae.data.sources.stored import absolute, brightness
 
 _MASKED = (*MASK_ENDINGS, "_cp_masks", "_labels")
@@ -79,6 +86,8 @@ class Cells:
             names=tuple(names),
             rows=torch.arange(len(names)),
             pixel_size=sizes(self.pixel_size, len(names)),
+            columns=in_field(fields, which, centres) | {"mask_label": number},
+            middles=middles(centres, side),
             settings={
                 "path": absolute(self.path),
                 "masks": absolute(self.masks),
