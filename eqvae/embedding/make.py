@@ -100,9 +100,7 @@ def write_embedding(
         folder: where to write, made if it is missing; older results are replaced at the end.
         key: what tells these images, model and batch size from others; `images` is then an `InOrder`. None
             starts anew.
-        csv: whether to write embedding.csv, too.
-        model, images, transfer, names, classes, columns, frames, clusters, batch, seed, watch: as for
-            `embed`.
+        csv: whether to write embedding.csv, too; the others are as for `embed`.
 
     Returns:
         Path of embedding.parquet.
