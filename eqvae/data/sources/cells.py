@@ -22,6 +22,7 @@ from eqvae.data.sources.objects import (
     sizes,
 )
 from eqvae.data.sources.stored import absolute, brightness
+from eqvae.files import user_path
 
 _MASKED = (*MASK_ENDINGS, "_cp_masks", "_labels")
 
@@ -72,7 +73,7 @@ class Cells:
                 "path of the fields and masks of their objects must be set. Set data.source.path and "
                 "data.source.masks."
             )
-        fields = Fields(self._fields(Path(self.path).expanduser(), Path(self.masks).expanduser()))
+        fields = Fields(self._fields(user_path(self.path), user_path(self.masks)))
         which, number, centres, across, said = self._objects(fields)
         side = self.side or largest_window(across)
         _, more = placed(fields, which, centres, side, "pad")

@@ -24,7 +24,6 @@ References:
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -35,6 +34,7 @@ from eqvae.data.grey import Grey
 from eqvae.data.images import ImageSet
 from eqvae.data.sources.star import ParticleTable, Star
 from eqvae.data.sources.stored import absolute
+from eqvae.files import user_path
 
 _NEEDED = ("blob/path", "blob/idx")
 _COLUMNS = {
@@ -87,7 +87,7 @@ class Cs:
         """
         if self.path is None:
             raise ValueError("path of the .cs file is not set. Set data.source.path=particles.cs.")
-        path, rows = Path(self.path).expanduser(), self.rows()
+        path, rows = user_path(self.path), self.rows()
         self._check(rows)
         columns = dict(_columns(rows))
         words = tuple(zip(*columns.values(), strict=True))
@@ -99,10 +99,10 @@ class Cs:
 
     def rows(self) -> CsFile:
         """The records, with those of the passthrough file."""
-        rows = CsFile.read(Path(self.path).expanduser())
+        rows = CsFile.read(user_path(self.path))
         if self.passthrough is None:
             return rows
-        other = Path(self.passthrough).expanduser()
+        other = user_path(self.passthrough)
         return rows.joined(CsFile.read(other), other)
 
     def _check(self, rows: CsFile) -> None:

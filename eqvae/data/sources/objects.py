@@ -12,6 +12,7 @@ from eqvae.data.formats.windows import Field, Fields, corners, inside, windows
 from eqvae.data.grey import Grey
 from eqvae.data.images import ImageSet
 from eqvae.data.sources.stored import absolute, brightness, numbered
+from eqvae.files import user_path
 from eqvae.symmetry.motions import motion
 
 EDGES = ("drop", "pad")
@@ -74,10 +75,10 @@ class Objects:
         """
         if self.path is None:
             raise ValueError("path of the table is not set. Set data.source.path=objects.csv.")
-        table = Columns.read(Path(self.path).expanduser())
+        table = Columns.read(user_path(self.path))
         files = table.text(self.field)
         pages = np.zeros(len(files), int) if self.page is None else table.numbers(self.page)
-        root = Path(self.root).expanduser() if self.root else table.path.parent
+        root = user_path(self.root) if self.root else table.path.parent
         keys = list(zip(files, pages.astype(int).tolist(), strict=True))
         number = {key: i for i, key in enumerate(dict.fromkeys(keys))}
         fields = Fields([Field(root / file, page, file) for file, page in number])

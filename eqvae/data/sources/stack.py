@@ -1,7 +1,6 @@
 """The user's images from one file that holds many of them."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
@@ -9,6 +8,7 @@ from eqvae.data.formats import open_stack
 from eqvae.data.grey import Grey
 from eqvae.data.images import ImageSet
 from eqvae.data.sources.stored import absolute, brightness, grouped
+from eqvae.files import user_path
 from eqvae.symmetry.motions import identity
 
 
@@ -51,7 +51,7 @@ class Stack:
         """
         if self.path is None:
             raise ValueError("path of the stack is not set. Set data.source.path=images.mrcs.")
-        stored = open_stack(Path(self.path).expanduser(), self.key)
+        stored = open_stack(user_path(self.path), self.key)
         images, settings, said = brightness(stored, self.grey)
         groups, twins = grouped(stored)
         size = self.pixel_size or stored.pixel_size

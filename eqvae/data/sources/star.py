@@ -27,6 +27,7 @@ from eqvae.data.grey import Grey
 from eqvae.data.images import ImageSet, listing
 from eqvae.data.optics import astigmatism_phase, ctf_table
 from eqvae.data.sources.stored import absolute, brightness, grouped, numbered
+from eqvae.files import user_path
 from eqvae.symmetry.motions import motion
 
 _BLOCKS = ("particles", "images", "")  # of 3.1 and later, and of 3.0
@@ -70,7 +71,7 @@ class Star:
             raise ValueError(
                 "path of the STAR file is not set. Set data.source.path=particles.star."
             )
-        path = Path(self.path).expanduser()
+        path = user_path(self.path)
         if not path.is_file():
             raise FileNotFoundError(f"path must be a STAR file; there is no {str(self.path)!r}.")
         return self.read(ParticleTable(StarFile.read(path), path))
@@ -115,8 +116,8 @@ class Star:
 
     def _stack(self, name: str) -> Path:
         """Where a stack lies."""
-        here = Path(self.path).expanduser().resolve().parent
-        roots = [Path(self.root).expanduser()] if self.root else [here, *here.parents]
+        here = user_path(self.path).resolve().parent
+        roots = [user_path(self.root)] if self.root else [here, *here.parents]
         for root in roots:
             if (root / name).is_file():
                 return root / name

@@ -13,6 +13,7 @@ from torch import Tensor
 from eqvae.data.grey import Grey
 from eqvae.data.images import listing
 from eqvae.data.pixels import PART, Pixels, StoredImages, ends_of, parts_of
+from eqvae.files import user_path
 
 _LOOKED_AT = 500  # images, for pixels out of range
 _MANY = 0.02  # of the pixels
@@ -133,4 +134,4 @@ def numbered(
 
 def absolute(path: str | Path) -> str:
     """A path that means the same file wherever the run is looked at from."""
-    return str(Path(path).expanduser().resolve())
+    return str(user_path(path).resolve())
