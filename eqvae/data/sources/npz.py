@@ -18,7 +18,7 @@ from eqvae.data.formats.stack import open_stack
 from eqvae.data.formats.stored import Stored
 from eqvae.data.grey import Grey
 from eqvae.data.images import ImageSet
-from eqvae.data.sources.stored import absolute, brightness, grouped, numbered
+from eqvae.data.sources.stored import absolute, brightness, grouped, numbered, survey
 from eqvae.files import user_path
 from eqvae.symmetry.motions import identity
 
@@ -92,9 +92,10 @@ class Npz:
         stored = images if isinstance(images, Stored) else Stored.array(images)
         masks = None if self.mask is None else self._masks(arrays, stored.shape)
         keep = None if masks is None else dilated(masks, self.mask_margin)
-        images, settings, said = brightness(stored, self.grey, keep)
+        seen = survey(stored)
+        images, settings, said = brightness(stored, self.grey, keep, seen.ends)
         labels, names, unknown = self._classes(arrays)
-        groups, twins = grouped(stored, self._groups(arrays))
+        groups, twins = grouped(seen, self._groups(arrays))
         return ImageSet(
             images,
             labels=labels,

@@ -26,7 +26,7 @@ from eqvae.data.formats.stored import Stored
 from eqvae.data.grey import Grey
 from eqvae.data.images import ImageSet, listing
 from eqvae.data.optics import astigmatism_phase, ctf_table
-from eqvae.data.sources.stored import absolute, brightness, grouped, numbered
+from eqvae.data.sources.stored import absolute, brightness, grouped, numbered, survey
 from eqvae.files import user_path
 from eqvae.symmetry.motions import motion
 
@@ -79,9 +79,10 @@ class Star:
     def read(self, star: "ParticleTable") -> ImageSet:
         """The images of a table of particles, whatever file says what it says."""
         stored, names = self._images(star)
-        images, settings, said = brightness(stored, self.grey)
+        seen = survey(stored)
+        images, settings, said = brightness(stored, self.grey, ends=seen.ends)
         labels, classes, unknown = self._classes(star)
-        groups, twins = grouped(stored, star.micrographs())
+        groups, twins = grouped(seen, star.micrographs())
         size = star.pixel_size
         transfer, optics = star.transfer() if self.ctf else (None, [])
         return ImageSet(
