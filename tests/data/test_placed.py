@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from eqvae.data import Canvas, ImageDataModule, ImageSet, MNIST5k, Rotated, RotatedShifted, Upright
+from eqvae.data import Canvas, ImageDataModule, ImageSet, MNIST5k, RotatedShifted, Upright
 from eqvae.domains.grid import pixel_coordinates
 from eqvae.symmetry.motions import angle_of, motion, shift_of
 
@@ -32,8 +32,8 @@ def seen(images):
     return centre, torch.atan2(tail[:, 1], tail[:, 0])
 
 
-@pytest.mark.parametrize("pose", [Upright, Rotated, RotatedShifted])
-@pytest.mark.parametrize("shown", [None, 0, 1, 8, 9])
+@pytest.mark.parametrize("pose", [Upright, RotatedShifted])
+@pytest.mark.parametrize("shown", [None, 1, 8, 9])
 @pytest.mark.parametrize(
     ("shape", "canvas"),
     [
@@ -63,7 +63,7 @@ def test_poses_are_where_objects_are(pose, shown, shape, canvas):
         assert torch.atan2(apart.sin(), apart.cos()).abs().max() < 0.03
 
 
-@pytest.mark.parametrize("size", [28, 33, 50])
+@pytest.mark.parametrize("size", [28, 33])
 def test_digits_are_where_their_poses_say(size):
     data = ImageDataModule(MNIST5k(), RotatedShifted(size=size, max_shift=2.0))
     data.setup()

@@ -70,8 +70,8 @@ def test_cells_are_numbered_as_their_mask_numbers_them(_trained_run, fields, tmp
 
 
 @pytest.mark.parametrize("side", [20, 21])
-@pytest.mark.parametrize("size", [None, 15, 30, 33])
-@pytest.mark.parametrize("shown", [None, 40, 41])
+@pytest.mark.parametrize("size", [None, 30, 33])
+@pytest.mark.parametrize("shown", [None, 41])
 def test_the_true_position_of_moved_images_is_the_place_in_the_field(fields, side, size, shown):
     """Turned, shifted, resampled and padded: the way back ends at the number in the table."""
     given = table(fields / "t.csv", **columns(("a.tif",), PLACES, turn=[0.0, 90.0, 20.0, 300.0]))
