@@ -1,4 +1,4 @@
-"""The one way to write a file: whole under its name, or not there.
+"""The one way to name a file as users do, and the one way to write one: whole under its name, or not there.
 
 A file is written beside its place under another name, brought to the disk and renamed, which the file system
 does in one step: whoever reads it sees the old file or the new one, and a process that is killed leaves the
@@ -14,6 +14,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 MANIFEST = "manifest.json"
+
+
+def user_path(path: str | Path) -> Path:
+    """A path as the user gives it, where a leading ~ or ~user is a home folder."""
+    return Path(path).expanduser()
 
 
 @contextmanager

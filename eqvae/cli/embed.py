@@ -156,12 +156,13 @@ def _embed(
 
     console, begin = printer(), time.monotonic()
     how = {"batch": options["batch"], "seed": options["seed"], "watch": watched}
-    known = {"names": batches.names, "classes": batches.classes, "csv": False}
-    known |= {"key": _key(subject, options), "about": _about(subject, origin, options)}
+    known = {"key": _key(subject, options), "about": _about(subject, origin, options), "csv": False}
     clusters = options["clusters"]
     lines, files, seconds = [], [PARQUET, CONFIG], None
     try:
-        write_embedding(subject.model, batches, out, clusters=clusters, **known, **how)
+        write_embedding(
+            subject.model, batches, out, clusters=clusters, **batches.known, **known, **how
+        )
         seconds = time.monotonic() - begin
         for form in formats:
             form.write(out, origin, out / form.file)
@@ -194,7 +195,7 @@ def _key(subject: "Subject", options: dict[str, Any]) -> str:
     source = {**subject.data_config["source"], **subject.data.images.settings}
     changed = _changed(Path(source.get("path") or ""))
     images = [{**subject.data_config, "source": source}, len(subject.data.images), changed]
-    asked = [*images, options["split"], options["batch"]]
+    asked = [*images, options["split"], options["batch"], *sorted(subject.data.images.columns)]
     text = json.dumps(asked, sort_keys=True, default=str)
     found = hashlib.sha256(text.encode())
     for name, value in subject.model.state_dict().items():

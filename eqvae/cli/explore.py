@@ -105,10 +105,9 @@ def _page(subject: "Subject", asked: Asked, runtime: dict[str, bytes] | str, out
     if options["table"] is not None:
         embedding = rows_of(Embedding.read(options["table"]), images)
     else:
-        known = {"names": images.names, "classes": images.classes}
         how = {"clusters": options["clusters"], "batch": batch, "seed": seed, "watch": watched}
         subject.model.to(device_of(options["device"]))
-        embedding = embed(subject.model, images, **known, **how)
+        embedding = embed(subject.model, images, **images.known, **how)
         subject.model.cpu()
     return write_page(
         subject.model,

@@ -90,7 +90,7 @@ class Batch:
         """
         return self.replace(
             image=domain.act(g, self.image, interpolation),
-            mask=None if self.mask is None else domain.act(g, self.mask, interpolation),
+            mask=None if self.mask is None else domain.black.act(g, self.mask, interpolation),
             pose=None if self.pose is None else domain.group.compose(g.to(self.pose), self.pose),
         )
 

@@ -22,6 +22,7 @@ from eqvae.symmetry.motions import angle_of, motion, reflection_of, shift_of
 
 _SHAPES = ("crop", "pad")
 _AT_ONCE = 512  # images
+_DOWN = torch.tensor([1.0, -1.0])  # between y up and y down
 
 
 @dataclass(frozen=True)
@@ -120,12 +121,13 @@ def _squared(images: ImageSet, side: int) -> ImageSet:
     height, width = images.images.shape[-2:]
     # the middle of an odd number of spare pixels lies half a pixel beside the centre
     spare = torch.tensor([width - side, height - side])
-    moved = (spare % 2).double() / 2 * torch.tensor([1.0, -1.0]) * spare.sign()
+    moved = (spare % 2).double() / 2 * _DOWN * spare.sign()
     return replace(
         images,
         images=_mapped(images.images, partial(squared, side=side)),
         masks=None if images.masks is None else squared(images.masks.float(), side) > 0.5,
         poses=_shifted(images.poses, 1.0, moved),
+        middles=None if images.middles is None else images.middles - moved * _DOWN,
     )
 
 

@@ -5,10 +5,11 @@ are posed, split and batched is not its business.
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -33,6 +34,9 @@ class ImageSet:
             the Fourier square, the last value holds. 1 everywhere is no blur.
         masks: which pixels are the object, (N, 1, H, W) bool.
         pixel_size: physical size of a pixel in the unit of the data, (N,) float32.
+        columns: what else tables say of each image, by the name of its column: numbers or words, (N,).
+        middles: where the middle of each image lies in the field that it was cut from, (N, 2) float64:
+            columns to the right and rows down of the middle of the field's first pixel.
         symmetry_orders: by label, k when the object looks the same after 1/k turn, 0 after any.
         settings: what the source has chosen, as keys of its configuration: with them it reads other images
             in the same way.
@@ -56,6 +60,8 @@ class ImageSet:
     transfer: Tensor | None = None
     masks: Tensor | None = None
     pixel_size: Tensor | None = None
+    columns: Mapping[str, np.ndarray] = field(default_factory=dict)
+    middles: Tensor | None = None
     symmetry_orders: tuple[int, ...] | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     said: tuple[str, ...] = ()
@@ -69,8 +75,8 @@ class ImageSet:
             )
         if len(self.images) == 0:
             raise ValueError("images is empty: there are no readable images to train on.")
-        for name in _PER_IMAGE:
-            value = getattr(self, name)
+        known = {name: getattr(self, name) for name in _PER_IMAGE}
+        for name, value in {**known, **self.columns}.items():
             if value is not None and len(value) != len(self.images):
                 raise ValueError(
                     f"{name} must have one entry for each of the {len(self.images)} images; "
@@ -158,7 +164,8 @@ class ImageSet:
         names = None if self.names is None else tuple(self.names[i] for i in rows.tolist())
         images = self.images
         images = images.take(rows) if isinstance(images, Pixels) else images[rows]
-        return replace(self, images=images, names=names, **kept)
+        columns = {name: column[rows.numpy()] for name, column in self.columns.items()}
+        return replace(self, images=images, names=names, columns=columns, **kept)
 
     def _listing(self, found: Tensor) -> str:
         rows = found.nonzero()[:, 0].tolist()
@@ -184,6 +191,7 @@ _PER_IMAGE = (
     "transfer",
     "masks",
     "pixel_size",
+    "middles",
 )
 
 

@@ -125,9 +125,13 @@ def ends_of(stored: StoredImages) -> np.ndarray:
     ends = np.empty((len(stored), 2), stored.dtype)
     for first in parts_of(stored):
         values = stored[np.arange(first, min(first + PART, len(stored)))]
-        ends[first : first + PART, 0] = values.min((1, 2, 3))
-        ends[first : first + PART, 1] = values.max((1, 2, 3))
+        ends[first : first + PART] = ends_in(values)
     return ends
+
+
+def ends_in(values: np.ndarray) -> np.ndarray:
+    """Smallest and largest number of images (B, C, H, W), NaN where one is NaN, (B, 2)."""
+    return np.stack([values.min((1, 2, 3)), values.max((1, 2, 3))], axis=1)
 
 
 def parts_of(stored: StoredImages) -> Iterable[int]:

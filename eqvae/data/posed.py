@@ -86,7 +86,7 @@ class StreamedImages(Dataset):
         self.blocks = source.images.blocks
         self.by_block = replace(source, images=self.blocks)
         self.g = posing.draw(len(source), source.labels)[rows]
-        self.poses = true_pose(source, rows, self.g)
+        self.poses = true_pose(source, rows, self.g, size)
         self.labels = torch.full_like(rows, -1) if source.labels is None else source.labels[rows]
         self.image_shape = (source.images.shape[1], size, size)
         self.at_once = max(1, int(memory * GIB / (4 * math.prod(self.image_shape))))

@@ -19,7 +19,7 @@ from eqvae.data.batch import Batch
 from eqvae.data.camera import Camera, PlainCamera
 from eqvae.data.images import ImageSet
 from eqvae.domains.square import SquareGrid
-from eqvae.symmetry.motions import compose, identity, motion
+from eqvae.symmetry.motions import compose, identity, motion, shift_of, with_shift
 
 
 class Posing(ABC):
@@ -135,6 +135,15 @@ def pad_to(images: Tensor, size: int) -> Tensor:
     return F.pad(images, (before, after, before, after))
 
 
+def moved_by_padding(side: int, size: int) -> Tensor:
+    """By how much, in pixels, `pad_to` moves what images of that side show, x, y, y up: (2,) float64.
+
+    The spare row of an odd number lies below the image, and the spare column to its right.
+    """
+    spare = 0.5 * ((size - side) % 2)
+    return torch.tensor([-spare, spare], dtype=torch.float64)
+
+
 def check_padding(images: tuple[int, ...], size: int) -> None:
     """Refuse images that are no squares, or larger than what they are padded to.
 
@@ -209,7 +218,7 @@ def move_images(
             mask[chunk] = (camera.place(moved) > 0.5).float()
     return Batch(
         image=image,
-        pose=true_pose(source, rows, g),
+        pose=true_pose(source, rows, g, size),
         label=torch.full_like(rows, -1) if source.labels is None else source.labels[rows],
         index=rows,
         transfer=None if source.transfer is None else source.transfer[rows],
@@ -218,11 +227,17 @@ def move_images(
     )
 
 
-def true_pose(source: ImageSet, rows: Tensor, g: Tensor) -> Tensor:
-    """True motions of images of a source that are moved by g, (B, 4); NaN where it does not know its own."""
+def true_pose(source: ImageSet, rows: Tensor, g: Tensor, size: int) -> Tensor:
+    """True motions of images of a source that are padded to `size` and moved by g, (B, 4).
+
+    NaN where it does not know its own.
+    """
     if source.poses is None:
         return torch.full_like(g, math.nan)
-    return compose(g, source.poses[rows].to(g))
+    own = source.poses[rows].to(g)
+    if source.render is None:  # else it is drawn about the centre of the result
+        own = with_shift(own, shift_of(own) + moved_by_padding(source.images.shape[-1], size).to(g))
+    return compose(g, own)
 
 
 def _angles(n: int, generator: torch.Generator) -> Tensor:

@@ -35,8 +35,13 @@ class Domain(ABC):
             interpolation: how, where points do not fall on points.
 
         Returns:
-            The moved signals, 0 where they come from outside.
+            The moved signals; where they come from outside 0, or the grey of a ground that is known.
         """
+
+    @property
+    def black(self) -> "Domain":
+        """The same domain with 0 beyond it, for what is no image: masks, and images less their ground."""
+        return self
 
     @abstractmethod
     def points(self, *, dtype: torch.dtype | None = None) -> Tensor:

@@ -2,11 +2,13 @@
 
 Quarter turns, mirrors and whole-pixel shifts permute the pixels and are exact. Everything else needs
 interpolation: bicubic (fast, the choice for augmentation) or Fourier (three shears, exact for
-band-limited images, the choice for measurement). Pixels that come from outside the image are zero.
+band-limited images, the choice for measurement). Pixels that come from outside the image have the grey b of
+the ground, g x = b + g (x - b), which is zero unless the domain knows one.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -26,9 +28,10 @@ class SquareGrid(Domain):
 
     Args:
         size: side, pixels.
+        ground: b, of all channels or of each; none for 0.
 
     Raises:
-        ValueError: if the size is not a whole number of at least 1.
+        ValueError: if the size is not a whole number of at least 1, or the ground is no finite numbers.
 
     Example:
         >>> x = torch.rand(2, 1, 9, 9)
@@ -38,8 +41,14 @@ class SquareGrid(Domain):
     """
 
     size: int
+    ground: Sequence[float] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "ground", tuple(map(float, self.ground)))
+        if not all(map(math.isfinite, self.ground)):
+            raise ValueError(
+                f"ground must be finite grey values, one for all channels or for each; got {self.ground}."
+            )
         if not isinstance(self.size, int) or isinstance(self.size, bool) or self.size < 1:
             raise ValueError(f"size must be a whole number of pixels, >= 1; got {self.size!r}.")
 
@@ -64,6 +73,14 @@ class SquareGrid(Domain):
     def shape(self) -> tuple[int, int]:
         return (self.size, self.size)
 
+    @property
+    def black(self) -> "SquareGrid":
+        return self.on(())
+
+    def on(self, ground: Sequence[float]) -> "SquareGrid":
+        """The same pixels with another ground beyond them."""
+        return replace(self, ground=ground)
+
     def points(self, *, dtype: torch.dtype | None = None) -> Tensor:
         return pixel_coordinates(self.size, self.size, dtype=dtype)
 
@@ -79,10 +96,11 @@ class SquareGrid(Domain):
             interpolation: "bicubic" or "fourier"; unused where g maps the grid to itself.
 
         Returns:
-            The moved images, (B, C, H, H), zero where they come from outside.
+            The moved images, (B, C, H, H), of the ground's grey where they come from outside.
 
         Raises:
-            ValueError: if `interpolation` is neither, g and x differ in length, or x is not of this grid.
+            ValueError: if `interpolation` is neither, g and x differ in length, or x is not of this grid or
+                has other channels than the ground.
         """
         if tuple(x.shape[-2:]) != self.shape:
             raise ValueError(
@@ -95,6 +113,9 @@ class SquareGrid(Domain):
             )
         if len(g) != len(x):
             raise ValueError(f"g needs one motion for each image; got {len(g)} and {len(x)}.")
+        if any(self.ground):
+            ground = self._ground_of(x)
+            return self.black.act(g, x - ground, interpolation) + ground
         g = g.to(device=x.device, dtype=x.dtype)
         exact = _maps_grid_to_itself(g)
         if exact.all():
@@ -105,8 +126,16 @@ class SquareGrid(Domain):
         return moved
 
     def resample(self, g: Tensor, x: Tensor, interpolation: str = "bicubic") -> Tensor:
-        """The same as `act` by interpolation alone, also where g maps the grid to itself."""
+        """The same as `act` on black, by interpolation alone, also where g maps the grid to itself."""
         return _RESAMPLERS[interpolation](g.to(device=x.device, dtype=x.dtype), x)
+
+    def _ground_of(self, x: Tensor) -> Tensor:
+        if len(self.ground) not in (1, x.shape[1]):
+            raise ValueError(
+                f"ground must be one number, or one for each of {x.shape[1]} channels; got "
+                f"{list(self.ground)}. Use .black for what is no image."
+            )
+        return x.new_tensor(self.ground).view(-1, 1, 1)
 
 
 def _maps_grid_to_itself(g: Tensor) -> Tensor:

@@ -1,5 +1,6 @@
 """The columns of an embedding: their names in order, their types, and rows of them."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -26,16 +27,46 @@ _AFTER = {
 }
 
 
-def schema(content: int) -> pa.Schema:
-    """The columns of rows with so many coordinates of content."""
-    return pa.schema(_BEFORE | {f"{CONTENT}{i}": _REAL for i in range(content)} | _AFTER)
+def schema(content: int, own: Mapping[str, pa.DataType] | None = None) -> pa.Schema:
+    """The columns of rows with so many coordinates of content, and with those that a source adds."""
+    contents = {f"{CONTENT}{i}": _REAL for i in range(content)}
+    return pa.schema(_BEFORE | dict(own or {}) | contents | _AFTER)
 
 
-def record(values: dict[str, Any], n: int) -> pa.RecordBatch:
-    """n rows of the columns that are known; the others are empty."""
-    columns = schema(sum(name.startswith(CONTENT) for name in values))
-    arrays = [_array(values.get(field.name), field.type, n) for field in columns]
+def record(
+    values: Mapping[str, Any], n: int, own: Mapping[str, np.ndarray] | None = None
+) -> pa.RecordBatch:
+    """n rows of the columns that are known; the others are empty.
+
+    Args:
+        values: by the names that every embedding has.
+        n: number of rows.
+        own: by the names that a source of images adds.
+    """
+    own = {} if own is None else {name: pa.array(column) for name, column in own.items()}
+    columns = schema(
+        sum(name.startswith(CONTENT) for name in values),
+        {name: column.type for name, column in own.items()},
+    )
+    arrays = [
+        own[field.name] if field.name in own else _array(values.get(field.name), field.type, n)
+        for field in columns
+    ]
     return pa.record_batch(arrays, schema=columns)
+
+
+def check_own(names: Iterable[str]) -> None:
+    """Refuse names of a source's columns that an embedding has already.
+
+    Raises:
+        ValueError: if there is one.
+    """
+    taken = [n for n in names if n in _BEFORE or n in _AFTER or n.startswith(CONTENT)]
+    if taken:
+        raise ValueError(
+            f"columns of images must have names that an embedding has not; {taken[0]!r} is one of its own. "
+            "Give it another name."
+        )
 
 
 def replaced(rows: pa.RecordBatch, values: dict[str, Any]) -> pa.RecordBatch:

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import fields
+from typing import Any
 
 import torch
 
 from eqvae.data.batch import Batch
 from eqvae.data.datamodule import SPLITS, ImageDataModule
+from eqvae.embedding.frames import Frames
 from eqvae.embedding.table import Embedding
 
 
@@ -24,6 +26,8 @@ class InOrder:
     Attributes:
         names, classes: of the images and of their labels, None where there are none.
         index: numbers of the images' rows in the source's files, (N,).
+        columns: what else the source says of the images, by name, (N,) each.
+        frames: where the images were cut out of their fields, None where they were not.
     """
 
     def __init__(
@@ -51,7 +55,15 @@ class InOrder:
         self.names = None if names is None else [names[i] for i in index[order].tolist()]
         self.classes = data.images.class_names
         self.numbers = data.images.rows
-        self.index = index[order] if self.numbers is None else self.numbers[index[order]]
+        rows = index[order]
+        self.index = rows if self.numbers is None else self.numbers[rows]
+        self.columns = {n: column[rows.numpy()] for n, column in data.images.columns.items()}
+        self.frames = Frames.of(data, rows)
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """What `embed` takes beside the images."""
+        return {name: getattr(self, name) for name in ("names", "classes", "columns", "frames")}
 
     @property
     def count(self) -> int:

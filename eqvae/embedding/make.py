@@ -10,10 +10,12 @@ from torch import Tensor
 
 from eqvae.data.batch import Batch
 from eqvae.embedding.clusters import Sample, clustered, clusters_of
+from eqvae.embedding.columns import check_own
 from eqvae.embedding.files import PART, write_files
+from eqvae.embedding.frames import Frames
 from eqvae.embedding.images import Images, image_batches
 from eqvae.embedding.kept import KeptRows
-from eqvae.embedding.rows import described
+from eqvae.embedding.rows import Known, described
 from eqvae.embedding.table import Embedding, content_of
 from eqvae.models.model import Model
 from eqvae.watch import Watch, unwatched
@@ -28,6 +30,8 @@ def embed(
     transfer: Tensor | None = None,
     names: Sequence[str] | None = None,
     classes: Sequence[str] | None = None,
+    columns: Mapping[str, np.ndarray] | None = None,
+    frames: Frames | None = None,
     clusters: int | None = None,
     batch: int = 250,
     seed: int = 0,
@@ -46,6 +50,9 @@ def embed(
         transfer: radial transfer functions of the optics, (N, Q), for images in one tensor.
         names: of the images, N.
         classes: names of the labels, by number.
+        columns: further columns of the table, by name, (N,) each.
+        frames: where the images were cut out of whole fields; the table then says where in the field
+            lies what the model finds.
         clusters: how many to look for with a Gaussian mixture. None takes the components of a learned
             mixture prior, or 10 where the model has none; 0 leaves the columns empty.
         batch: most images at once.
@@ -56,7 +63,9 @@ def embed(
         ValueError: if images are of the wrong shape or not finite, lengths differ, or there are none.
     """
     sample, rows = Sample(seed), []
-    for part in _rows(model, images, transfer, (names, classes), batch, watch):
+    for part in _rows(
+        model, images, transfer, Known(names, classes, columns, frames), batch, watch
+    ):
         rows.append(part)
         sample.add(content_of(part))
     if not rows:
@@ -73,6 +82,8 @@ def write_embedding(
     transfer: Tensor | None = None,
     names: Sequence[str] | None = None,
     classes: Sequence[str] | None = None,
+    columns: Mapping[str, np.ndarray] | None = None,
+    frames: Frames | None = None,
     clusters: int | None = None,
     batch: int = 250,
     seed: int = 0,
@@ -89,11 +100,9 @@ def write_embedding(
 
     Args:
         folder: where to write, made if it is missing; older results are replaced at the end.
-        key: what tells these images, model and batch size from others; `images` is then an `InOrder`. None
-            starts anew.
+        key: what tells these images, model and batch size from others, of an `InOrder`; None starts anew.
         about: what the rows are of, a plain configuration; it goes into the table and to config.yaml.
-        csv: whether to write embedding.csv, too.
-        model, images, transfer, names, classes, clusters, batch, seed, watch: as for `embed`.
+        csv: whether to write embedding.csv, too; the others are as for `embed`.
 
     Returns:
         Path of embedding.parquet.
@@ -110,8 +119,9 @@ def write_embedding(
         count += len(part)
     if count:
         images = images.after(count)
+    known = Known(names, classes, columns, frames)
     try:
-        for part in _rows(model, images, transfer, (names, classes), batch, watch, count):
+        for part in _rows(model, images, transfer, known, batch, watch, count):
             kept.add(part)
             sample.add(content_of(part))
             count += len(part)
@@ -130,17 +140,17 @@ def _rows(
     model: Model,
     images: Images,
     transfer: Tensor | None,
-    known: tuple[Sequence[str] | None, Sequence[str] | None],
+    known: Known,
     size: int,
     watch: Watch,
     done: int = 0,
 ) -> Iterator[pa.RecordBatch]:
     """Rows of images beyond the first `done`, without clusters."""
-    names, classes = known
+    check_own(known.columns or ())
     whole = isinstance(images, Tensor | np.ndarray | Batch)
-    if whole and names is not None and len(names) != len(images):
+    if whole and known.names is not None and len(known.names) != len(images):
         raise ValueError(
-            f"names must have one entry for each of the {len(images)} images; got {len(names)}."
+            f"names must have one entry for each of the {len(images)} images; got {len(known.names)}."
         )
     batches = image_batches(model, images, size, transfer, watch)
-    yield from described(model, batches, names, classes, done)
+    yield from described(model, batches, known, done)

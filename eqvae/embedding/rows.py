@@ -1,8 +1,10 @@
 """What a model says of images, as rows of the table: content, pose and uncertainty."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import torch
 from torch import Tensor
@@ -10,27 +12,40 @@ from torch import Tensor
 from eqvae.data.batch import Batch
 from eqvae.distributions.posterior import Posterior
 from eqvae.embedding.columns import CONTENT, record
+from eqvae.embedding.frames import Frames
 from eqvae.embedding.trust import angle_trust
 from eqvae.evaluation.encoding import encode_and_score
 from eqvae.models.model import Model
 from eqvae.symmetry.motions import angle_of, reflection_of, shift_of
 
 
+@dataclass(frozen=True)
+class Known:
+    """What is known of all images, in their order, before a model sees them.
+
+    Attributes:
+        names: of the images, N.
+        classes: names of the labels, by number.
+        columns: further columns of the table, by name, (N,) each.
+        frames: where the images were cut out of their fields.
+    """
+
+    names: Sequence[str] | None = None
+    classes: Sequence[str] | None = None
+    columns: Mapping[str, np.ndarray] | None = None
+    frames: Frames | None = None
+
+
 @torch.no_grad()
 def described(
-    model: Model,
-    batches: Iterable[Batch],
-    names: Sequence[str] | None = None,
-    classes: Sequence[str] | None = None,
-    done: int = 0,
+    model: Model, batches: Iterable[Batch], known: Known = Known(), done: int = 0
 ) -> Iterator[pa.RecordBatch]:
     """Rows of batches, without clusters.
 
     Args:
         model: in eval mode.
         batches: numbered images.
-        names: of all images, in their order.
-        classes: names of the labels.
+        known: of all images.
         done: rows that are known already: the first batch has no rows then, but settles how all are read.
 
     Raises:
@@ -51,14 +66,24 @@ def described(
                 continue
         posterior = posterior.settled(settled)
         columns: dict[str, Any] = {"index": batch.index, "label": _labels(batch)}
-        if classes is not None:
-            columns["class"] = [None if i is None else classes[i] for i in columns["label"]]
-        if names is not None:
-            columns["name"] = _named(names, first, n)
+        if known.classes is not None:
+            columns["class"] = [None if i is None else known.classes[i] for i in columns["label"]]
+        if known.names is not None:
+            columns["name"] = _named(known.names, first, n)
         columns |= _read(posterior)
         columns["log_likelihood"] = score.elbo
+        own = {name: column[first : first + n] for name, column in (known.columns or {}).items()}
+        if known.frames is not None and "x_pixels" in columns:
+            own |= _found(known.frames, columns, first)
         first += n
-        yield record(columns, n)
+        yield record(columns, n, own)
+
+
+def _found(frames: Frames, columns: Mapping[str, Any], first: int) -> dict[str, np.ndarray]:
+    """Where the objects that a model finds lie in their fields."""
+    position = torch.stack([columns["x_pixels"], columns["y_pixels"]], dim=1)
+    x, y = frames.in_field(position, first).numpy().T
+    return {"field_x_found_pixels": x, "field_y_found_pixels": y}
 
 
 def _labels(batch: Batch) -> list[int | None] | None:

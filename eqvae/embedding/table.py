@@ -15,6 +15,18 @@
                                  a nat for each content coordinate higher), so that it is no random number
     cluster, cluster_probability component of the content's mixture
 
+Objects that were cut out of whole fields have further columns behind `class`:
+
+    field, field_page            its file, and the number of the image in it where the input says one
+    field_x_pixels, field_y_pixels
+                                 where the input has the object: columns to the right and rows down of the
+                                 middle of the field's first pixel
+    mask_label                   its number in the label mask
+    field_x_found_pixels, field_y_found_pixels
+                                 where the model finds it, in the same frame: x_pixels, y_pixels in the field
+
+and a source of your own may add others, see `ImageSet.columns`.
+
 What a model or its data can't tell is empty. Images are streamed: memory does not grow with their number,
 but for what the caller keeps.
 """

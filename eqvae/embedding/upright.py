@@ -26,7 +26,7 @@ def upright(batch: Batch, poses: Tensor, domain: Domain) -> tuple[Tensor, Tensor
     if batch.transfer is not None:
         x = signs_undone(x, batch.transfer)
     grey = _border_mean(x)
-    return x - grey, domain.act(inverse(poses).to(x), x - grey), grey
+    return x - grey, domain.black.act(inverse(poses).to(x), x - grey), grey
 
 
 def signs_undone(x: Tensor, transfer: Tensor) -> Tensor:

@@ -60,9 +60,10 @@ class HarmonicEncoder(LatentNetwork):
         background: Sequence[float] = (0.0,),
     ):
         check_harmonic(representation, symmetry, frequency)
-        super().__init__(harmonics.domain, harmonics.channels, representation, symmetry)
-        self.harmonics = harmonics
         grey = grey_of_ground(background, harmonics.channels)
+        domain = harmonics.domain.on(background)
+        super().__init__(domain, harmonics.channels, representation, symmetry)
+        self.harmonics = harmonics
         self.register_buffer("background", grey, persistent=False)  # the configuration has it
         self.localiser = localiser or Localiser(harmonics.domain, harmonics.channels)
         out = posterior_type(representation)
@@ -127,9 +128,10 @@ class HarmonicDecoder(LatentNetwork):
         background: Sequence[float] = (0.0,),
     ):
         check_harmonic(representation, symmetry, frequency)
-        super().__init__(harmonics.domain, harmonics.channels, representation, symmetry)
-        self.harmonics = harmonics
         grey = grey_of_ground(background, harmonics.channels)
+        domain = harmonics.domain.on(background)
+        super().__init__(domain, harmonics.channels, representation, symmetry)
+        self.harmonics = harmonics
         self.register_buffer("background", grey, persistent=False)  # the configuration has it
         self.mlp = FibreMLP(
             representation.vector,

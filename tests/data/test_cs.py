@@ -9,12 +9,13 @@ import torch
 from scipy.spatial.transform import Rotation
 
 from eqvae.config import build, compose
-from eqvae.data import Cs
+from eqvae.data import Cs, Star
 from eqvae.data.formats.cs import CsFile
 from eqvae.data.optics import ctf
 from eqvae.data.sources.star import to_shift
 from eqvae.symmetry.motions import angle_of, shift_of
-from tests.data.test_star import drawn, reference
+from tests.data.test_star import MIXED, MIXED_COLUMNS, MIXED_STAR, drawn, reference
+from tests.data.test_star import written as written_star
 
 RANDOM = np.random.default_rng(0)
 BLOB = [("uid", "<u8"), ("blob/path", "S64"), ("blob/idx", "<u4"), ("blob/psize_A", "<f4")]
@@ -131,6 +132,15 @@ def test_optics_classes_micrographs_and_names_are_kept(tmp_path):
     assert not any("passthrough" in line for line in found.said)
 
 
+def test_optics_of_each_particle_are_those_of_a_star_file_that_says_the_same(tmp_path):
+    (tmp_path / "cs").mkdir()
+    path, _, _ = written(tmp_path / "cs", **{f"ctf/{k}": v for k, v in MIXED.items()})
+    star, _, _ = written_star(tmp_path, optics="", columns=MIXED_COLUMNS, **MIXED_STAR)
+    found, expected = Cs(str(path)).load(), Star(str(star)).load()
+    torch.testing.assert_close(found.transfer, expected.transfer, atol=1e-5, rtol=0)
+    assert found.said[-1] == expected.said[-1] and "astigmatism of 200 Angstrom" in found.said[-1]
+
+
 def test_what_the_results_lack_is_in_the_passthrough_file(tmp_path, monkeypatch):
     path, psi, _ = written(tmp_path)
     whole, rows = Cs(str(path)).load(), np.load(path)
@@ -177,8 +187,6 @@ def test_what_is_not_changed_stays_byte_for_byte(tmp_path):
         ),
         ({"blob/idx": [0, 1, 2, 3, 4, 9]}, "holds 6 images; row 6 names image 10"),
         ({"blob/psize_A": [1.5] * 5 + [3.0]}, "must share one pixel size"),
-        ({"ctf/cs_mm": [2.7] * 5 + [2.0]}, "must share voltage, spherical aberration"),
-        ({"ctf/phase_shift_rad": [1.0] * 6}, "ctf/phase_shift_rad must be 0.*ctf=false"),
         (
             {"fields": BLOB[:1] + CTF},
             "no blob/path and blob/idx, only fields of ctf, location, uid",

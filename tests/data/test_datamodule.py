@@ -18,6 +18,7 @@ from eqvae.data import (
     Upright,
 )
 from eqvae.domains import SquareGrid
+from eqvae.symmetry.motions import linear_of
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def test_posed_gives_the_same_images_under_another_posing():
     assert torch.equal(turned.indices, module.test.indices)
     assert torch.equal(turned.labels, module.test.labels)
     assert torch.equal(
-        turned.images, SquareGrid(36).act(turned.poses, module.test.images).clamp(0, 1)
+        turned.images, SquareGrid(36).act(linear_of(turned.poses), module.test.images).clamp(0, 1)
     )
     lit = ready(camera=Light())
     assert torch.equal(

@@ -1,6 +1,7 @@
 """STAR files: what is read is what RELION means, on drawn scenes; what is not changed stays as written."""
 
 import math
+import re
 
 import mrcfile
 import numpy as np
@@ -113,6 +114,89 @@ def test_optics_become_the_transfer_of_bright_particles(tmp_path):
         torch.testing.assert_close(found.transfer[i].double(), expected, atol=1e-4, rtol=0)
     assert found.transfer[:, 0].min() > 0
     assert Star(str(path), ctf=False).load().transfer is None
+
+
+MIXED = {
+    "accel_kv": np.array([300.0, 200, 120, 300, 200, 120]),
+    "cs_mm": np.array([2.7, 2.0, 0.01, 2.7, 2.0, 0.01]),
+    "amp_contrast": np.array([0.1, 0.07, 0.0, 0.1, 0.1, 0.2]),
+    "phase_shift_rad": np.array([0.0, 0.5, 1.0, 1.5, 2.0, 2.5]),
+}
+MIXED_COLUMNS = (
+    "rlnImageName rlnDefocusU rlnDefocusV rlnVoltage rlnSphericalAberration rlnAmplitudeContrast"
+)
+MIXED_COLUMNS += " rlnPhaseShift rlnAnglePsi rlnMagnification rlnDetectorPixelSize"
+MIXED_STAR = {
+    "rlnVoltage": [str(v) for v in MIXED["accel_kv"]],
+    "rlnSphericalAberration": [str(v) for v in MIXED["cs_mm"]],
+    "rlnAmplitudeContrast": [str(v) for v in MIXED["amp_contrast"]],
+    "rlnPhaseShift": [f"{math.degrees(v):.6f}" for v in MIXED["phase_shift_rad"]],
+    "rlnMagnification": ["10000"] * 6,
+    "rlnDetectorPixelSize": ["1.5"] * 6,
+}
+
+
+def relions_ctf(k, u, v, kv, cs, w, degrees, direction=0.0):
+    """As RELION's ctf.cpp computes it at k, 1/Angstrom, in a direction from that of defocus u."""
+    length = 12.2643247 / math.sqrt(1e3 * kv * (1 + 1e3 * kv * 0.978466e-6))
+    defocus = (u + v) / 2 + (u - v) / 2 * np.cos(2 * direction)
+    k1, k2 = np.pi * length, np.pi / 2 * 1e7 * cs * length**3
+    k3, k5 = math.atan(w / math.sqrt(1 - w**2)), math.radians(degrees)
+    return -np.sin(-k1 * defocus * k**2 + k2 * k**4 - k5 - k3)
+
+
+def test_voltage_aberration_contrast_and_phase_plate_are_those_of_each_particle(tmp_path):
+    """The control: without the phase shift the transfer is another."""
+    path, _, _ = written(tmp_path, optics="", columns=MIXED_COLUMNS, **MIXED_STAR)
+    found = Star(str(path)).load().transfer.double().numpy()
+    k = np.linspace(0, 1 / 3, found.shape[1])
+    for i in range(6):
+        optics = [float(MIXED_STAR[name][i]) for name in list(MIXED_STAR)[:4]]
+        mean = 10100 + 100 * i
+        expected = relions_ctf(k, mean, mean, *optics)
+        np.testing.assert_allclose(found[i], expected, atol=5e-4)
+        control = relions_ctf(k, mean, mean, *optics[:3], 0.0)
+        assert i == 0 or np.abs(found[i] - control).max() > 0.4
+
+
+def test_groups_of_optics_may_differ(tmp_path):
+    two = OPTICS.rstrip() + "\n2 b 200.0 2.0 0.07 1.5 24\n\n"
+    path, _, _ = written(tmp_path, optics=two, rlnOpticsGroup=[*"112211"])
+    found = Star(str(path)).load().transfer.double().numpy()
+    k = np.linspace(0, 1 / 3, found.shape[1])
+    for i, optics in ((0, (300, 2.7, 0.1, 0)), (3, (200, 2.0, 0.07, 0))):
+        mean = 10100 + 100 * i
+        np.testing.assert_allclose(found[i], relions_ctf(k, mean, mean, *optics), atol=5e-4)
+
+
+def test_astigmatism_that_matters_is_said_with_the_error_that_it_makes(tmp_path):
+    path, _, _ = written(tmp_path)
+    (line,) = [line for line in Star(str(path)).load().said if "astigmatism" in line]
+    numbers = [float(n) for n in re.findall(r"\d+(?:\.\d+)?", line)]
+    apart, error, finest, little, fine = numbers
+    assert (apart, finest) == (200, 3.0)
+    for resolution, radians in ((finest, error), (fine, little)):
+        # phase of -sin(...) from two quadratures, over all directions
+        k, turn = 1 / resolution, np.linspace(0, np.pi, 90)
+        phase = [
+            np.arctan2(
+                relions_ctf(k, *pair, 300, 2.7, 0.0, 0, turn),
+                relions_ctf(k, *pair, 300, 2.7, 0.0, 90, turn),
+            )
+            for pair in ((10000, 10200), (10100, 10100))
+        ]
+        off = np.abs((phase[0] - phase[1] + np.pi) % (2 * np.pi) - np.pi).max()
+        assert off == pytest.approx(radians, abs=0.05)
+    round_one, _, _ = written(tmp_path, rlnDefocusV=[f"{10010 + 100 * i}" for i in range(6)])
+    assert not any("astigmatism" in line for line in Star(str(round_one)).load().said)
+
+
+def test_optics_that_lack_a_number_are_left_out_and_said(tmp_path):
+    path, _, _ = written(tmp_path, optics=OPTICS.replace("rlnVoltage", "rlnOther"))
+    found = Star(str(path)).load()
+    assert (
+        found.transfer is None and "optics are left out: the file has no rlnVoltage" in found.said
+    )
 
 
 def test_settings_are_absolute_wherever_the_run_is_looked_at(tmp_path, monkeypatch):

@@ -139,6 +139,21 @@ def test_rows_of_chunks_are_read_together():
         stored[np.array([900])]
 
 
+def test_every_image_is_read_twice_before_training_once_to_look_and_once_for_grey(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("eqvae.data.sources.stored._FEW_BYTES", 0)
+    np.save(tmp_path / "a.npy", VALUES)
+    count, whole = [], Stored.__getitem__
+    monkeypatch.setattr(
+        Stored, "__getitem__", lambda self, rows: count.append(len(rows)) or whole(self, rows)
+    )
+    found = Stack(str(tmp_path / "a.npy")).load()
+    assert sum(count) == 2 + 2 * len(VALUES)  # and the first and the last, when it is opened
+    flat = VALUES.reshape(len(VALUES), -1)
+    assert np.array_equal(found.images.ends, np.stack([flat.min(1), flat.max(1)], axis=1))
+
+
 def test_unusable_images_are_found_and_left_out_without_losing_track(tmp_path, monkeypatch):
     monkeypatch.setattr("eqvae.data.sources.stored._FEW_BYTES", 0)
     values = VALUES.astype("f4") / 255

@@ -6,7 +6,7 @@ import torch
 
 from eqvae.data import ImageDataModule, Npz, Stack, Upright
 from eqvae.data.formats import Stored
-from eqvae.data.sources.stored import grouped
+from eqvae.data.sources.stored import grouped, survey
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.integers(0, 255, (60, 8, 8)).astype("u1")
@@ -35,7 +35,7 @@ def test_groups_that_share_an_image_become_one():
     groups = (
         torch.arange(80) // 10
     )  # image 60 is image 0: the seventh group joins the first, and so on
-    joined, said = grouped(Stored.array(TWICE), groups)
+    joined, said = grouped(survey(Stored.array(TWICE)), groups)
     assert torch.equal(joined[:20], joined[60:]) and len(joined.unique()) == 6
     assert torch.equal(joined[0:10].unique(), joined[[5, 65]].unique()) and said
     for group in range(8):
@@ -44,5 +44,5 @@ def test_groups_that_share_an_image_become_one():
 
 def test_without_twins_nothing_changes():
     groups = torch.arange(60) // 7
-    assert grouped(Stored.array(IMAGES)) == (None, [])
-    assert grouped(Stored.array(IMAGES), groups)[0] is groups
+    assert grouped(survey(Stored.array(IMAGES))) == (None, [])
+    assert grouped(survey(Stored.array(IMAGES)), groups)[0] is groups

@@ -6,6 +6,7 @@ import pytest
 import torch
 from escnn import nn as enn
 
+from eqvae.data.batch import Batch
 from eqvae.domains import SquareGrid
 from eqvae.symmetry import PlaneMotions, compose, identity, inverse, motion
 from eqvae.testing import GaussianScenes, quarter_turns, relative_error
@@ -115,6 +116,34 @@ def test_what_is_shifted_out_is_gone(size):
             assert move(motion(shift=shift), x).abs().max() == 0
     kept = move(motion(shift=(size - 1.0, 0.0)), x)
     assert torch.equal(kept[..., -1], x[..., 0]) and kept[..., :-1].abs().max() == 0
+
+
+@pytest.mark.parametrize("interpolation", ["bicubic", "fourier"])
+@pytest.mark.parametrize("ground", [[0.4], [0.1, 0.9]])
+def test_a_ground_stays_where_it_is(interpolation, ground):
+    """g (x + b) = g x + b; the control is a grid that does not know b."""
+    x, grey = torch.rand(3, 2, 9, 9), torch.tensor(ground).view(-1, 1, 1)
+    g = motion(
+        torch.tensor([0.3, math.pi / 2, 0.0]), torch.tensor([[1.0, 2.0], [0.0, 3.0], [0.5, 0]])
+    )
+    grid = SquareGrid(9, ground)
+    expected = SquareGrid(9).act(g, x, interpolation) + grey
+    torch.testing.assert_close(grid.act(g, x + grey, interpolation), expected)
+    assert (grid.black.act(g, x + grey, interpolation) - expected).abs().max() > 0.09
+    assert torch.equal(
+        SquareGrid(9, [0.0]).act(g, x, interpolation), grid.black.act(g, x, interpolation)
+    )
+    batch = Batch(x + grey, mask=torch.ones(3, 1, 9, 9)).act(g, grid, interpolation)
+    assert torch.equal(batch.mask, grid.black.act(g, torch.ones(3, 1, 9, 9), interpolation))
+
+
+def test_a_ground_has_a_number_for_each_channel():
+    with pytest.raises(
+        ValueError, match=r"one for each of 3 channels; got \[0.1, 0.9\]. Use .black"
+    ):
+        SquareGrid(8, (0.1, 0.9)).act(motion(), torch.zeros(1, 3, 8, 8))
+    with pytest.raises(ValueError, match="ground must be finite grey values"):
+        SquareGrid(8, [math.nan])
 
 
 def scene_errors(interpolation: str, size: int, motions: torch.Tensor) -> list[float]:

@@ -33,10 +33,13 @@ def scenes() -> Tensor:
     return GaussianScenes(6, seed=0, size=SIZE, dtype=torch.float64).render()
 
 
-def value(kind: type, model: VAE, shift: float = 2.0) -> Tensor:
+def value(kind: type, model: VAE, shift: float = 2.0, grey: float = 0.0) -> Tensor:
     torch.manual_seed(1)
-    penalty = kind(PlaneMotions.so2(), shift, interpolation="fourier")
-    return penalty(model, Batch(scenes()), model.score(Batch(scenes())))
+    penalty, batch = (
+        kind(PlaneMotions.so2(), shift, interpolation="fourier"),
+        Batch(scenes() + grey),
+    )
+    return penalty(model, batch, model.score(batch))
 
 
 @pytest.mark.parametrize("kind", ZERO)
@@ -45,6 +48,17 @@ def test_what_moves_exactly_pays_nothing(family, kind):
     plain = value(kind, vae("plain"))
     assert plain > 0
     assert 0 <= value(kind, vae(family)) < ZERO[kind] * plain
+
+
+@pytest.mark.parametrize("kind", ZERO)
+def test_a_bright_ground_costs_what_a_black_one_costs(kind):
+    """The control: a domain that does not know the ground moves black corners into the images."""
+    model = vae("harmonic", grey=0.4)
+    black, bright = value(kind, vae("harmonic")), value(kind, model, grey=0.4)
+    torch.testing.assert_close(bright, black, rtol=1e-4, atol=1e-9)
+    model.decoder.domain = model.domain.black
+    control = value(kind, model, grey=0.4)
+    assert control > 20 * bright or kind is DecoderPenalty  # which looks at the disc alone
 
 
 def test_the_round_trip_pays_for_the_reconstruction_too():

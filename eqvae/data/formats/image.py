@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from eqvae.data.formats.tiff import open_tiff
+from eqvae.data.formats.tiff import open_tiff, turned
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 FAULTS = (
@@ -53,7 +53,7 @@ def read_image(file: Path, channels: int | None = None) -> np.ndarray:
         values = np.asarray(image)
     values = values.astype(values.dtype.newbyteorder("="))
     if white_is_zero:
-        values = np.iinfo(values.dtype).max - values
+        values = turned(values)
     values = values[None] if values.ndim == 2 else values.transpose(2, 0, 1)
     return _converted(values, channels)
 

@@ -44,6 +44,11 @@ def open_tiff(path: Path) -> Stored:
     return Stored(shape, dtype.newbyteorder("="), pages, pixel_size=size)
 
 
+def turned(values: np.ndarray) -> np.ndarray:
+    """Numbers of a file whose white is zero, such that its black is."""
+    return np.iinfo(values.dtype).max - values
+
+
 @dataclass(frozen=True)
 class Pages:
     """Pages of a file, put together to images.
@@ -73,7 +78,7 @@ class Pages:
         else:
             values = self.block[wanted]
         values = values.reshape(last - first, -1, *values.shape[-2:])
-        return np.iinfo(values.dtype).max - values if self.white_is_zero else values
+        return turned(values) if self.white_is_zero else values
 
 
 @lru_cache(maxsize=2)  # finding the pages of a long file takes seconds

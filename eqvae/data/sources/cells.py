@@ -13,8 +13,16 @@ from eqvae.data.formats.windows import Field, Fields, windows
 from eqvae.data.grey import Grey
 from eqvae.data.images import ImageSet
 from eqvae.data.sources.files import MASK_ENDINGS
-from eqvae.data.sources.objects import check_windows, largest_window, placed, sizes
+from eqvae.data.sources.objects import (
+    check_windows,
+    in_field,
+    largest_window,
+    middles,
+    placed,
+    sizes,
+)
 from eqvae.data.sources.stored import absolute, brightness
+from eqvae.files import user_path
 
 _MASKED = (*MASK_ENDINGS, "_cp_masks", "_labels")
 
@@ -65,7 +73,7 @@ class Cells:
                 "path of the fields and masks of their objects must be set. Set data.source.path and "
                 "data.source.masks."
             )
-        fields = Fields(self._fields(Path(self.path).expanduser(), Path(self.masks).expanduser()))
+        fields = Fields(self._fields(user_path(self.path), user_path(self.masks)))
         which, number, centres, across, said = self._objects(fields)
         side = self.side or largest_window(across)
         _, more = placed(fields, which, centres, side, "pad")
@@ -79,6 +87,8 @@ class Cells:
             names=tuple(names),
             rows=torch.arange(len(names)),
             pixel_size=sizes(self.pixel_size, len(names)),
+            columns=in_field(fields, which, centres) | {"mask_label": number},
+            middles=middles(centres, side),
             settings={
                 "path": absolute(self.path),
                 "masks": absolute(self.masks),

@@ -11,6 +11,7 @@ says the same:
 | alignments2D/shift | rlnOriginX, rlnOriginY | pixels of alignments2D/psize_A, the same sign |
 | alignments2D/class | rlnClassNumber | kept from 0 |
 | ctf/df1_A, df2_A, accel_kv, cs_mm, amp_contrast | rlnDefocusU, ... | the same units |
+| ctf/phase_shift_rad | rlnPhaseShift | radians, where RELION has degrees |
 | location/micrograph_uid or _path | rlnMicrographName | |
 
 Without alignments2D the in-plane angle of alignments3D is taken: pose is a rotation vector, whose matrix is
@@ -23,7 +24,6 @@ References:
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -34,6 +34,7 @@ from eqvae.data.grey import Grey
 from eqvae.data.images import ImageSet
 from eqvae.data.sources.star import ParticleTable, Star
 from eqvae.data.sources.stored import absolute
+from eqvae.files import user_path
 
 _NEEDED = ("blob/path", "blob/idx")
 _COLUMNS = {
@@ -44,6 +45,7 @@ _COLUMNS = {
     "ctf/cs_mm": "rlnSphericalAberration",
     "ctf/amp_contrast": "rlnAmplitudeContrast",
 }
+_PHASE = "ctf/phase_shift_rad"
 _MICROGRAPH = ("location/micrograph_uid", "location/micrograph_path")
 _POLE = 1e-5  # sine of a tilt that leaves only the sum of the other two angles
 
@@ -60,8 +62,8 @@ class Cs:
         passthrough: the job's passthrough file, for fields that the first lacks.
         root: folder that the stacks' paths start from, the project's; None looks in the folder of the file
             and above.
-        ctf: whether the optics that the file describes become `transfer`, for bright particles: astigmatism
-            is left out, the mean defocus stands for both.
+        ctf: whether the optics that the file describes become `transfer`, for bright particles, phase plates
+            included; astigmatism is left out, the mean defocus stands for both.
         classes: names of classes that have a number already, in their order; new ones follow.
         skip_unreadable: leave out NaN and constant images with a warning instead of an error.
         grey: how grey values are read.
@@ -80,12 +82,12 @@ class Cs:
 
         Raises:
             FileNotFoundError: if a file or a stack is missing.
-            ValueError: if a file is damaged or lacks fields, pixel sizes or optics disagree, or particles
+            ValueError: if a file is damaged or lacks fields, pixel sizes disagree, or particles
                 come twice.
         """
         if self.path is None:
             raise ValueError("path of the .cs file is not set. Set data.source.path=particles.cs.")
-        path, rows = Path(self.path).expanduser(), self.rows()
+        path, rows = user_path(self.path), self.rows()
         self._check(rows)
         columns = dict(_columns(rows))
         words = tuple(zip(*columns.values(), strict=True))
@@ -97,10 +99,10 @@ class Cs:
 
     def rows(self) -> CsFile:
         """The records, with those of the passthrough file."""
-        rows = CsFile.read(Path(self.path).expanduser())
+        rows = CsFile.read(user_path(self.path))
         if self.passthrough is None:
             return rows
-        other = Path(self.passthrough).expanduser()
+        other = user_path(self.passthrough)
         return rows.joined(CsFile.read(other), other)
 
     def _check(self, rows: CsFile) -> None:
@@ -111,12 +113,6 @@ class Cs:
                 f"path={self.path!r} has no {' and '.join(lacking)}, only fields of {', '.join(kinds)}. Give "
                 "the file of particles that has them, or data.source.passthrough=passthrough_particles.cs."
             )
-        phase = "ctf/phase_shift_rad"
-        if self.ctf and phase in rows and np.abs(rows.numbers(phase)).max() > 1e-3:
-            raise ValueError(
-                f"{phase} must be 0, since phase plates are not known here; it reaches "
-                f"{np.abs(rows.numbers(phase)).max():g}. Set data.source.ctf=false."
-            )
 
 
 def _columns(rows: CsFile) -> Iterator[tuple[str, list[str]]]:
@@ -125,6 +121,8 @@ def _columns(rows: CsFile) -> Iterator[tuple[str, list[str]]]:
     for field, name in _COLUMNS.items():
         if field in rows:
             yield name, _words(rows.numbers(field))
+    if _PHASE in rows:
+        yield "rlnPhaseShift", _words(np.rad2deg(rows.numbers(_PHASE)))
     psi, shift = in_plane(rows), shift_of_stack(rows)
     if psi is not None:
         yield "rlnAnglePsi", _words(psi)

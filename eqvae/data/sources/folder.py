@@ -15,6 +15,7 @@ from eqvae.data.grey import Grey
 from eqvae.data.images import ImageSet, listing
 from eqvae.data.sources.files import Found, find_images, same_content
 from eqvae.data.sources.stored import absolute, brightness, numbered
+from eqvae.files import user_path
 from eqvae.symmetry.motions import identity
 from eqvae.watch import watched
 
@@ -89,7 +90,7 @@ class Folder:
             raise ValueError(
                 "path of the folder of images is not set. Set data.source.path=FOLDER."
             )
-        folder = Path(self.path).expanduser()
+        folder = user_path(self.path)
         if not folder.is_dir():
             raise FileNotFoundError(
                 f"path must be a folder of images; there is no folder {str(self.path)!r}. "

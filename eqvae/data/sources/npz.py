@@ -14,10 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from eqvae.data.formats.stack import open_stack
 from eqvae.data.formats.stored import Stored
 from eqvae.data.grey import Grey
 from eqvae.data.images import ImageSet
-from eqvae.data.sources.stored import absolute, brightness, grouped, numbered
+from eqvae.data.sources.stored import absolute, brightness, grouped, numbered, survey
+from eqvae.files import user_path
 from eqvae.symmetry.motions import identity
 
 _PIECE = 2**24  # bytes
@@ -74,12 +76,12 @@ class Npz:
             raise ValueError(
                 "path of the .npz archive is not set. Set data.source.path=images.npz."
             )
-        if not Path(self.path).expanduser().is_file():
+        if not user_path(self.path).is_file():
             raise FileNotFoundError(
                 f"path must be an .npz archive; there is no file {str(self.path)!r}. Set data.source.path."
             )
         try:
-            with _opened(Path(self.path).expanduser()) as arrays:
+            with _opened(user_path(self.path)) as arrays:
                 return self._images(arrays)
         except (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
             raise ValueError(
@@ -91,9 +93,10 @@ class Npz:
         stored = arrays.stored(self._image_key(arrays))
         masks = None if self.mask is None else self._masks(arrays, stored.shape)
         keep = None if masks is None else dilated(masks, self.mask_margin)
-        images, settings, said = brightness(stored, self.grey, keep)
+        seen = survey(stored)
+        images, settings, said = brightness(stored, self.grey, keep, seen.ends)
         labels, names, unknown = self._classes(arrays)
-        groups, twins = grouped(stored, self._groups(arrays))
+        groups, twins = grouped(seen, self._groups(arrays))
         return ImageSet(
             images,
             labels=labels,
@@ -182,20 +185,21 @@ class Npz:
 
 @contextmanager
 def _opened(path: Path) -> Iterator["Arrays | Single"]:
-    """The arrays of an archive; a single array of an .npy file counts as `images`.
+    """The arrays of an archive; a single array counts as `images`, that of an .npy file as `Stack` reads it.
 
     Raises:
         OSError, EOFError, BadZipFile: if the file is neither.
         RuntimeError: if it is encrypted, or packed in a way that zipfile does not know.
     """
+    if path.suffix.lower() == ".npy":
+        yield Single(open_stack(path))
+        return
     try:
-        archive = np.load(
-            path, allow_pickle=False, mmap_mode="r" if path.suffix == ".npy" else None
-        )
+        archive = np.load(path, allow_pickle=False)
     except ValueError as error:  # numpy takes what it does not know for a pickle
         raise OSError(str(error)) from error
     if isinstance(archive, np.ndarray):
-        yield Single(archive)
+        yield Single(Stored.array(archive))
         return
     with archive:
         yield Arrays(archive, path)
@@ -204,14 +208,14 @@ def _opened(path: Path) -> Iterator["Arrays | Single"]:
 class Single(dict):
     """One array, under the name of images."""
 
-    def __init__(self, array: np.ndarray):
-        super().__init__(images=array)
+    def __init__(self, images: Stored):
+        super().__init__(images=images)
 
     def stored(self, key: str) -> Stored:
-        return Stored.array(self[key])
+        return self[key]
 
     def ndim(self, key: str) -> int:
-        return self[key].ndim
+        return len(self[key].shape)
 
 
 class Arrays:

@@ -12,6 +12,7 @@ from eqvae.data.formats.windows import Field, Fields, corners, inside, windows
 from eqvae.data.grey import Grey
 from eqvae.data.images import ImageSet
 from eqvae.data.sources.stored import absolute, brightness, numbered
+from eqvae.files import user_path
 from eqvae.symmetry.motions import motion
 
 EDGES = ("drop", "pad")
@@ -74,10 +75,10 @@ class Objects:
         """
         if self.path is None:
             raise ValueError("path of the table is not set. Set data.source.path=objects.csv.")
-        table = Columns.read(Path(self.path).expanduser())
+        table = Columns.read(user_path(self.path))
         files = table.text(self.field)
         pages = np.zeros(len(files), int) if self.page is None else table.numbers(self.page)
-        root = Path(self.root).expanduser() if self.root else table.path.parent
+        root = user_path(self.root) if self.root else table.path.parent
         keys = list(zip(files, pages.astype(int).tolist(), strict=True))
         number = {key: i for i, key in enumerate(dict.fromkeys(keys))}
         fields = Fields([Field(root / file, page, file) for file, page in number])
@@ -101,6 +102,9 @@ class Objects:
             rows=torch.from_numpy(kept),
             poses=self._poses(table, centres, side, kept),
             pixel_size=sizes(self.pixel_size, len(kept)),
+            columns=in_field(fields, which[kept], centres[kept])
+            | ({} if self.page is None else {"field_page": pages[kept].astype(int)}),
+            middles=middles(centres[kept], side),
             settings={"path": absolute(self.path), "side": side, **settings}
             | ({"root": absolute(self.root)} if self.root else {})
             | ({"classes": list(classes)} if classes else {}),
@@ -124,8 +128,8 @@ class Objects:
         if self.angle is None:
             return None
         angle = torch.from_numpy(np.deg2rad(table.numbers(self.angle)[kept]))
-        apart = centres - (corners(centres, side) + (side - 1) / 2)
-        shift = torch.from_numpy(apart[kept] * np.array([1, -1]))
+        apart = torch.from_numpy(centres[kept]) - middles(centres[kept], side)
+        shift = apart * torch.tensor([1, -1])
         return motion(angle, shift).float()
 
 
@@ -231,6 +235,18 @@ def largest_window(diameters: np.ndarray) -> int:
 def sizes(pixel_size: float | None, count: int) -> torch.Tensor | None:
     """The size of a pixel for each image."""
     return None if pixel_size is None else torch.full((count,), float(pixel_size))
+
+
+def in_field(fields: Fields, which: np.ndarray, centres: np.ndarray) -> dict[str, np.ndarray]:
+    """Columns of tables that say where objects lie: the field, and x, y in it as the input counts them."""
+    names = np.array([field.name for field in fields.fields], dtype=str)
+    x, y = centres.T
+    return {"field": names[which], "field_x_pixels": x, "field_y_pixels": y}
+
+
+def middles(centres: np.ndarray, side: int) -> torch.Tensor:
+    """Where the middles of windows lie in their fields, (N, 2)."""
+    return torch.from_numpy(corners(centres, side) + (side - 1) / 2)
 
 
 def placed(

@@ -1,14 +1,14 @@
 """The user's images from one file that holds many of them."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 
 from eqvae.data.formats import open_stack
 from eqvae.data.grey import Grey
 from eqvae.data.images import ImageSet
-from eqvae.data.sources.stored import absolute, brightness, grouped
+from eqvae.data.sources.stored import absolute, brightness, grouped, survey
+from eqvae.files import user_path
 from eqvae.symmetry.motions import identity
 
 
@@ -51,9 +51,10 @@ class Stack:
         """
         if self.path is None:
             raise ValueError("path of the stack is not set. Set data.source.path=images.mrcs.")
-        stored = open_stack(Path(self.path).expanduser(), self.key)
-        images, settings, said = brightness(stored, self.grey)
-        groups, twins = grouped(stored)
+        stored = open_stack(user_path(self.path), self.key)
+        seen = survey(stored)
+        images, settings, said = brightness(stored, self.grey, ends=seen.ends)
+        groups, twins = grouped(seen)
         size = self.pixel_size or stored.pixel_size
         return ImageSet(
             images,

@@ -9,6 +9,7 @@ with psi = rlnAnglePsi and o = rlnOriginX, rlnOriginY. With y up and about the i
 by the angle psi, counter-clockwise, to (-o_x, o_y), plus half a pixel right and down for even N.
 """
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,13 +25,16 @@ from eqvae.data.formats.star import StarFile, StarTable
 from eqvae.data.formats.stored import Stored
 from eqvae.data.grey import Grey
 from eqvae.data.images import ImageSet, listing
-from eqvae.data.optics import ctf_table
-from eqvae.data.sources.stored import absolute, brightness, grouped, numbered
+from eqvae.data.optics import astigmatism_phase, ctf_table
+from eqvae.data.sources.stored import absolute, brightness, grouped, numbered, survey
+from eqvae.files import user_path
 from eqvae.symmetry.motions import motion
 
 _BLOCKS = ("particles", "images", "")  # of 3.1 and later, and of 3.0
 _OPTICS = ("rlnVoltage", "rlnSphericalAberration", "rlnAmplitudeContrast")
+_DEFOCUS = ("rlnDefocusU", "rlnDefocusV")
 _PER_UM = 1e4  # Angstrom
+_LITTLE = 0.5  # radians of phase at the finest frequency that astigmatism may take without a word
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,8 @@ class Star:
     Args:
         path: the STAR file.
         root: folder that the stacks' paths start from; None looks in the folder of the STAR file and above.
-        ctf: whether the optics that the file describes become `transfer`, for bright particles: astigmatism
-            is left out, the mean defocus stands for both.
+        ctf: whether the optics that the file describes become `transfer`, for bright particles, phase plates
+            included; astigmatism is left out, the mean defocus stands for both.
         classes: names of classes that have a number already, in their order; new ones follow.
         skip_unreadable: leave out NaN and constant images with a warning instead of an error.
         grey: how grey values are read.
@@ -61,13 +65,13 @@ class Star:
 
         Raises:
             FileNotFoundError: if the file or a stack is missing.
-            ValueError: if the file is damaged, optics groups disagree, or particles come twice.
+            ValueError: if the file is damaged, pixel sizes disagree, or particles come twice.
         """
         if self.path is None:
             raise ValueError(
                 "path of the STAR file is not set. Set data.source.path=particles.star."
             )
-        path = Path(self.path).expanduser()
+        path = user_path(self.path)
         if not path.is_file():
             raise FileNotFoundError(f"path must be a STAR file; there is no {str(self.path)!r}.")
         return self.read(ParticleTable(StarFile.read(path), path))
@@ -75,10 +79,12 @@ class Star:
     def read(self, star: "ParticleTable") -> ImageSet:
         """The images of a table of particles, whatever file says what it says."""
         stored, names = self._images(star)
-        images, settings, said = brightness(stored, self.grey)
+        seen = survey(stored)
+        images, settings, said = brightness(stored, self.grey, ends=seen.ends)
         labels, classes, unknown = self._classes(star)
-        groups, twins = grouped(stored, star.micrographs())
+        groups, twins = grouped(seen, star.micrographs())
         size = star.pixel_size
+        transfer, optics = star.transfer() if self.ctf else (None, [])
         return ImageSet(
             images,
             labels=labels,
@@ -87,12 +93,12 @@ class Star:
             names=tuple(names),
             rows=torch.arange(len(images)),
             poses=star.poses(images.shape[-1]),
-            transfer=star.transfer() if self.ctf else None,
+            transfer=transfer,
             pixel_size=None if size is None else torch.full((len(images),), size),
             settings={"path": absolute(self.path), **settings}
             | ({"root": absolute(self.root)} if self.root else {})
             | ({"classes": list(classes)} if classes else {}),
-            said=(*said, *twins, *unknown),
+            said=(*said, *twins, *unknown, *optics),
         ).usable(skip_unreadable=self.skip_unreadable)
 
     def _images(self, star: "ParticleTable") -> tuple[Stored, list[str]]:
@@ -111,8 +117,8 @@ class Star:
 
     def _stack(self, name: str) -> Path:
         """Where a stack lies."""
-        here = Path(self.path).expanduser().resolve().parent
-        roots = [Path(self.root).expanduser()] if self.root else [here, *here.parents]
+        here = user_path(self.path).resolve().parent
+        roots = [user_path(self.root)] if self.root else [here, *here.parents]
         for root in roots:
             if (root / name).is_file():
                 return root / name
@@ -203,22 +209,38 @@ class ParticleTable:
         psi = torch.from_numpy(np.deg2rad(self.table.numbers("rlnAnglePsi")))
         return motion(psi, torch.from_numpy(to_shift(self.offsets(), size))).float()
 
-    def transfer(self) -> Tensor | None:
-        """The CTF of bright particles, (N, Q); None without defocus."""
-        columns = ("rlnDefocusU", "rlnDefocusV")
-        if not set(columns) <= set(self.table.columns) or self.pixel_size is None:
-            return None
-        defocus = sum(self.table.numbers(name) for name in columns) / (2 * _PER_UM)
-        optics = [self._optics(name) for name in _OPTICS]
-        if any(values is None for values in optics):
-            return None
-        if any(np.ptp(values) > 0 for values in optics):
-            raise ValueError(
-                "optics groups must share voltage, spherical aberration and amplitude contrast; they differ. "
-                "Split the file by group, or set data.source.ctf=false."
-            )
-        numbers = [float(values[0]) for values in optics]
-        return -ctf_table(torch.from_numpy(defocus), self.pixel_size, *numbers).float()
+    def transfer(self) -> tuple[Tensor | None, list[str]]:
+        """The CTF of bright particles, (N, Q), and lines about what of the optics is left out.
+
+        None without defocus or what else it needs.
+        """
+        if not set(_DEFOCUS) <= set(self.table.columns):
+            return None, []
+        u, v = (self.table.numbers(name) for name in _DEFOCUS)
+        optics = {name: self._optics(name) for name in _OPTICS}
+        lacking = [name for name, values in optics.items() if values is None]
+        lacking += [] if self.pixel_size else ["rlnImagePixelSize"]
+        if lacking:
+            return None, [f"optics are left out: the file has no {' and no '.join(lacking)}"]
+        voltage, *others = map(_number_or_all, optics.values())
+        phase = self._optics("rlnPhaseShift")
+        shift = 0.0 if phase is None else _number_or_all(np.deg2rad(phase))
+        defocus = torch.from_numpy((u + v) / (2 * _PER_UM))
+        table = ctf_table(defocus, self.pixel_size, voltage, *others, phase_shift=shift)
+        return -table.float(), self._astigmatism(np.abs(u - v), voltage)
+
+    def _astigmatism(self, apart: np.ndarray, voltage: float | Tensor) -> list[str]:
+        """A line about defoci that lie this far apart, (N,), if that matters at the finest frequency."""
+        apart, finest = torch.from_numpy(apart), 1 / (2 * self.pixel_size)
+        error = float(astigmatism_phase(apart, voltage, finest).median())
+        if error < _LITTLE:
+            return []
+        fine = math.sqrt(error / _LITTLE) / finest
+        return [
+            f"astigmatism of {float(apart.median()):.0f} Angstrom (median) is left out: with the mean "
+            f"defocus the CTF's phase is wrong by up to {error:.1f} rad at {1 / finest:.1f} Angstrom, and by "
+            f"{_LITTLE} rad at {fine:.1f}"
+        ]
 
     def micrographs(self) -> Tensor | None:
         """A number for each micrograph, (N,)."""
@@ -241,6 +263,11 @@ class ParticleTable:
         if unknown:
             raise ValueError(f"optics group {unknown[0]} is not in the table of optics.")
         return np.array([values[group] for group in which])
+
+
+def _number_or_all(values: np.ndarray) -> float | Tensor:
+    """The number that all particles share, else those of each, (N,)."""
+    return float(values[0]) if np.ptp(values) == 0 else torch.from_numpy(values)
 
 
 def to_shift(offset: np.ndarray, size: int) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,8 @@ from torch import Tensor
 
 from eqvae.data.grey import Grey
 from eqvae.data.images import listing
-from eqvae.data.pixels import PART, Pixels, StoredImages, ends_of, parts_of
+from eqvae.data.pixels import PART, Pixels, StoredImages, ends_in, ends_of, parts_of
+from eqvae.files import user_path
 
 _LOOKED_AT = 500  # images, for pixels out of range
 _MANY = 0.02  # of the pixels
@@ -22,8 +23,38 @@ _SAMPLE_BYTES = (
 _FEW_BYTES = 32 * 2**20  # of images in [0, 1] that are read at once
 
 
+@dataclass(frozen=True)
+class Survey:
+    """What one look at every image has found.
+
+    Attributes:
+        ends: smallest and largest number of each image, NaN where one is NaN, (N, 2).
+        same: number of the first image that is equal, number by number, (N,).
+    """
+
+    ends: np.ndarray
+    same: np.ndarray
+
+
+def survey(stored: StoredImages) -> Survey:
+    """Look at every image once."""
+    first: dict[bytes, int] = {}
+    ends, same = np.empty((len(stored), 2), stored.dtype), np.empty(len(stored), dtype=np.int64)
+    for start in parts_of(stored):
+        rows = np.arange(start, min(start + PART, len(stored)))
+        values = stored[rows]
+        ends[rows] = ends_in(values)
+        for row, image in zip(rows, values, strict=True):
+            digest = hashlib.blake2b(image.tobytes(), digest_size=16).digest()
+            same[row] = first.setdefault(digest, int(row))
+    return Survey(ends, same)
+
+
 def brightness(
-    stored: StoredImages, grey: Grey, keep: np.ndarray | None = None
+    stored: StoredImages,
+    grey: Grey,
+    keep: np.ndarray | None = None,
+    ends: np.ndarray | None = None,
 ) -> tuple[Tensor | Pixels, dict[str, Any], list[str]]:
     """Images in [0, 1], the settings that read others in the same way, and lines that say so.
 
@@ -33,12 +64,16 @@ def brightness(
         stored: images in the numbers of their file.
         grey: how they are read.
         keep: pixels that are kept, (N, H, W) bool; others become 0.
+        ends: of a `Survey`, where there was one: many images are not read once more.
 
     Raises:
         ValueError: if the grey values have no order, see `Grey`.
     """
     few = 4 * int(np.prod(stored.shape, dtype=object)) <= _FEW_BYTES
-    ends = None if few or grey.each_alone or keep is not None else ends_of(stored)
+    if few or grey.each_alone or keep is not None:
+        ends = None
+    elif ends is None:
+        ends = ends_of(stored)
     sample = stored[_spread(stored)]
     chosen = grey.settled(sample, None if ends is None else _range(ends))
     said = []
@@ -74,25 +109,19 @@ def _range(ends: np.ndarray) -> tuple[float, float] | None:
     return (float(finite.min()), float(finite.max())) if finite.size else None
 
 
-def grouped(stored: StoredImages, groups: Tensor | None = None) -> tuple[Tensor | None, list[str]]:
+def grouped(seen: Survey, groups: Tensor | None = None) -> tuple[Tensor | None, list[str]]:
     """Groups such that images that are equal, number by number, never come into two splits.
 
     Args:
-        stored: images in the numbers of their file; every one is read once.
+        seen: what a look at the images has found.
         groups: what must not be torn apart besides, (N,).
 
     Returns:
         The groups, joined where equal images are in two of them, and a line that says so; those of before
         where no image comes twice.
     """
-    first: dict[bytes, int] = {}
-    same = np.empty(len(stored), dtype=np.int64)
-    for start in parts_of(stored):
-        rows = np.arange(start, min(start + PART, len(stored)))
-        for row, image in zip(rows, stored[rows], strict=True):
-            digest = hashlib.blake2b(image.tobytes(), digest_size=16).digest()
-            same[row] = first.setdefault(digest, int(row))
-    twins = len(same) - len(first)
+    same = seen.same
+    twins = int((same != np.arange(len(same))).sum())
     if not twins:
         return groups, []
     joined = same if groups is None else _joined(same, groups.numpy())
@@ -133,4 +162,4 @@ def numbered(
 
 def absolute(path: str | Path) -> str:
     """A path that means the same file wherever the run is looked at from."""
-    return str(Path(path).expanduser().resolve())
+    return str(user_path(path).resolve())

@@ -18,7 +18,7 @@ from eqvae.data.sources.cs import Cs, image_names, scale_of_shift
 from eqvae.embedding.table import Embedding
 from eqvae.embedding.write.format import Origin, TableFormat, whole
 from eqvae.embedding.write.particles import check_particles, check_same, particle_poses
-from eqvae.files import written
+from eqvae.files import user_path, written
 
 _POSE, _SHIFT, _PSIZE = (f"alignments2D/{name}" for name in ("pose", "shift", "psize_A"))
 _CLASS, _POSTERIOR = (f"alignments2D/{name}" for name in ("class", "class_posterior"))
@@ -34,7 +34,7 @@ class CryosparcCs(TableFormat):
 
     def write(self, embedding: Embedding | Path, origin: Origin, path: Path) -> None:
         table, source = whole(embedding), origin.source
-        stored = Path(source.path).expanduser()
+        stored = user_path(source.path)
         particles, joined = CsFile.read(stored), source.rows()
         check_same(table, image_names(joined), stored)
         values = _values(table, joined, origin)

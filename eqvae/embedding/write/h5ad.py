@@ -1,7 +1,8 @@
 """embedding.h5ad: an AnnData for scanpy, squidpy and their kin, written as its documentation lays it out.
 
     X, obsm["content"]   content, (N, m) float32
-    obsm["spatial"]      x and y, pixels, (N, 2), where there are positions
+    obsm["spatial"]      (N, 2) pixels: where objects lie in the field that they were cut from, x to the right
+                         and y down as squidpy has it; else x and y in the image, y up, if the model finds any
     obs                  every other column; class and cluster as categories, in words
     obs_names            names of the images; numbers of their rows where names are missing or repeat
     var_names            content_0, ...
@@ -29,7 +30,7 @@ from eqvae.files import written
 if TYPE_CHECKING:
     from h5py import Group
 
-_POSITION = ("x_pixels", "y_pixels")
+_POSITIONS = (("field_x_pixels", "field_y_pixels"), ("x_pixels", "y_pixels"))  # the first there is
 
 
 class H5ad(TableFormat):
@@ -56,9 +57,10 @@ class H5ad(TableFormat):
             for name in ("layers", "obsm", "obsp", "uns", "varm", "varp"):
                 _encoded(file.create_group(name), "dict", "0.1.0")
             _array(file["obsm"], "content", content)
-            position = [column.values for column in columns if column.name in _POSITION]
-            if len(position) == len(_POSITION):
-                _array(file["obsm"], "spatial", np.stack(position, axis=1))
+            known = {column.name: column.values for column in columns}
+            place = next((names for names in _POSITIONS if set(names) <= set(known)), None)
+            if place is not None:
+                _array(file["obsm"], "spatial", np.stack([known[n] for n in place], axis=1))
 
 
 def _names(table: Embedding) -> list[str]:

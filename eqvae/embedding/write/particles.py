@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eqvae.data.posing import Upright
+from eqvae.data.posing import Upright, moved_by_padding
 from eqvae.data.sources.star import to_offset
 from eqvae.embedding.table import Embedding
 from eqvae.embedding.write.format import Origin
@@ -46,12 +46,11 @@ def check_particles(origin: Origin, kind: type, write: str, file: str) -> None:
 def in_file(shift: np.ndarray, origin: Origin) -> np.ndarray:
     """Positions (N, 2) in the source's images, pixels from their centre, of those in the posed images.
 
-    Padding by an odd number of pixels puts the spare row at the bottom and the spare column on the right;
-    resampling leaves the centre where it is.
+    Padding by an odd number of pixels moves them; resampling leaves the centre where it is.
     """
     canvas = origin.canvas or origin.size
-    spare = 0.5 * ((origin.shown - canvas) % 2)
-    return (shift + spare * np.array([1.0, -1.0])) * (origin.size / canvas)
+    moved = moved_by_padding(canvas, origin.shown).numpy()
+    return (shift - moved) * (origin.size / canvas)
 
 
 def check_same(embedding: Embedding, names: Sequence[str], path: Path) -> None:

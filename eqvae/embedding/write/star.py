@@ -13,7 +13,7 @@ from eqvae.data.sources.star import ParticleTable, Star
 from eqvae.embedding.table import Embedding
 from eqvae.embedding.write.format import Origin, TableFormat, whole
 from eqvae.embedding.write.particles import check_particles, check_same, particle_poses
-from eqvae.files import written
+from eqvae.files import user_path, written
 
 
 class RelionStar(TableFormat):
@@ -26,7 +26,7 @@ class RelionStar(TableFormat):
 
     def write(self, embedding: Embedding | Path, origin: Origin, path: Path) -> None:
         table = whole(embedding)
-        stored = Path(origin.source.path).expanduser()
+        stored = user_path(origin.source.path)
         particles = ParticleTable(StarFile.read(stored), stored)
         check_same(table, particles.table.text("rlnImageName"), stored)
         words, rows = _words(table, particles, origin), table.column("index").tolist()

@@ -241,7 +241,8 @@ class AuditRun:
 
     def _image_action(self, windowed: bool = False) -> Any:
         if isinstance(self.domain, SquareGrid):
-            return ImageAction(windowed=windowed, group=self.group.ambient)
+            ground, group = self.domain.ground, self.group.ambient
+            return ImageAction(windowed=windowed, group=group, ground=ground)
         return lambda g, x: self.domain.act(g, x, "fourier")
 
     def tabulate_layers(self, images: int, lie: bool) -> None:
@@ -251,6 +252,7 @@ class AuditRun:
             self.audit.network,
             self.batch.image[:images],
             actions=self.audit.layer_actions,
+            act_in=self._image_action(),
             group=self.group.ambient,
             # where every angle is in the group, one that no sampling of the circle holds exactly
             angle=math.pi / 4 if exact else 1.0,

@@ -40,20 +40,23 @@ class ImageAction:
         windowed: for images that do not vanish at the border: velocities are then right on the inner 7/8
             of the inscribed disc only, but there without what the border would ring.
         group: that the motions belong to, in pixels of the input image.
+        ground: grey beyond images, see `SquareGrid`.
     """
 
     stride: float = 1.0
     windowed: bool = False
     group: Group = PlaneMotions()
+    ground: tuple[float, ...] = ()
 
     def __call__(self, g: Tensor, y: Tensor) -> Tensor:
         if self.stride != 1:
             g = with_shift(g, shift_of(g) / self.stride)
-        return SquareGrid.of(y).act(g, y, "fourier")
+        return SquareGrid.of(y).on(self.ground).act(g, y, "fourier")
 
     def velocity(self, y: Tensor, generator: Generator) -> Tensor:
         if self.windowed:
-            y = y * border_window(y.shape[-1]).to(y)
+            grey = y.new_tensor(self.ground or (0.0,)).view(-1, 1, 1)
+            y = (y - grey) * border_window(y.shape[-1]).to(y)
         return image_velocity(y, generator, self.stride, self.group)
 
 

@@ -17,6 +17,7 @@ from eqvae.metrics.score import Score
 from eqvae.nn import PlainEncoder
 from eqvae.symmetry import PlaneMotions, Representation, angle_of
 from eqvae.testing import GaussianScenes
+from tests.losses.models import vae
 from tests.toys import LATENT, toy_vae
 
 SIZE = 41
@@ -55,6 +56,22 @@ def test_an_exact_model_passes_everything():
     assert result.scores["lie/decoder/rotation/relative"].value < 1e-3
     assert result.scores["elbo_change/rotation"].value < 1e-2
     assert result.elements == []  # O(2) has no table
+
+
+def test_an_exact_model_on_a_bright_ground_is_as_exact_as_on_black():
+    """The control: an audit that does not know the ground, and so turns black corners into the images."""
+    x, sizes = GaussianScenes(2, seed=0, size=SIZE).render(), {}
+    for name, grey in (("black", 0.0), ("bright", 0.4), ("control", 0.4)):
+        audit = SymmetryAudit.of(vae("harmonic", grey).eval())
+        audit = replace(audit, decode=None, render=None, elbo=None, network=None)
+        if name == "control":
+            audit = replace(audit, domain=SquareGrid(SIZE))
+        sizes[name] = audit.run(x + grey, band_limit=None).scores
+    for name in ("encoder/rotation", "encoder/shift", "lie/encoder/rotation"):
+        black, bright = sizes["black"][name].value, sizes["bright"][name].value
+        assert bright == pytest.approx(black, rel=1e-3, abs=1e-9), name
+    control = sizes["control"]["encoder/rotation"].value
+    assert control > 20 * sizes["bright"]["encoder/rotation"].value
 
 
 def test_the_floors_are_those_of_unrelated_images():
