@@ -2,8 +2,8 @@
 
 A part with an `export()` says what it is without the package that it was built with, or without what only
 training needs: filters are expanded, mixtures keep what follows from their parameters. Channels come first
-in memory: channels last are faster to train, but torch sums their group norms pixel by pixel in float32, which
-is 8e-6 to 7e-5 off where 1e-6 is possible.
+in memory: channels last are faster to train, but torch's sums for their group norms are 8e-6 to 7e-5 off in
+float32 where 1e-6 is possible.
 """
 
 from copy import deepcopy
