@@ -1,6 +1,7 @@
 """Functions as files: `torch.export` programs and ONNX graphs, for any number of images."""
 
 import logging
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,15 +30,31 @@ def traced(function: Function) -> ExportedProgram:
     free = tuple({0: Dim.DYNAMIC} for _ in function.example)
     try:
         with WrittenOut():
-            return torch.export.export(function.module, function.example, dynamic_shapes=free)
+            program = torch.export.export(function.module, function.example, dynamic_shapes=free)
     except (RuntimeError, torch._dynamo.exc.UserError) as error:
         first = str(error).strip().splitlines()[0]
         raise ValueError(f"this model can't be written as a graph: {first}") from error
+    _drop_what_does_nothing(program)
+    return program
+
+
+def _drop_what_does_nothing(program: ExportedProgram) -> None:
+    """Erase slices that take all and remarks on types: up to a sixth of all nodes, at 30 ms each."""
+    graph = program.graph_module.graph
+    for node in list(graph.nodes):
+        if node.target is torch.ops.aten._assert_tensor_metadata.default:
+            graph.erase_node(node)
+        elif node.target is torch.ops.aten.slice.Tensor:
+            if node.args[2:] in ((), (0, sys.maxsize), (None, sys.maxsize)):
+                node.replace_all_uses_with(node.args[0])
+                graph.erase_node(node)
+    program.graph_module.recompile()
 
 
 def write_torch(program: ExportedProgram, path: Path) -> None:
     """A .pt2 file that `torch.export.load(path).module()` runs."""
-    torch.export.save(program, path)
+    with _quiet():  # it says that tables are views of others
+        torch.export.save(program, path)
 
 
 def write_onnx(program: ExportedProgram, function: Function, path: Path, opset: int) -> None:
@@ -63,7 +80,7 @@ def write_onnx(program: ExportedProgram, function: Function, path: Path, opset: 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what the exporter says of its own affairs."""
+    """Without what the exporters say of their own affairs."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

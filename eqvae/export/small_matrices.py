@@ -1,4 +1,4 @@
-"""Linear algebra of small matrices by plain arithmetic, for graphs whose language has none.
+"""Plain arithmetic for graphs: linear algebra of small matrices, which their language has not, and softplus.
 
     A = L L^T:   L_jj = (A_jj - sum_k L_jk^2)^(1/2),   L_ij = (A_ij - sum_k L_ik L_jk) / L_jj
 
@@ -8,6 +8,7 @@ Reference: Golub, Van Loan, Matrix computations (2013), algorithms 3.1.1 and 4.2
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
@@ -63,14 +64,22 @@ def solve_two(a: Tensor, b: Tensor, *, left: bool = True) -> Tensor:
     return (adjugate @ b) / (p * s - q * r)[..., None, None]
 
 
+def softplus(x: Tensor) -> Tensor:
+    """log(1 + exp(x)): onnxruntime 1.27 has none in float64."""
+    return (
+        x.clamp_min(0) + (1 + (-x.abs()).exp()).log() if x.dtype == torch.float64 else F.softplus(x)
+    )
+
+
 class WrittenOut(TorchFunctionMode):
-    """Within it, torch's linear algebra is done by the functions above."""
+    """Within it, torch's linear algebra and softplus are done by the functions above."""
 
     _BY = {
         torch.linalg.cholesky: cholesky,
         torch.linalg.solve_triangular: solve_triangular,
         torch.linalg.solve: solve_two,
         torch.cholesky_inverse: cholesky_inverse,
+        F.softplus: softplus,
     }
 
     def __torch_function__(self, func, types, args=(), kwargs=None):

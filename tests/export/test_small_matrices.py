@@ -2,8 +2,15 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
-from eqvae.export.small_matrices import cholesky, cholesky_inverse, solve_triangular, solve_two
+from eqvae.export.small_matrices import (
+    cholesky,
+    cholesky_inverse,
+    softplus,
+    solve_triangular,
+    solve_two,
+)
 
 EXACT = {"rtol": 1e-10, "atol": 1e-10}
 
@@ -32,3 +39,8 @@ def test_two_rows_by_cramers_rule():
     torch.testing.assert_close(solve_two(a, b), torch.linalg.solve(a, b), **EXACT)
     with pytest.raises(ValueError, match="two rows"):
         solve_two(positive(3), b)
+
+
+def test_softplus_of_any_size():
+    x = torch.tensor([-800.0, -30, -1, 0, 1, 30, 800], dtype=torch.float64)
+    torch.testing.assert_close(softplus(x), F.softplus(x), **EXACT)
