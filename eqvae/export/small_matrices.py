@@ -65,7 +65,7 @@ def solve_two(a: Tensor, b: Tensor, *, left: bool = True) -> Tensor:
 
 
 def softplus(x: Tensor) -> Tensor:
-    """log(1 + exp(x)): onnxruntime 1.27 has none in float64."""
+    """log(1 + exp(x)): onnxruntime 1.32 has none in float64."""
     return (
         x.clamp_min(0) + (1 + (-x.abs()).exp()).log() if x.dtype == torch.float64 else F.softplus(x)
     )
