@@ -43,6 +43,12 @@ def written(path: str | Path) -> Iterator[Path]:
         _flush(partial)
         partial.replace(path)
         _bring_to_disk(path.parent)
+    except OSError as error:
+        if error.filename is None or error.filename == str(
+            partial
+        ):  # of a write, or of the other name
+            error.filename = str(path)
+        raise
     finally:
         partial.unlink(missing_ok=True)
 

@@ -10,11 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from eqvae.cli.faults import fault_of
+
 if TYPE_CHECKING:
     from rich.console import Console
 
     from eqvae.data import ImageDataModule
 
+FAULT = 1  # exit code, of the machine
 USER_ERROR = 2  # exit code
 INTERRUPTED = 130  # exit code, by Ctrl-C
 
@@ -107,16 +110,22 @@ def run_with_hydra(run: Callable[[Any], None], name: str, arguments: Sequence[st
 
 @contextmanager
 def one_sentence_errors() -> Iterator[None]:
-    """Say what is wrong and exit with code 2; EQVAE_DEBUG=1 shows the traceback instead."""
+    """Say what is wrong and exit with code 2; EQVAE_DEBUG=1 shows the traceback instead.
+
+    What is wrong with the machine, such as a full disk, exits with code 1.
+    """
     from omegaconf.errors import OmegaConfBaseException
 
+    expected = (ValueError, TypeError, OSError, ImportError, OmegaConfBaseException)
     try:
         yield
-    except (ValueError, TypeError, OSError, ImportError, OmegaConfBaseException) as error:
-        if os.environ.get("EQVAE_DEBUG"):
+    except Exception as error:
+        ours = isinstance(error, expected) and getattr(error, "errno", None) is None
+        fault = None if ours else fault_of(error)
+        if os.environ.get("EQVAE_DEBUG") or not (fault or isinstance(error, expected)):
             raise
-        complain(f"error: {error}")
-        sys.exit(USER_ERROR)
+        complain(f"error: {f'{fault}.' if fault else error}")
+        sys.exit(FAULT if fault else USER_ERROR)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from eqvae.cli.console import (
+    FAULT,
     announce,
     complain,
     never_fail_to_print,
@@ -18,6 +19,7 @@ from eqvae.cli.console import (
     run_with_hydra,
     spelled,
 )
+from eqvae.cli.faults import fault_of
 
 SHOWN = (
     *("test/free_energy", "test/elbo", "test/log_likelihood", "test/kl"),
@@ -110,8 +112,29 @@ def _run(find: Callable[[], tuple[dict[str, Any], Path, bool]]) -> None:
             complain(f"interrupted; {stop.checkpoint} is written. Continue with")
             complain(f"  {pasted('train', f'resume={folder}')}")
         sys.exit(128 + stop.signal)
+    except Exception as error:
+        fault = fault_of(error)
+        if fault is None or os.environ.get("EQVAE_DEBUG"):
+            raise
+        complain(f"error: {fault}. {_left(folder)}")
+        sys.exit(FAULT)
     if prepared.trainer.is_global_zero and not prepared.trainer.fast_dev_run:
         _report(metrics, folder)
+
+
+def _left(folder: Path) -> str:
+    """What is whole of a run that failed, and how to go on."""
+    import warnings
+
+    from eqvae.training.resume import checkpoint_to_resume
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            checkpoint = checkpoint_to_resume(folder)
+    except (ValueError, OSError):
+        return "No checkpoint is whole yet: start the run again, with another run_dir."
+    return f"{checkpoint} is whole; continue with\n  {pasted('train', f'resume={folder}')}"
 
 
 def _composed(config: Any) -> tuple[dict[str, Any], Path]:
