@@ -96,7 +96,7 @@ def wandb_logger(
     check_account(mode)
     import wandb
 
-    run = wandb.init(
+    how = dict(
         mode=mode,
         project=project or os.environ.get("WANDB_PROJECT") or "eqvae",
         entity=entity,
@@ -109,6 +109,13 @@ def wandb_logger(
         reinit="create_new",
         settings=wandb.Settings(silent=mode == "offline", console="off"),
     )
+    try:
+        run = wandb.init(**how)
+    except (wandb.errors.Error, TimeoutError) as error:
+        raise ValueError(
+            f"Weights & Biases does not answer ({' '.join(str(error).split())}). Set logger.mode=offline, "
+            "and bring the run there later with `wandb sync`."
+        ) from error
     run.define_metric("trainer/global_step")
     run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
     return WandbLogger(save_dir=folder, experiment=run, offline=mode == "offline")

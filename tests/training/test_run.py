@@ -102,8 +102,34 @@ def test_resumed_equals_uninterrupted(
     folder, metrics = whole(family)
     assert comparable(train(resumed(tmp_path))) == metrics
 
-    names = ["step", "epoch", "val/elbo", "val/kl", "test/elbo"]
-    tables = [[[row[n] for n in names] for row in rows(part)] for part in (folder, tmp_path)]
+    tables = [(part / "metrics.csv").read_bytes() for part in (folder, tmp_path)]
+    assert tables[0] == tables[1]
+
+
+@pytest.mark.parametrize("file", ["last.ckpt", "best.ckpt"])
+@pytest.mark.parametrize("behind", [False, True])
+def test_the_log_of_a_killed_run_is_that_of_one_that_was_not(
+    file: str, behind: bool, whole: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before or behind a checkpoint of the second epoch."""
+    run = tiny_run(tmp_path, *how("harmonic"))
+    save, seen = run.trainer.save_checkpoint, []
+
+    def killed(path, *more, **kinds) -> None:
+        seen.append(Path(path).name)
+        last = seen.count(file) == 2
+        if behind or not last:
+            save(path, *more, **kinds)
+        if last:
+            raise SystemExit
+
+    monkeypatch.setattr(run.trainer, "save_checkpoint", killed)
+    with pytest.raises(SystemExit):
+        train(run)
+    monkeypatch.undo()
+    folder, metrics = whole("harmonic")
+    assert comparable(train(resumed(tmp_path))) == metrics
+    tables = [(part / "metrics.csv").read_bytes() for part in (folder, tmp_path)]
     assert tables[0] == tables[1]
 
 
@@ -125,6 +151,8 @@ def test_a_finished_run_can_be_prolonged(tmp_path: Path) -> None:
     config = stored_config(tmp_path / "parts")
     config["trainer"]["max_epochs"] = 2
     assert comparable(train(prepare(config, tmp_path / "parts", resume=True))) == whole
+    tables = [(tmp_path / part / "metrics.csv").read_bytes() for part in ("whole", "parts")]
+    assert tables[0] == tables[1]
 
 
 def test_same_seed_same_run_other_seed_other_run(tmp_path: Path) -> None:
