@@ -122,19 +122,35 @@ class TrainingModule(pl.LightningModule):
             zip(self._sums, self.trainer.strategy.reduce(sums, reduce_op="sum"), strict=True)
         )
 
+    def _stored_sums(self) -> dict[str, Any] | None:
+        """The sums of each process, (processes, terms): rank 0 alone writes the checkpoint."""
+        if not self._sums:
+            return None
+        values = torch.stack([value.float() for value in self._sums.values()])
+        rows = self.all_gather(values).reshape(self.trainer.world_size, -1)
+        return {"names": list(self._sums), "values": rows.cpu()}
+
+    def _sums_of(self, stored: dict[str, Any] | None) -> dict[str, Tensor]:
+        """This process's share of stored sums; of another number of processes the first takes all."""
+        if not stored:
+            return {}
+        rows, rank = stored["values"].to(self.device), self.global_rank
+        if len(rows) != self.trainer.world_size:
+            rows = rows.sum(0, keepdim=True)
+        return dict(zip(stored["names"], rows[rank], strict=True)) if rank < len(rows) else {}
+
     def on_train_start(self) -> None:
         skip_batches_done(self.trainer)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["state_dict"] = weights(self)
-        checkpoint[SUMS] = dict(self._sums)
+        checkpoint[SUMS] = self._stored_sums()
         if self.model_config is not None:
             checkpoint[DESCRIPTION] = describe(self.model_config)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         load_weights(self, checkpoint["state_dict"])
-        sums = checkpoint.get(SUMS, {})
-        self._sums = {name: value.to(self.device) for name, value in sums.items()}
+        self._sums = self._sums_of(checkpoint.get(SUMS))
         checkpoint["state_dict"] = (
             self.state_dict()
         )  # Lightning loads once more, in the present mode
