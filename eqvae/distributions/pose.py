@@ -30,6 +30,7 @@ from eqvae.symmetry.motions import (
 
 _REACH = 8.5  # standard deviations
 _WRAPS = (-2, -1, 0, 1, 2)  # of the circle: enough for standard deviations up to half a turn
+_AT_ONCE = 2**18  # numbers of a table that is worked on: it stays in the cache
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ class PosePosterior:
         reach = (_REACH * width + 1).log2().ceil().clamp(min=1).long()
         for power in reach.unique().tolist():
             rows = (reach == power).nonzero()[:, 0]
-            for some in rows.split(2**22 // (2**power * place.shape[1]) + 1):
+            for some in rows.split(_AT_ONCE // (2**power * place.shape[1]) + 1):
                 found = _masses(place[some], width[some], 2**power)
                 near, held = found[0] % points, weight[some][..., None] * found[1]
                 mass[some] = mass[some].scatter_add(1, near.flatten(1), held.flatten(1))
