@@ -116,7 +116,7 @@ class SquareGrid(Domain):
         if any(self.ground):
             ground = self._ground_of(x)
             return self.black.act(g, x - ground, interpolation) + ground
-        g = g.to(device=x.device, dtype=x.dtype)
+        g = g.to(dtype=x.dtype)  # where it is: motions on the CPU have nothing to wait for
         exact = _maps_grid_to_itself(g)
         if exact.all():
             return _permute_pixels(g, x)

@@ -49,7 +49,8 @@ class EquivariancePenalty(PenaltyTerm):
         check_gaussian(self, model)
 
     def draw(self, x: Tensor) -> Tensor:
-        return self.symmetry.sample(len(x), shift=self.shift).to(x)
+        """A motion for each image, on the CPU: which of them are exact is decided without a wait."""
+        return self.symmetry.sample(len(x), shift=self.shift).to(x.dtype)
 
     def moved(self, g: Tensor, batch: Batch, model: Model) -> Batch:
         return batch.act(g, model.domain, self.interpolation)
@@ -65,7 +66,10 @@ class EncoderPenalty(EquivariancePenalty):
 
     def forward(self, model: Model, batch: Batch, elbo: LatentELBO) -> Tensor:
         g = self.draw(batch.image)
-        moved, target = model.encode(self.moved(g, batch, model)), elbo.posterior.act(g)
+        moved, target = (
+            model.encode(self.moved(g, batch, model)),
+            elbo.posterior.act(g.to(batch.image)),
+        )
         total = batch.image.new_zeros(())
         for block in model.representation.blocks:
             a, b = moved.mode[:, block.slice], target.mode[:, block.slice]
@@ -83,7 +87,10 @@ class PosteriorPenalty(EquivariancePenalty):
 
     def forward(self, model: Model, batch: Batch, elbo: LatentELBO) -> Tensor:
         g = self.draw(batch.image)
-        moved, target = model.encode(self.moved(g, batch, model)), elbo.posterior.act(g)
+        moved, target = (
+            model.encode(self.moved(g, batch, model)),
+            elbo.posterior.act(g.to(batch.image)),
+        )
         return jeffreys(moved, target).mean()
 
 
@@ -92,7 +99,7 @@ class DecoderPenalty(EquivariancePenalty):
 
     def forward(self, model: Model, batch: Batch, elbo: LatentELBO) -> Tensor:
         g = self.draw(batch.image)
-        decoded = model.decode(model.representation.act(g, elbo.z))
+        decoded = model.decode(model.representation.act(g.to(elbo.z), elbo.z))
         target = model.domain.act(g, elbo.reconstruction, self.interpolation)
         return _disc_error(decoded, target, model)
 
@@ -102,7 +109,7 @@ class RoundTripPenalty(EquivariancePenalty):
 
     def forward(self, model: Model, batch: Batch, elbo: LatentELBO) -> Tensor:
         g = self.draw(batch.image)
-        decoded = model.decode(model.representation.act(g, elbo.z))
+        decoded = model.decode(model.representation.act(g.to(elbo.z), elbo.z))
         return _disc_error(decoded, self.moved(g, batch, model).image, model)
 
 

@@ -54,16 +54,15 @@ class LiePenalty(EquivariancePenalty):
         generators = self.symmetry.generators().values()
         unit = torch.tensor([self.shift if X.unit == "px" else 1.0 for X in generators])
         directions = torch.tensor([X.direction for X in generators]) * unit[:, None]
-        sign = (2 * torch.randint(2, (len(x), len(directions))) - 1).to(x)
-        return self.symmetry.exp(self.step * sign @ directions.to(x))
+        sign = (2 * torch.randint(2, (len(x), len(directions))) - 1).to(x.dtype)
+        return self.symmetry.exp(self.step * sign @ directions.to(x.dtype))
 
     def forward(self, model: Model, batch: Batch, elbo: LatentELBO) -> Tensor:
         g, act = self.draw(batch.image), model.representation.act
         back = self.symmetry.inverse(g)
-        ahead, behind = (
-            act(undo, model.encode(self.moved(h, batch, model)).mode)
-            for h, undo in ((g, back), (back, g))
-        )
+        modes = [model.encode(self.moved(h, batch, model)).mode for h in (g, back)]
+        g, back = g.to(modes[0]), back.to(modes[0])
+        ahead, behind = (act(u, z) for u, z in zip((back, g), modes, strict=True))
         derivative = (ahead - behind) / (2 * self.step)
         z = (0.5 * (ahead + behind)).detach()
         velocity = (act(g, z) - act(back, z)) / (2 * self.step)

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from eqvae.training.processes import any_of_them, may_wait
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -57,7 +59,9 @@ class InterruptCheckpoint(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, *_: Any
     ) -> None:
         # after an epoch's last batch come validation and the epoch's own checkpoint: wait for that
-        if not trainer.is_last_batch and self._any_received(trainer):
+        if trainer.is_last_batch or not (trainer.world_size == 1 or may_wait(trainer)):
+            return
+        if self._any_received(trainer):
             trainer.save_checkpoint(self.path)
             self._stop(trainer)
 
@@ -90,7 +94,7 @@ class InterruptCheckpoint(pl.Callback):
 
     def _any_received(self, trainer: pl.Trainer) -> bool:
         """Whether a signal came to any of the processes: all of them stop at the same batch, or none does."""
-        return trainer.strategy.reduce_boolean_decision(self._received is not None, all=False)
+        return any_of_them(trainer, self._received is not None)
 
     def _listen(self) -> None:
         for signum in SIGNALS:
