@@ -148,10 +148,10 @@ def _moved(overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def _config(folder: Path) -> dict[str, Any]:
-    from omegaconf import OmegaConf
+    from eqvae.registry import stored_configuration
 
     path = folder / "config.yaml"
-    return OmegaConf.to_container(OmegaConf.load(path)) if path.is_file() else {}
+    return stored_configuration(path) if path.is_file() else {}
 
 
 def _keep_config(folder: Path, out: Path, overrides: Sequence[str]) -> None:

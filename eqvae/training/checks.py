@@ -22,6 +22,8 @@ _KEYS = (
     "callbacks image name seed run_dir resume"
 ).split()
 
+_NEEDED = ("image", "model", "objective", "data", "optimizer", "trainer", "callbacks")
+
 
 def check_keys(config: dict[str, Any]) -> None:
     """Refuse parts that no run has, and a seed that is no whole number."""
@@ -32,6 +34,27 @@ def check_keys(config: dict[str, Any]) -> None:
             )
     if not isinstance(config["seed"], int):
         raise ValueError(f"seed must be a whole number; got {config['seed']!r}.")
+
+
+def check_whole(config: dict[str, Any], place: str) -> None:
+    """Refuse a stored configuration that lacks a part, as one that was cut short does.
+
+    Args:
+        config: plain.
+        place: where it was found.
+
+    Raises:
+        ValueError: with the first part that is not there.
+    """
+    for key in _NEEDED:
+        if not isinstance(config.get(key), dict):
+            raise ValueError(
+                f"{place} is damaged or cut short: it lacks {key}. Put back the file that the run wrote."
+            )
+    if "seed" not in config or "logger" not in config:
+        raise ValueError(
+            f"{place} is damaged or cut short: it lacks seed or logger. Put back the file that the run wrote."
+        )
 
 
 def check_optimization(module: TrainingModule) -> None:
