@@ -1,0 +1,191 @@
+"""What a stranger's file may do: nothing, whatever it says; every promise of SECURITY.md is held here."""
+
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from eqvae.config import CONFIG_DIR, build, compose, fill_data
+from eqvae.registry import FUNCTIONS, part, stored_configuration
+from eqvae.stored import MOST_BYTES, read_json, read_yaml
+from eqvae.training.checkpoint import DESCRIPTION, load_vae, read_checkpoint
+from eqvae.training.run import stored_config, train
+from eqvae.training.runs import data_config
+from tests.strangers import TARGETS, TEXTS, changes, checkpoints, watched
+from tests.training.runs import NO_PICTURES, tiny_config, tiny_run
+
+ROOT = Path(__file__).resolve().parents[1]
+SENTENCE = 900  # characters, at most
+
+
+@pytest.fixture(scope="module")
+def _checkpoint(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("stranger")
+    train(tiny_run(folder, "model=plain", NO_PICTURES, "prior=normal"))
+    return folder / "checkpoints" / "best.ckpt"
+
+
+@pytest.fixture(scope="module")
+def _config() -> dict:
+    return fill_data(tiny_config("model=plain"), (1, 28, 28), 80)
+
+
+def written(folder: Path, config: dict) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    return folder
+
+
+def refused(call, folder: Path) -> str:
+    """The sentence of a refusal, in which nothing else has happened."""
+    began = time.monotonic()
+    with watched(folder) as done, pytest.raises(ValueError) as caught:
+        call()
+    assert done == [] and time.monotonic() - began < 10
+    said = str(caught.value)
+    assert 0 < len(said) < SENTENCE and "Traceback" not in said
+    assert not (folder / "outside").exists() and not (folder.parent / "outside").exists()
+    return said
+
+
+def test_a_command_would_be_noticed(tmp_path):
+    with watched(tmp_path) as done:
+        subprocess.run(["true"], check=True)
+        (tmp_path / "inside").write_text("")
+        (tmp_path.parent / "outside_of_it").write_text("")
+    assert len(done) == 2 and done[0].startswith("subprocess.Popen") and "outside_of_it" in done[1]
+
+
+@pytest.mark.parametrize("target", TARGETS, ids=str)
+def test_the_registry_holds_nothing_that_runs(target, tmp_path):
+    refused(lambda: part(target, "callbacks.x"), tmp_path)
+
+
+def test_the_registry_holds_what_configurations_name(_checkpoint):
+    named = set()
+    for file in CONFIG_DIR.rglob("*.yaml"):
+        named |= set(re.findall(r"_target_: ?\"?([\w.]+)", file.read_text(encoding="utf-8")))
+    described = read_checkpoint(_checkpoint)[DESCRIPTION]
+    named |= set(re.findall(r"'_target_': '([\w.]+)'", str(described)))
+    assert len(named) > 60
+    functions = {target for target in named if not isinstance(part(target), type)}
+    assert functions == set(FUNCTIONS)
+    assert part("torch.optim.SGD") is torch.optim.SGD
+    assert part("torch.optim.lr_scheduler.StepLR") is torch.optim.lr_scheduler.StepLR
+
+
+@pytest.mark.parametrize("kind", TEXTS)
+def test_a_strangers_text_is_refused(kind, tmp_path):
+    file, text = tmp_path / "config.yaml", TEXTS[kind]
+    file.write_bytes(text if isinstance(text, bytes) else text.encode())
+    assert str(file) in refused(lambda: stored_config(tmp_path), tmp_path)
+
+
+@pytest.mark.parametrize("kind", changes(Path("x")))
+def test_a_strangers_configuration_is_refused(kind, tmp_path, _config):
+    config = yaml.safe_load(yaml.safe_dump(_config))
+    changes(tmp_path)[kind](config)
+    folder = written(tmp_path / "run", config)
+    refused(lambda: stored_config(folder), tmp_path)
+
+
+def test_a_cut_configuration_is_refused(tmp_path, _config):
+    whole = yaml.safe_dump(_config)
+    for share in (0.1, 0.3, 0.5, 0.7, 0.9):
+        (tmp_path / "config.yaml").write_text(whole[: int(share * len(whole))])
+        refused(lambda: stored_config(tmp_path), tmp_path)
+
+
+def test_a_runs_own_configuration_is_read_as_it_was_written(tmp_path, _config):
+    from omegaconf import OmegaConf
+
+    OmegaConf.save(OmegaConf.create(_config), tmp_path / "config.yaml")
+    assert stored_config(tmp_path) == _config
+    assert data_config(tmp_path) == _config["data"]
+    (tmp_path / "config.yaml").write_text("lr: 1e-3\ntime: 00:10\nday: 2020-01-01\nyes: yes\n")
+    assert read_yaml(tmp_path / "config.yaml") == {
+        "lr": 0.001, "time": "00:10", "day": "2020-01-01", True: True
+    }  # fmt: skip
+
+
+def test_places_to_write_to_are_left_out(tmp_path, _config):
+    config = yaml.safe_load(yaml.safe_dump(_config))
+    config["callbacks"]["best"]["dirpath"] = str(tmp_path / "outside")
+    config["trainer"]["default_root_dir"] = str(tmp_path / "outside")
+    config["data"]["source"] = {"_target_": "eqvae.data.MNIST", "root": "x", "download": True}
+    folder = written(tmp_path / "run", config)
+    with pytest.warns(UserWarning, match="dirpath"):
+        read = stored_configuration(folder / "config.yaml")
+    assert read["callbacks"]["best"]["dirpath"] is None
+    assert read["trainer"]["default_root_dir"] is None
+    assert read["data"]["source"]["download"] is False
+
+
+@pytest.mark.parametrize("kind", checkpoints())
+def test_a_strangers_checkpoint_is_refused(kind, tmp_path, _checkpoint):
+    path = tmp_path / "best.ckpt"
+    checkpoints()[kind](torch.load(_checkpoint, weights_only=True), path)
+    resident = _resident()
+    assert "best.ckpt" in refused(lambda: load_vae(path), tmp_path)
+    assert _resident() - resident < 1 << 30
+
+
+def test_a_checkpoint_takes_no_more_memory_than_its_budget(tmp_path, _checkpoint, monkeypatch):
+    from eqvae.training import strangers
+
+    monkeypatch.setattr(strangers, "BUDGET", 1 << 20)
+    path = shutil.copy(_checkpoint, tmp_path / "best.ckpt")
+    with (
+        pytest.raises(ValueError, match="takes more than .* MiB of memory"),
+        strangers.within_budget(Path(path)),
+    ):
+        torch.zeros(1 << 30)
+    torch.zeros(1 << 24)  # what comes after is free again
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[" * 100_000, '{"a": ' * 50_000, "1" * 5000, "\x00", "nul"]
+)
+def test_a_strangers_numbers_are_refused(text, tmp_path):
+    (tmp_path / "metrics.json").write_text(text)
+    assert "metrics.json" in refused(lambda: read_json(tmp_path / "metrics.json"), tmp_path)
+
+
+def test_a_large_file_is_refused_before_it_is_read(tmp_path):
+    file = tmp_path / "metrics.json"
+    with file.open("wb") as sparse:
+        sparse.truncate(MOST_BYTES["json"] + 1)
+    assert "larger than 64 MiB" in refused(lambda: read_json(file), tmp_path)
+
+
+def test_parts_of_the_users_own_may_be_stored(monkeypatch):
+    """A class that was added to a room, as CONTRIBUTING.md says, is built from a checkpoint too."""
+    import sys
+    import types
+
+    from eqvae.data.camera import PlainCamera
+
+    class Mine(PlainCamera):
+        pass
+
+    Mine.__module__, module = "eqvae.data.mine", types.ModuleType("eqvae.data.mine")
+    module.Mine = Mine
+    monkeypatch.setitem(sys.modules, "eqvae.data.mine", module)
+    assert part("eqvae.data.mine.Mine") is Mine
+    assert isinstance(build({"_target_": "eqvae.data.mine.Mine"}), Mine)
+
+
+def test_what_the_user_types_may_name_more(monkeypatch):
+    monkeypatch.setenv("EQVAE_TEST_NAME", "typed")
+    assert compose(["name=${oc.env:EQVAE_TEST_NAME}"])["name"] == "typed"
+
+
+def _resident() -> int:
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
