@@ -189,3 +189,37 @@ def _resident() -> int:
     import resource
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "=cmd|' /C calc'!A0",
+        "+1",
+        "-1",
+        "@SUM(1)",
+        "\t=1",
+        "\r=1",
+        "'=1",
+        "''@1",
+        "＝1",
+        "a=1",
+        "'a",
+        "-",
+    ],
+)
+def test_names_are_no_formulas_in_tables(name, tmp_path):
+    import csv
+
+    import pyarrow as pa
+
+    from eqvae.embedding.files import write_csv
+    from eqvae.formulas import cell_of, text_of
+
+    assert text_of(cell_of(name)) == name
+    assert not cell_of(name).startswith(tuple("=+-@\t\r＝"))
+    rows = pa.RecordBatch.from_pydict({"name": [name, None], "x": [-1.5, 2.0]})
+    write_csv(iter([rows]), tmp_path / "a.csv")
+    with (tmp_path / "a.csv").open(newline="", encoding="utf-8") as file:
+        first, second = csv.DictReader(file)
+    assert first == {"name": cell_of(name), "x": "-1.5"} and second["name"] == ""

@@ -4,10 +4,12 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.csv
 import pyarrow.parquet
 
 from eqvae.files import written
+from eqvae.formulas import FORMULA
 
 PARQUET, CSV, PART = "embedding.parquet", "embedding.csv", "embedding.arrow.part"
 _GROUP = 5_000  # rows, at least, of a row group in the file
@@ -32,8 +34,8 @@ def write_parquet(parts: Iterable[pa.RecordBatch], path: Path) -> Path:
 
 
 def write_csv(parts: Iterable[pa.RecordBatch], path: Path) -> Path:
-    """Write rows that come in batches as text."""
-    parts = iter(parts)
+    """Write rows that come in batches as text; names that would be formulas are marked, see `formulas`."""
+    parts = map(_without_formulas, parts)
     first = next(parts)
     with written(path) as partial, pa.csv.CSVWriter(partial, first.schema) as csv:
         csv.write_batch(first)
@@ -51,6 +53,16 @@ def read_batches(path: str | Path, size: int) -> Iterator[pa.RecordBatch]:
     """The rows in batches, from the Parquet file or the folder of it."""
     with pa.parquet.ParquetFile(_parquet(path)) as file:
         yield from file.iter_batches(size)
+
+
+def _without_formulas(part: pa.RecordBatch) -> pa.RecordBatch:
+    columns = [
+        pa.compute.replace_substring_regex(column, FORMULA, r"'\1")
+        if pa.types.is_string(column.type)
+        else column
+        for column in part.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=part.schema)
 
 
 def _parquet(path: str | Path) -> Path:
