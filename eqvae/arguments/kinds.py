@@ -26,6 +26,7 @@ def check_kinds(target: Any, arguments: Mapping[str, Any], path: str) -> None:
         if key in hints and not _fits(value, hints[key]):
             said = dict.fromkeys(_said(hints[key]))
             shown = repr(value) if _is_plain(value) else f"a {type(value).__name__}"
+            shown = " ".join(shown.split())
             raise ValueError(f"{joined(path, key)} must be {' or '.join(said)}; got {shown[:200]}.")
 
 
@@ -82,7 +83,9 @@ def _is_protocol(kind: type) -> bool:
 
 
 def _is_plain(value: Any) -> bool:
-    return isinstance(value, (*_PLAIN, list, tuple, dict))
+    if isinstance(value, list | tuple | dict):
+        return all(map(_is_plain, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, _PLAIN)
 
 
 def _said(hint: Any) -> list[str]:

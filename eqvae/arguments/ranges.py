@@ -1,7 +1,7 @@
 """Which numbers a constructor can mean: finite ones, and the ranges of what is not eqvae's own.
 
-eqvae's constructors check their values themselves. Lightning's and torch's take many that fail later or say
-nothing, such as a patience of -1, and are listed here.
+eqvae's constructors check most values themselves. Lightning's and torch's take many that fail later or say
+nothing, such as a patience of -1, and are listed here, with the sizes that all networks have.
 """
 
 import math
@@ -70,6 +70,10 @@ _SCHEDULER = {
     "max_lr": _RATE, "base_lr": _RATE, "milestones": _count(0), "patience": _count(0),
     "cooldown": _count(0), "threshold": _number(0),
 }  # fmt: skip
+_NETWORK = {
+    name: _count(1)
+    for name in "hidden width maps kernel_size channels oversampling components draws".split()
+}
 _DAYS = re.compile(r"\d{1,6}:\d{1,6}:\d{1,6}:\d{1,6}")
 _TEXTS = {"max_time": ("days:hours:minutes:seconds, as in 00:00:05:00", _DAYS)}
 RULES: dict[str, Mapping[str, Rule | None]] = {  # by the module that a class is defined in
@@ -78,6 +82,8 @@ RULES: dict[str, Mapping[str, Rule | None]] = {  # by the module that a class is
     "pytorch_lightning.callbacks.model_checkpoint": _CHECKPOINT,
     "torch.optim.lr_scheduler": _SCHEDULER,
     "torch.optim": _OPTIMIZER,
+    "eqvae.nn": _NETWORK,
+    "eqvae.pose": _NETWORK,
 }
 
 
@@ -94,7 +100,9 @@ def check_ranges(target: Any, arguments: Mapping[str, Any], path: str) -> None:
             if isinstance(number, float) and not math.isfinite(number):
                 raise ValueError(f"{inner} must be a finite number; got {number}.")
             if abs(number) > LARGEST:
-                raise ValueError(f"{inner} must be at most {LARGEST:g} in size; got {number:g}.")
+                raise ValueError(
+                    f"{inner} must be at most {LARGEST:g} in size; got {number!r:.40}."
+                )
             rule = rules.get(key)
             if rule is not None and not rule[1](number):
                 raise ValueError(f"{inner} must be {rule[0]}; got {number!r}.")

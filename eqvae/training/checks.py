@@ -5,9 +5,11 @@ import os
 import shlex
 import tempfile
 import warnings
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import torch
 from pytorch_lightning.accelerators import AcceleratorRegistry
 
 from eqvae.data import PosedImages, StreamedImages
@@ -22,6 +24,7 @@ _KEYS = (
     "callbacks image name seed run_dir resume"
 ).split()
 
+_LONG_AFTER = 1_000_000  # steps, when every weight has grown in
 _NEEDED = ("image", "model", "objective", "data", "optimizer", "trainer", "callbacks")
 
 
@@ -67,6 +70,28 @@ def check_optimization(module: TrainingModule) -> None:
             module.make_scheduler(optimizer, num_steps=1)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{part}: {error}") from error
+
+
+def check_first_batch(module: TrainingModule, images: PosedImages | StreamedImages) -> None:
+    """Judge two images once for nothing: parts that do not fit each other or the data show here.
+
+    Raises:
+        ValueError: if that fails, or the loss is no number.
+    """
+    try:
+        with torch.random.fork_rng(devices=[]):
+            loss, _ = module.objective(deepcopy(module.vae), images[:2], _LONG_AFTER)
+    except Exception as error:  # of parts that were never meant for each other
+        why = " ".join(str(error).split())[:300] or type(error).__name__
+        raise ValueError(
+            f"model and objective can't judge the images ({why}). Leave out what was changed of model, "
+            "objective or data.pose, so that they are of one size."
+        ) from error
+    if not loss.isfinite():
+        raise ValueError(
+            f"the loss of the first images is {loss.item()}: values of model and objective are too large or "
+            "too small, such as objective.beta or model.likelihood.variance. Bring them nearer to 1."
+        )
 
 
 def warn_of_large_objects(module: TrainingModule, images: PosedImages | StreamedImages) -> None:

@@ -37,6 +37,7 @@ from eqvae.training.checks import (
     LAST,
     METRICS,
     check_accelerator,
+    check_first_batch,
     check_folder,
     check_keys,
     check_optimization,
@@ -116,6 +117,7 @@ def prepare(config: dict[str, Any], folder: str | Path, *, resume: bool = False)
         seed=config["seed"],
     )
     check_optimization(module)
+    check_first_batch(module, datamodule.train)
     warn_of_large_objects(module, datamodule.train)
     trainer = _trainer(config, folder)
     resume_from = checkpoint_to_resume(folder) if resume else None
