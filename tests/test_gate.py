@@ -223,3 +223,97 @@ def test_names_are_no_formulas_in_tables(name, tmp_path):
     with (tmp_path / "a.csv").open(newline="", encoding="utf-8") as file:
         first, second = csv.DictReader(file)
     assert first == {"name": cell_of(name), "x": "-1.5"} and second["name"] == ""
+
+
+def _zipped(path: Path, shape: tuple[int, ...], held: int, *, packed: bool) -> None:
+    import io
+    import zipfile
+
+    import numpy as np
+
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "|u1", "fortran_order": False, "shape": shape}
+    )
+    kind = zipfile.ZIP_DEFLATED if packed else zipfile.ZIP_STORED
+    with (
+        zipfile.ZipFile(path, "w", kind) as archive,
+        archive.open("images.npy", "w", force_zip64=True) as member,
+    ):
+        member.write(header.getvalue())
+        block = bytes(1 << 20)
+        for start in range(0, held, len(block)):
+            member.write(block[: held - start])
+
+
+def test_archives_hold_what_they_declare(tmp_path, monkeypatch):
+    from eqvae.data.sources import Npz, npz
+
+    monkeypatch.setattr(npz, "_SMALL", 1 << 22)
+
+    _zipped(tmp_path / "a.npz", (10**6, 64, 64), 100, packed=False)
+    _zipped(tmp_path / "b.npz", (8, 1024, 1024), 8 << 20, packed=True)
+    for name in ("a.npz", "b.npz"):
+        said = refused(lambda file=tmp_path / name: Npz(str(file)).load(), tmp_path)
+        assert "declares" in said and "holds" in said
+
+
+PROGRAMS = {
+    "PostScript": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 25 25\nshowpage\n%%EOF\n",
+    "PostScript with a preview": b"\xc5\xd0\xd3\xc6" + bytes(26) + b"%!PS-Adobe-3.0 EPSF-3.0\n",
+    "SVG": b"<svg xmlns='http://www.w3.org/2000/svg'><image href='file:///etc/passwd'/></svg>",
+    "PDF": b"%PDF-1.4\n1 0 obj\n<<>>\nendobj\n",
+    "WMF": b"\xd7\xcd\xc6\x9a" + bytes(60),
+    "FPX": b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600),
+    "a bomb": b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x01\x00\x00\x00\x01\x00\x00\x08\x00\x00\x00\x00"
+    b"\xf5\x12\x8a\xc3\x00\x00\x00\x00IEND\xaeB\x60\x82",
+    "a cut PNG": b"\x89PNG\r\n\x1a\n\x00\x00",
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif"])
+@pytest.mark.parametrize("kind", PROGRAMS)
+def test_the_content_of_an_image_chooses_no_program(kind, suffix, tmp_path):
+    from PIL import Image
+
+    from eqvae.data.sources import Folder
+
+    Image.new("L", (25, 25)).save(tmp_path / "a.png")
+    (tmp_path / f"b{suffix}").write_bytes(PROGRAMS[kind])
+    assert f"b{suffix}" in refused(lambda: Folder(str(tmp_path)).load(), tmp_path)
+
+
+def test_numbers_of_other_files_are_not_read(tmp_path):
+    h5py = pytest.importorskip("h5py")
+    import numpy as np
+
+    from eqvae.data.formats.stack import open_stack
+
+    secret = tmp_path / "secret.bin"
+    secret.write_bytes(bytes(range(256)) * 100)
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["images"] = np.zeros((4, 16, 16), "u1")
+    with h5py.File(tmp_path / "raw.h5", "w") as file:
+        file.create_dataset("images", (4, 16, 16), "u1", external=[(str(secret), 0, 1024)])
+    with h5py.File(tmp_path / "virtual.h5", "w") as file:
+        layout = h5py.VirtualLayout((4, 16, 16), "u1")
+        layout[:] = h5py.VirtualSource(tmp_path / "other.h5", "images", (4, 16, 16))
+        file.create_virtual_dataset("images", layout)
+    with h5py.File(tmp_path / "link.h5", "w") as file:
+        file["images"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "images")
+    for name in ("raw.h5", "virtual.h5", "link.h5"):
+        refused(lambda file=tmp_path / name: open_stack(file), tmp_path)
+        refused(lambda file=tmp_path / name: open_stack(file, "images"), tmp_path)
+    assert open_stack(tmp_path / "other.h5").shape == (4, 1, 16, 16)
+
+
+@pytest.mark.parametrize(
+    "place", ["https://example.com/a.zarr", "s3://bucket/a.zarr", "file:///etc"]
+)
+def test_images_come_from_this_machine(place, tmp_path):
+    from eqvae.data.formats.stack import open_stack
+
+    with watched(tmp_path) as done, pytest.raises((ValueError, FileNotFoundError)):
+        open_stack(Path(place))
+    assert done == []

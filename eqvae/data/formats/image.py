@@ -72,7 +72,7 @@ def _deep_colours(file: Path, image: Image.Image) -> np.ndarray | None:
     if image.format == "PNG":
         with file.open("rb") as stream:
             header = stream.read(_COLOUR + 1)
-        if header[_DEPTH] != 16 or header[_COLOUR] not in (2, 6):
+        if len(header) <= _COLOUR or header[_DEPTH] != 16 or header[_COLOUR] not in (2, 6):
             return None
         from torchvision.io import ImageReadMode, decode_image
 

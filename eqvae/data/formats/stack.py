@@ -83,11 +83,28 @@ def _hdf5(path: Path, key: str | None) -> Stored:
             )
         )
         item = _chosen(found, key, path)
+        _check_own(item, path)
         chunk = item.chunks[0] if item.chunks else 1
         part = partial(_hdf5_part, path, item.name)
         stored = Stored.of(item.shape, item.dtype, part, chunk)
     stored.check_size(path.stat().st_size)
     return stored
+
+
+def _check_own(item: Any, path: Path) -> None:
+    """Refuse a data set whose numbers lie in other files, which whoever wrote this one has chosen.
+
+    Raises:
+        ValueError: if they do.
+    """
+    others = [name for name, *_ in item.external or ()]
+    if item.is_virtual:
+        others += [source.file_name for source in item.virtual_sources() if source.file_name != "."]
+    if others:
+        raise ValueError(
+            f"path={str(path)!r} holds {item.name} as a link to {str(others[0])!r}, and only numbers of the "
+            "file itself are read. Copy them into one file."
+        )
 
 
 def _hdf5_part(path: Path, name: str, first: int, last: int) -> np.ndarray:

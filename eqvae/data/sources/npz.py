@@ -20,6 +20,8 @@ from eqvae.data.images import ImageSet
 from eqvae.data.sources.stored import absolute, brightness, grouped, numbered
 from eqvae.symmetry.motions import identity
 
+_PACKED, _SMALL = 500, 1 << 28  # bytes for one in an archive, and what any array may take
+
 
 @dataclass(frozen=True)
 class Npz:
@@ -263,7 +265,13 @@ def _header(archive: zipfile.ZipFile, key: str) -> tuple[tuple[int, ...], np.dty
             )
         except ValueError as error:
             raise ValueError(f"{key!r} is no array of numpy ({error}). Remove it.") from error
-        left = archive.getinfo(name).file_size - member.tell()
+        info = archive.getinfo(name)
+        left = info.file_size - member.tell()
+    if info.file_size > max(_PACKED * info.compress_size, _SMALL):
+        raise ValueError(
+            f"the array {key!r} declares {info.file_size:,} bytes and holds {info.compress_size:,}: no "
+            "images are packed that tightly. Write it anew with numpy.savez."
+        )
     declared = math.prod(shape) * dtype.itemsize
     if not dtype.hasobject and declared > left:
         raise ValueError(
