@@ -37,7 +37,7 @@ def _batches() -> Rule:
     return "a fraction above 0 and at most 1.0, or a number of batches of at least 1", holds
 
 
-_RATE = _number(0, 1000)
+_RATE = _number(0)  # a rate that is too large shows in training, which says so
 _SHARE = ("from 0 to below 1", lambda value: 0 <= value < 1)
 _TRAINER = {
     "max_epochs": _count(1, endless=True), "max_steps": _count(1, endless=True),

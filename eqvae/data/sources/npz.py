@@ -1,7 +1,9 @@
 """The user's images from one .npz archive of numpy."""
 
 import itertools
+import lzma
 import math
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -20,6 +22,10 @@ from eqvae.data.images import ImageSet
 from eqvae.data.sources.stored import absolute, brightness, grouped, numbered
 from eqvae.symmetry.motions import identity
 
+_FAULTS = (  # of zipfile and numpy, as a damaged file likes
+    *(OSError, EOFError, zipfile.BadZipFile, zlib.error, struct.error, SyntaxError, TypeError),
+    *(RuntimeError, LookupError, ArithmeticError, MemoryError, lzma.LZMAError),
+)
 _PACKED, _SMALL = 500, 1 << 28  # bytes for one in an archive, and what any array may take
 
 
@@ -81,7 +87,7 @@ class Npz:
         try:
             with _opened(Path(self.path).expanduser()) as arrays:
                 return self._images(arrays)
-        except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except _FAULTS as error:
             raise ValueError(
                 f"path={str(self.path)!r} cannot be read as an .npz archive of plain arrays "
                 f"({error}). Write one with numpy.savez(path, images=images)."
