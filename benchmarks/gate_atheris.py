@@ -4,7 +4,7 @@
     python benchmarks/gate_atheris.py --seconds 300
 
 Every text is read as a run's config.yaml; anything but a plain configuration or a ValueError is a finding.
-Writes the key `atheris` of benchmarks/results/trust.json; what is there of others stays. Not for CI: atheris
+Writes the key `gate.atheris` of benchmarks/results/trust.json; what is there of others stays. Not for CI: atheris
 has no wheels for every system.
 """
 
@@ -46,7 +46,7 @@ def main() -> None:
     }
     path = options.results / "trust.json"
     known = json.loads(path.read_text()) if path.is_file() else {}
-    known["atheris"] = found
+    known.setdefault("gate", {})["atheris"] = found
     path.write_text(json.dumps(known, indent=2, sort_keys=True) + "\n")
     print(json.dumps(found, indent=2))
 

@@ -90,7 +90,7 @@ class Npz:
         except _FAULTS as error:
             raise ValueError(
                 f"path={str(self.path)!r} cannot be read as an .npz archive of plain arrays "
-                f"({error}). Write one with numpy.savez(path, images=images)."
+                f"({error!s:.200}). Write one with numpy.savez(path, images=images)."
             ) from error
 
     def _images(self, arrays: "Arrays") -> ImageSet:
@@ -252,7 +252,9 @@ class Arrays:
         try:
             return self._archive[key]
         except (ValueError, MemoryError) as error:
-            raise ValueError(f"the array {key!r} is damaged ({error}). Write it anew.") from error
+            raise ValueError(
+                f"the array {key!r:.200} is damaged ({error!s:.200}). Write it anew."
+            ) from error
 
 
 def _header(archive: zipfile.ZipFile, key: str) -> tuple[tuple[int, ...], np.dtype]:
