@@ -4,8 +4,8 @@
     python benchmarks/gate_atheris.py --seconds 300
 
 Every text is read as a run's config.yaml; anything but a plain configuration or a ValueError is a finding.
-Writes the key `gate.atheris` of benchmarks/results/trust.json; what is there of others stays. Not for CI: atheris
-has no wheels for every system.
+Writes the key `gate.atheris` of benchmarks/results/trust.json; what is there of others stays. Not for CI:
+atheris has no wheels for every system.
 """
 
 import argparse
