@@ -6,22 +6,23 @@ resolves only what eqvae itself defines, so that a configuration found inside a 
 other code, and it names the place of every mistake, such as `model.encoder.widht`.
 """
 
-import difflib
 import importlib
 import inspect
 import types
-import typing
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, Union
+from typing import Any
 
+from eqvae.arguments import check_kinds, check_names, check_ranges, closest
+from eqvae.arguments import joined as _join
+from eqvae.arguments.names import MISSING
 from eqvae.overrides import as_typed
 from eqvae.renamed import check_overrides
 from eqvae.resources import configs
 
 CONFIG_DIR = configs()
-TARGET, PARTIAL, MISSING = "_target_", "_partial_", "???"
+TARGET, PARTIAL = "_target_", "_partial_"
 
 
 def compose(
@@ -158,15 +159,28 @@ def build(
     target = resolve(config[TARGET], how["allow"], path, constructors_only=constructors_only)
     given = {key: part for key, part in config.items() if key not in (TARGET, PARTIAL)}
     waits = bool(config.get(PARTIAL, False))
-    _check_names(target, config[TARGET], given, extra, path, waits)
+    check_names(target, config[TARGET], given, extra, path, waits=waits)
     arguments = {key: build(part, path=_join(path, key), **how) for key, part in given.items()}
-    _check_kinds(target, arguments, path)
+    check_kinds(target, arguments, path)
+    check_ranges(target, arguments, path)
     if waits:
         return partial(target, **arguments, **extra)
     try:
         return target(**arguments, **extra)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{path}: {error}" if path else str(error)) from error
+    except (OSError, ImportError):
+        raise
+    except Exception as error:  # of a library that meets a value it never thought of
+        raise ValueError(_refusal(config[TARGET], given, path, error)) from error
+
+
+def _refusal(target: str, given: dict[str, Any], path: str, error: Exception) -> str:
+    """One sentence about a constructor that could do nothing with its values."""
+    plain = [f"{k}={v!r}" for k, v in given.items() if not isinstance(v, dict | list | tuple)]
+    why = " ".join(str(error).split())[:300] or type(error).__name__
+    told = f" with {', '.join(plain)[:200]}" if plain else ""
+    return f"{path or target}: {target} can't be made{told} ({why}). Change one of its values."
 
 
 def with_defaults(config: Any, *, allow: Sequence[str] = ("eqvae.",), path: str = "") -> Any:
@@ -220,7 +234,7 @@ def resolve(
     for name in rest:
         if not hasattr(found, name):
             known = [n for n in dir(found) if not n.startswith("_")]
-            raise ValueError(f"{where}{target!r} is not there{_closest(name, known)}")
+            raise ValueError(f"{where}{target!r} is not there{closest(name, known)}")
         found = getattr(found, name)
         if not _is_defined_in(found, allow):
             raise ValueError(
@@ -250,68 +264,3 @@ def _longest_module(parts: list[str]) -> tuple[types.ModuleType, list[str]]:
 def _is_defined_in(found: Any, allow: Sequence[str]) -> bool:
     kind = isinstance(found, type | types.FunctionType | types.MethodType)
     return kind and f"{getattr(found, '__module__', '')}.".startswith(tuple(allow))
-
-
-def _check_names(target: Any, name: str, given: dict, extra: dict, path: str, waits: bool) -> None:
-    parameters = inspect.signature(target).parameters
-    accepted = [
-        key for key, p in parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
-    ]
-    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    for key, value in given.items():
-        if key not in accepted and not open_ended:
-            raise ValueError(
-                f"{_join(path, key)} is not an argument of {name}{_closest(key, accepted)} "
-                f"Accepted: {', '.join(accepted)}."
-            )
-        if isinstance(value, str) and value == MISSING:
-            raise ValueError(f"{_join(path, key)} must be given: {name} needs it.")
-    needed = [key for key in accepted if parameters[key].default is inspect.Parameter.empty]
-    missing = [key for key in needed if key not in given and key not in extra]
-    if missing and not waits:
-        raise ValueError(f"{_join(path, missing[0])} must be given: {name} needs it.")
-
-
-def _check_kinds(target: Any, arguments: dict[str, Any], path: str) -> None:
-    """Compare numbers, texts and choices with the annotations; leave everything else alone."""
-    try:
-        hints = typing.get_type_hints(target.__init__ if isinstance(target, type) else target)
-    except (NameError, TypeError):
-        return
-    for key, value in arguments.items():
-        expected = _simple_kinds(hints.get(key))
-        if expected and not any(_is_a(value, kind) for kind in expected):
-            names = " or ".join(
-                repr(k) if not isinstance(k, type) else k.__name__ for k in expected
-            ).replace("NoneType", "null")
-            raise ValueError(f"{_join(path, key)} must be {names}; got {value!r}.")
-
-
-def _simple_kinds(hint: Any) -> tuple:
-    """The alternatives of an annotation of int, float, bool, str, None and literals, else ()."""
-    if hint in (int, float, bool, str, type(None)):
-        return (hint,)
-    origin = typing.get_origin(hint)
-    if origin is Literal:
-        return typing.get_args(hint)
-    if origin in (Union, types.UnionType):
-        alternatives = [_simple_kinds(part) for part in typing.get_args(hint)]
-        return sum(alternatives, ()) if all(alternatives) else ()
-    return ()
-
-
-def _is_a(value: Any, kind: Any) -> bool:
-    if not isinstance(kind, type):
-        return value == kind
-    if isinstance(value, bool):
-        return kind is bool
-    return isinstance(value, (int, float) if kind is float else kind)
-
-
-def _closest(name: str, known: Sequence[str]) -> str:
-    match = difflib.get_close_matches(str(name), known, n=1)
-    return f"; did you mean {match[0]!r}?" if match else "."
-
-
-def _join(path: str, key: Any) -> str:
-    return f"{path}.{key}" if path else str(key)

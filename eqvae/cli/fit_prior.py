@@ -1,6 +1,5 @@
 """`eqvae fit_prior`: the last stage of a run, for models that were trained without it or need it anew."""
 
-import json
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -98,7 +97,8 @@ def _merged(found: dict[str, float], path: Path) -> bool:
     """Put numbers among those of a finished run; False where there is none."""
     if not path.is_file():
         return False
+    from eqvae.stored import read_json
     from eqvae.training.run import write_metrics
 
-    write_metrics(path, {**json.loads(path.read_text()), **found})
+    write_metrics(path, {**read_json(path), **found})
     return True

@@ -17,6 +17,7 @@ from eqvae.comparison.sizes import COUNTS, fit_widths
 from eqvae.comparison.table import DONE, Results
 from eqvae.config import build, fill_data
 from eqvae.files import write_whole
+from eqvae.stored import read_json
 from eqvae.watch import Watch, unwatched
 
 
@@ -54,7 +55,7 @@ class Plan:
         self._widths_file = self.folder / "widths.json"
         self._widths: dict[str, dict[str, int]] = {}
         if self._widths_file.is_file():
-            self._widths = json.loads(self._widths_file.read_text())
+            self._widths = read_json(self._widths_file)
 
     def refuse_other_designs(self) -> None:
         """Rows of other settings under the same names would be taken for those of this design.
@@ -99,7 +100,7 @@ class Plan:
         path = self._job_file(name)
         if not path.is_file():
             raise ValueError(f"cell must name a job in {path.parent}; {name!r} is not there.")
-        stored = json.loads(path.read_text())
+        stored = read_json(path)
         return Job(Cell(**stored["cell"]), stored["widths"])
 
     def rates(self, arms: Sequence[str] | None = None) -> dict[str, float]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from eqvae.files import write_whole
+from eqvae.stored import read_json
 
 COLUMNS: dict[str, type] = {
     "block": str, "arm": str, "scenario": str, "images": int, "match": str, "weight": float, "seed": int,
@@ -42,7 +43,7 @@ class Results:
         """The row of a cell, None if it was never run."""
         path = self.folder / f"{cell}.json"
         if path.is_file():
-            return json.loads(path.read_text())
+            return _row(path)
         return self.before.get(cell)
 
     def done(self, cell: str) -> bool:
@@ -52,7 +53,7 @@ class Results:
 
     def rows(self) -> dict[str, dict[str, Any]]:
         """All rows by the name of their cell."""
-        own = {file.stem: json.loads(file.read_text()) for file in self.folder.glob("*.json")}
+        own = {file.stem: _row(file) for file in self.folder.glob("*.json")}
         return self.before | own
 
     def put(self, cell: str, row: Mapping[str, Any]) -> None:
@@ -62,6 +63,13 @@ class Results:
             OSError: if it can't be written; what was there stays.
         """
         write_whole(self.folder / f"{cell}.json", json.dumps({**row, "cell": cell}, indent=1))
+
+
+def _row(path: Path) -> dict[str, Any]:
+    row = read_json(path)
+    if not isinstance(row, dict) or "status" not in row:
+        raise ValueError(f"{path} is no row of a comparison. Delete it, and the cell is run again.")
+    return row
 
 
 def read_table(path: str | Path) -> list[dict[str, Any]]:

@@ -196,7 +196,7 @@ def _tails(values: np.ndarray) -> tuple[float, float]:
     flat = values.reshape(-1)
     if flat.size > _SAMPLE:  # at random: a step could hit the same column of every image
         flat = flat[np.random.default_rng(0).integers(0, flat.size, _SAMPLE)]
-    low, high = np.percentile(flat.astype(np.float64) if flat.dtype.kind == "f" else flat, _TAILS)
+    low, high = np.percentile(flat if flat.dtype.kind in "iu" else flat.astype(np.float64), _TAILS)
     return float(low), float(high)
 
 

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.csv
 import pyarrow.parquet
 
 from eqvae.files import MANIFEST, check_listed, listed, write_whole, written
+from eqvae.formulas import FORMULA
 
 PARQUET, CSV, PART = "embedding.parquet", "embedding.csv", "embedding.arrow.part"
 CONFIG = "config.yaml"
@@ -67,18 +69,21 @@ def about_of(folder: Path) -> dict[str, Any]:
     """What the rows of an embedding are of, as `write_embedding` was told; of an older one what config.yaml
     beside it says; nothing where neither does.
     """
-    from omegaconf import OmegaConf
+    from eqvae.registry import check_parts, stored_configuration
+    from eqvae.stored import plain_json
 
     known = (pa.parquet.read_schema(folder / PARQUET).metadata or {}).get(_ABOUT)
     if known is not None:
-        return json.loads(known)
+        about = plain_json(known, str(folder / PARQUET))
+        check_parts(about, str(folder / PARQUET))
+        return about
     path = folder / CONFIG
-    return OmegaConf.to_container(OmegaConf.load(path)) if path.is_file() else {}
+    return stored_configuration(path) if path.is_file() else {}
 
 
 def write_csv(parts: Iterable[pa.RecordBatch], path: Path) -> Path:
-    """Write rows that come in batches as text."""
-    parts = iter(parts)
+    """Write rows that come in batches as text; names that would be formulas are marked, see `formulas`."""
+    parts = map(_without_formulas, parts)
     first = next(parts)
     with written(path) as partial, pa.csv.CSVWriter(partial, first.schema) as csv:
         csv.write_batch(first)
@@ -96,6 +101,16 @@ def read_batches(path: str | Path, size: int) -> Iterator[pa.RecordBatch]:
     """The rows in batches, from the Parquet file or the folder of it."""
     with pa.parquet.ParquetFile(_parquet(path)) as file:
         yield from file.iter_batches(size)
+
+
+def _without_formulas(part: pa.RecordBatch) -> pa.RecordBatch:
+    columns = [
+        pa.compute.replace_substring_regex(column, FORMULA, r"'\1")
+        if pa.types.is_string(column.type)
+        else column
+        for column in part.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=part.schema)
 
 
 def _parquet(path: str | Path) -> Path:

@@ -21,6 +21,7 @@ from eqvae.evaluation.findings import Findings, Suite
 from eqvae.evaluation.held_out import HeldOut
 from eqvae.evaluation.suites import SUITES
 from eqvae.files import write_whole, written
+from eqvae.formulas import cell_of
 from eqvae.metrics.score import Score
 from eqvae.training.run import stored_config
 
@@ -162,7 +163,7 @@ def log_evaluation(folder: str | Path, evaluation: Evaluation) -> bool:
 def _row(run: str, name: str, score: Score) -> dict:
     low, high = score.interval or (None, None)
     known = {"run": run, "score": name, "low": low, "high": high, **score.as_dict()}
-    return {column: known[column] for column in _COLUMNS}
+    return {column: cell_of(known[column]) for column in _COLUMNS}
 
 
 def _file_name(caption: str) -> str:

@@ -7,9 +7,6 @@ was. Reading never runs code from the file: torch loads tensors and numbers only
 only classes that eqvae defines are built.
 """
 
-import errno
-import pickle
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +18,15 @@ import eqvae
 from eqvae.config import build, with_defaults
 from eqvae.files import written
 from eqvae.models.model import Model
+from eqvae.registry import check_parts
+from eqvae.stored import check_plain
+from eqvae.training.strangers import (
+    check_archive,
+    check_counts,
+    check_tensors,
+    no_more_weights_than,
+    within_budget,
+)
 from eqvae.training.upgrade import upgraded
 
 FORMAT = 2
@@ -109,23 +115,15 @@ def read_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") 
             has another format.
     """
     path = find_checkpoint(path)
+    check_archive(path)
     try:
-        checkpoint = torch.load(path, map_location=map_location, weights_only=True)
-    except pickle.UnpicklingError as error:
-        if zipfile.is_zipfile(path):
-            raise ValueError(
-                f"{path} is refused: it holds more than tensors and plain values, "
-                "which could run code when loaded."
-            ) from error
+        with within_budget(path):
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except PermissionError:
+        raise
+    except Exception as error:  # of a file that was made to go wrong
         raise _damaged(path) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError) as error:
-        raise _damaged(path) from error
-    except OSError as error:
-        if (
-            error.errno != errno.EINVAL
-        ):  # looks for a place before the beginning of a file that was cut
-            raise
-        raise _damaged(path) from error
+    check_tensors(checkpoint, path)
     described = checkpoint.get(DESCRIPTION) if isinstance(checkpoint, dict) else None
     if not isinstance(described, dict) or "format" not in described:
         raise ValueError(
@@ -138,7 +136,18 @@ def read_checkpoint(path: str | Path, map_location: str | torch.device = "cpu") 
             f"formats 1 and {FORMAT}. Load it with that version."
         )
     _check_kinds(checkpoint, path)
-    return checkpoint
+    return _on(checkpoint, map_location)
+
+
+def _on(content: Any, device: str | torch.device) -> Any:
+    """Nested dicts and lists with their tensors on a device; of the CPU they are there already."""
+    if str(device) == "cpu":
+        return content
+    if isinstance(content, Tensor):
+        return content.to(device)
+    if isinstance(content, dict):
+        return type(content)((key, _on(part, device)) for key, part in content.items())
+    return [_on(part, device) for part in content] if isinstance(content, list) else content
 
 
 def _check_kinds(checkpoint: dict[str, Any], path: Path) -> None:
@@ -174,10 +183,15 @@ def load_vae(
     """
     path = find_checkpoint(path)
     checkpoint = read_checkpoint(path, map_location)
+    description = _description(checkpoint, path)
     try:
         # a constructor's draws of weights are replaced below; leave the caller's random state alone
-        with torch.random.fork_rng(devices=[]):
-            vae = build(_description(checkpoint), path="model", constructors_only=True)
+        with (
+            torch.random.fork_rng(devices=[]),
+            within_budget(path),
+            no_more_weights_than(checkpoint.get("state_dict", {}), path),
+        ):
+            vae = build(description, path="model", constructors_only=True)
     except Exception as error:  # a stranger's description may go wrong in any way
         raise ValueError(f"{path} can't be rebuilt: {error}") from error
     if not isinstance(vae, Model):
@@ -220,7 +234,10 @@ def has_prior(path: str | Path) -> bool:
 
 def _fitted_prior(stored: dict[str, Any], vae: Model, path: Path) -> nn.Module:
     try:
-        prior = build(stored["config"], path="prior", constructors_only=True)
+        check_parts(stored["config"], str(path), "prior")
+        check_counts(stored["config"], path)
+        with within_budget(path), no_more_weights_than(stored["weights"], path):
+            prior = build(stored["config"], path="prior", constructors_only=True)
         prior.load_state_dict(stored["weights"])
     except Exception as error:  # as above
         first = _last_line(error)
@@ -237,11 +254,18 @@ def _fitted_prior(stored: dict[str, Any], vae: Model, path: Path) -> nn.Module:
     return prior.requires_grad_(False)
 
 
-def _description(checkpoint: dict[str, Any]) -> Any:
-    """Of the model, in the words of today's format."""
+def _description(checkpoint: dict[str, Any], path: Path) -> Any:
+    """Of the model, in the words of today's format, and of parts that a stored one may name."""
     described = checkpoint[DESCRIPTION]
     model = described.get("model")
-    return upgraded(model) if described["format"] == 1 else model
+    check_plain(model, str(path), "model")
+    try:
+        model = upgraded(model) if described["format"] == 1 else model
+    except Exception as error:  # of anything but a description
+        raise ValueError(f"{path} can't be rebuilt: {error}") from error
+    check_parts(model, str(path), "model")
+    check_counts(model, path)
+    return model
 
 
 def _last_line(error: Exception) -> str:

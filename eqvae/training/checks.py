@@ -5,9 +5,11 @@ import os
 import shlex
 import tempfile
 import warnings
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import torch
 from pytorch_lightning.accelerators import AcceleratorRegistry
 
 from eqvae.data import PosedImages, StreamedImages
@@ -22,6 +24,9 @@ _KEYS = (
     "callbacks image name seed run_dir resume"
 ).split()
 
+_LONG_AFTER = 1_000_000  # steps, when every weight has grown in
+_NEEDED = ("image", "model", "objective", "data", "optimizer", "trainer", "callbacks")
+
 
 def check_keys(config: dict[str, Any]) -> None:
     """Refuse parts that no run has, and a seed that is no whole number."""
@@ -34,6 +39,27 @@ def check_keys(config: dict[str, Any]) -> None:
         raise ValueError(f"seed must be a whole number; got {config['seed']!r}.")
 
 
+def check_whole(config: dict[str, Any], place: str) -> None:
+    """Refuse a stored configuration that lacks a part, as one that was cut short does.
+
+    Args:
+        config: plain.
+        place: where it was found.
+
+    Raises:
+        ValueError: with the first part that is not there.
+    """
+    for key in _NEEDED:
+        if not isinstance(config.get(key), dict):
+            raise ValueError(
+                f"{place} is damaged or cut short: it lacks {key}. Put back the file that the run wrote."
+            )
+    if "seed" not in config or "logger" not in config:
+        raise ValueError(
+            f"{place} is damaged or cut short: it lacks seed or logger. Put back the file that the run wrote."
+        )
+
+
 def check_optimization(module: TrainingModule) -> None:
     """Make optimizer and scheduler once for nothing; Lightning makes them only in training."""
     part = "optimizer"
@@ -44,6 +70,28 @@ def check_optimization(module: TrainingModule) -> None:
             module.make_scheduler(optimizer, num_steps=1)
     except (TypeError, ValueError) as error:
         raise ValueError(f"{part}: {error}") from error
+
+
+def check_first_batch(module: TrainingModule, images: PosedImages | StreamedImages) -> None:
+    """Judge two images once for nothing: parts that do not fit each other or the data show here.
+
+    Raises:
+        ValueError: if that fails, or the loss is no number.
+    """
+    try:
+        with torch.random.fork_rng(devices=[]):
+            loss, _ = module.objective(deepcopy(module.vae), images[:2], _LONG_AFTER)
+    except Exception as error:  # of parts that were never meant for each other
+        why = " ".join(str(error).split())[:300] or type(error).__name__
+        raise ValueError(
+            f"model and objective can't judge the images ({why}). Leave out what was changed of model, "
+            "objective or data.pose, so that they are of one size."
+        ) from error
+    if not loss.isfinite():
+        raise ValueError(
+            f"the loss of the first images is {loss.item()}: values of model and objective are too large or "
+            "too small, such as objective.beta or model.likelihood.variance. Bring them nearer to 1."
+        )
 
 
 def warn_of_large_objects(module: TrainingModule, images: PosedImages | StreamedImages) -> None:

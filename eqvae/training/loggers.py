@@ -3,6 +3,7 @@
 import csv
 import netrc
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -181,7 +182,9 @@ def _has_credentials() -> bool:
 def _run_id(folder: Path) -> str:
     """The W&B id of this run folder, made once: a resumed run continues its curves."""
     file = folder / "wandb" / "run_id"
-    if not file.is_file():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(file, secrets.token_hex(4))
+    known = file.read_text().strip() if file.is_file() else ""
+    if re.fullmatch(r"[\w-]{1,64}", known):  # W&B makes a folder of it
+        return known
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(file, secrets.token_hex(4))
     return file.read_text().strip()

@@ -23,6 +23,7 @@ CHANGEABLE = (
     *("trainer.max_epochs", "trainer.max_steps", "trainer.max_time", "trainer.accelerator"),
     *("optimizer.lr", "callbacks.early_stopping.patience", "logger"),
     *("data.num_workers", "data.source.path", "data.source.root", "data.source.passthrough"),
+    "data.source.download",
 )
 _STATE = {  # what Lightning keeps beside the weights
     "callbacks": dict, "loops": dict, "optimizer_states": list, "lr_schedulers": list,

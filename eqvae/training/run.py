@@ -28,6 +28,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from eqvae.config import build, fill_data
 from eqvae.data.extent import ground
 from eqvae.files import written
+from eqvae.registry import stored_configuration
 from eqvae.renamed import check_stored
 from eqvae.threads import threads_for
 from eqvae.training.checkpoint import WholeCheckpoints
@@ -36,9 +37,11 @@ from eqvae.training.checks import (
     LAST,
     METRICS,
     check_accelerator,
+    check_first_batch,
     check_folder,
     check_keys,
     check_optimization,
+    check_whole,
     warn_of_large_objects,
 )
 from eqvae.training.divergence import Diverged, StopWhenDiverged
@@ -114,6 +117,7 @@ def prepare(config: dict[str, Any], folder: str | Path, *, resume: bool = False)
         seed=config["seed"],
     )
     check_optimization(module)
+    check_first_batch(module, datamodule.train)
     warn_of_large_objects(module, datamodule.train)
     trainer = _trainer(config, folder)
     resume_from = checkpoint_to_resume(folder) if resume else None
@@ -177,18 +181,17 @@ def stored_config(folder: str | Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: if the folder holds no run that can continue.
-        ValueError: if an older eqvae wrote it, with other keys.
+        ValueError: if an older eqvae wrote it, with other keys, it is damaged, or names what it may not.
     """
-    from omegaconf import OmegaConf
-
     folder = Path(folder)
     if not (folder / CONFIG).is_file():
         raise FileNotFoundError(
             f"resume must name a run folder; {folder} holds no {CONFIG}, "
             "so there is nothing to continue."
         )
-    stored = OmegaConf.to_container(OmegaConf.load(folder / CONFIG))
+    stored = stored_configuration(folder / CONFIG)
     check_stored(stored, str(folder / CONFIG))
+    check_whole(stored, str(folder / CONFIG))
     return stored
 
 

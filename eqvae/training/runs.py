@@ -1,6 +1,5 @@
 """Find finished runs, load them with their data, and train what is missing: for scripts and notebooks."""
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +11,9 @@ from eqvae.data import ImageDataModule
 from eqvae.data.batch import Batch
 from eqvae.models.model import Model
 from eqvae.overrides import values
+from eqvae.registry import stored_configuration
 from eqvae.renamed import check_overrides, check_stored
+from eqvae.stored import read_json
 from eqvae.training.checkpoint import load_vae
 from eqvae.training.run import LAST, prepare, stored_config, train
 
@@ -97,10 +98,14 @@ def data_config(folder: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
         raise ValueError(
             f"{folder} holds no config.yaml; say which data to use, as in data=mnist5k."
         )
-    whole = OmegaConf.load(stored)
-    check_stored(OmegaConf.to_container(whole), str(stored))
+    whole = stored_configuration(stored)
+    check_stored(whole, str(stored))
     check_overrides(overrides)
-    config = whole.data
+    if not all(isinstance(part, dict) for part in _data_of(whole)):
+        raise ValueError(
+            f"{stored} does not say what data the model was trained on; say which to use, as in data=mnist5k."
+        )
+    config = OmegaConf.create(whole["data"])
     for override in overrides:
         key = override.partition("=")[0]
         if key.startswith("data/"):
@@ -114,6 +119,12 @@ def data_config(folder: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
         else:
             OmegaConf.update(config, key.removeprefix("data."), values([override])[key])
     return OmegaConf.to_container(config)
+
+
+def _data_of(config: dict[str, Any]) -> tuple[Any, Any, Any]:
+    """A stored configuration's data, their source and their poses, where it has them."""
+    data = config.get("data")
+    return (data, data.get("source"), data.get("pose")) if isinstance(data, dict) else (data,) * 3
 
 
 def newest_run(root: str | Path = "runs", name: str = "*") -> Path | None:
@@ -149,7 +160,7 @@ def load_or_train(folder: str | Path, overrides: Sequence[str] = ()) -> Model:
 
 def results_of(folder: str | Path) -> dict[str, float]:
     """What a finished run measured, by name: its metrics.json."""
-    return json.loads((Path(folder) / "metrics.json").read_text())
+    return read_json(Path(folder) / "metrics.json")
 
 
 def held_out_images(folder: str | Path, n: int) -> Batch:

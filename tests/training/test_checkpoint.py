@@ -159,9 +159,7 @@ def test_a_foreign_target_is_refused(run_folder: Path, tmp_path: Path, target: s
         }
 
     file = changed(run_folder, tmp_path / "evil.ckpt", change)
-    with pytest.raises(
-        ValueError, match=r"can't be rebuilt: model.encoder.representation: .*refused"
-    ):
+    with pytest.raises(ValueError, match=r"is refused: model.encoder.representation"):
         eqvae.load_vae(file)
     assert not (tmp_path / "owned").exists()
 

@@ -1,5 +1,7 @@
 """One image from a PNG, JPEG or TIFF file, with the numbers that the file holds."""
 
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +12,11 @@ from PIL import Image, ImageOps
 from eqvae.data.formats.tiff import open_tiff, turned
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
-FAULTS = (
-    OSError,
-    ValueError,
-    SyntaxError,
+FAULTS = (  # of files that can't be read: Pillow ends in any of these, as the file likes
+    *(OSError, ValueError, SyntaxError, TypeError, EOFError, MemoryError, AttributeError),
+    *(LookupError, ArithmeticError, RuntimeError, struct.error, zlib.error),
     Image.DecompressionBombError,
-)  # of files that can't be read
+)
 _FORMATS = ("PNG", "JPEG", "TIFF")  # by name: the content of a file must not choose the program
 _PLAIN_MODES = {"L": "L", "RGB": "RGB", "I;16": "I;16", "I;16B": "I;16", "F": "F", "1": "L"}
 _CONVERTED = {"LA": "L", "P": "RGB", "PA": "RGB", "RGBA": "RGB", "RGBX": "RGB", "CMYK": "RGB"}
@@ -31,7 +32,7 @@ def read_image(file: Path, channels: int | None = None) -> np.ndarray:
         channels: 1 (grey) or 3 (RGB) converts; None keeps what the file has.
 
     Raises:
-        OSError, ValueError, SyntaxError, DecompressionBombError: if it can't be read, see `FAULTS`.
+        Exception: one of `FAULTS`, if it can't be read.
     """
     with Image.open(file, formats=_FORMATS) as image:
         if getattr(image, "n_frames", 1) > 1:
@@ -72,7 +73,7 @@ def _deep_colours(file: Path, image: Image.Image) -> np.ndarray | None:
     if image.format == "PNG":
         with file.open("rb") as stream:
             header = stream.read(_COLOUR + 1)
-        if header[_DEPTH] != 16 or header[_COLOUR] not in (2, 6):
+        if len(header) <= _COLOUR or header[_DEPTH] != 16 or header[_COLOUR] not in (2, 6):
             return None
         from torchvision.io import ImageReadMode, decode_image
 

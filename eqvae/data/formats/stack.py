@@ -5,6 +5,8 @@ mapped into memory, so that what was read can be forgotten.
 """
 
 import math
+import struct
+import zlib
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -17,6 +19,10 @@ from eqvae.data.formats.stored import Stored
 from eqvae.data.formats.tiff import open_tiff
 
 _MRC_HEADER = 1024  # bytes
+_FAULTS = (  # of libraries, as a damaged file likes; a ValueError says already what is wrong
+    *(OSError, EOFError, LookupError, TypeError, RuntimeError, AttributeError, MemoryError),
+    *(ArithmeticError, SyntaxError, struct.error, zlib.error),
+)
 
 
 def open_stack(path: Path, key: str | None = None) -> Stored:
@@ -43,7 +49,7 @@ def open_stack(path: Path, key: str | None = None) -> Stored:
         stored = opener(path, key)
         if len(stored):
             stored[np.array([0, len(stored) - 1])]
-    except (OSError, EOFError, KeyError, TypeError, RuntimeError, AttributeError) as error:
+    except _FAULTS as error:
         raise ValueError(f"path={str(path)!r} can't be read ({_one_line(error)}).") from error
     size = stored.pixel_size
     if size is not None and not (math.isfinite(size) and size > 0):
@@ -83,11 +89,28 @@ def _hdf5(path: Path, key: str | None) -> Stored:
             )
         )
         item = _chosen(found, key, path)
+        _check_own(item, path)
         chunk = item.chunks[0] if item.chunks else 1
         part = partial(_hdf5_part, path, item.name)
         stored = Stored.of(item.shape, item.dtype, part, chunk)
     stored.check_size(path.stat().st_size)
     return stored
+
+
+def _check_own(item: Any, path: Path) -> None:
+    """Refuse a data set whose numbers lie in other files, which whoever wrote this one has chosen.
+
+    Raises:
+        ValueError: if they do.
+    """
+    others = [name for name, *_ in item.external or ()]
+    if item.is_virtual:
+        others += [source.file_name for source in item.virtual_sources() if source.file_name != "."]
+    if others:
+        raise ValueError(
+            f"path={str(path)!r} holds {item.name} as a link to {str(others[0])!r}, and only numbers of the "
+            "file itself are read. Copy them into one file."
+        )
 
 
 def _hdf5_part(path: Path, name: str, first: int, last: int) -> np.ndarray:

@@ -41,7 +41,9 @@ def open_tiff(path: Path) -> Stored:
             pages = Pages(path, table, first.axes, white, block)
     except (tifffile.TiffFileError, ValueError, IndexError) as error:
         raise OSError(str(error)) from error
-    return Stored(shape, dtype.newbyteorder("="), pages, pixel_size=size)
+    stored = Stored(shape, dtype.newbyteorder("="), pages, pixel_size=size)
+    stored.check_size(path.stat().st_size)
+    return stored
 
 
 def turned(values: np.ndarray) -> np.ndarray:

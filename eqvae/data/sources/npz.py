@@ -1,7 +1,9 @@
 """The user's images from one .npz archive of numpy."""
 
 import itertools
+import lzma
 import math
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -23,6 +25,11 @@ from eqvae.files import user_path
 from eqvae.symmetry.motions import identity
 
 _PIECE = 2**24  # bytes
+_FAULTS = (  # of zipfile and numpy, as a damaged file likes
+    *(OSError, EOFError, zipfile.BadZipFile, zlib.error, struct.error, SyntaxError, TypeError),
+    *(RuntimeError, LookupError, ArithmeticError, MemoryError, lzma.LZMAError),
+)
+_PACKED, _SMALL = 500, 1 << 28  # bytes for one in an archive, and what any array may take
 
 
 @dataclass(frozen=True)
@@ -83,10 +90,10 @@ class Npz:
         try:
             with _opened(user_path(self.path)) as arrays:
                 return self._images(arrays)
-        except (OSError, EOFError, zipfile.BadZipFile, zlib.error, RuntimeError) as error:
+        except _FAULTS as error:
             raise ValueError(
                 f"path={str(self.path)!r} cannot be read as an .npz archive of plain arrays "
-                f"({error}). Write one with numpy.savez(path, images=images)."
+                f"({error!s:.200}). Write one with numpy.savez(path, images=images)."
             ) from error
 
     def _images(self, arrays: "Arrays") -> ImageSet:
@@ -268,7 +275,9 @@ class Arrays:
         try:
             return self._archive[key]
         except (ValueError, MemoryError) as error:
-            raise ValueError(f"the array {key!r} is damaged ({error}). Write it anew.") from error
+            raise ValueError(
+                f"the array {key!r:.200} is damaged ({error!s:.200}). Write it anew."
+            ) from error
 
 
 @dataclass(frozen=True)
@@ -309,6 +318,11 @@ def _header(archive: zipfile.ZipFile, name: str) -> _Header:
         except ValueError as error:
             raise ValueError(f"{key!r} is no array of numpy ({error}). Remove it.") from error
         read_so_far = member.tell()
+    if info.file_size > max(_PACKED * info.compress_size, _SMALL):
+        raise ValueError(
+            f"the array {key!r} declares {info.file_size:,} bytes and holds {info.compress_size:,}: no "
+            "images are packed that tightly. Write it anew with numpy.savez."
+        )
     declared, left = math.prod(shape) * dtype.itemsize, info.file_size - read_so_far
     if not dtype.hasobject and declared > left:
         raise ValueError(

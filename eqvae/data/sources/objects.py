@@ -13,6 +13,7 @@ from eqvae.data.grey import Grey
 from eqvae.data.images import ImageSet
 from eqvae.data.sources.stored import absolute, brightness, numbered
 from eqvae.files import user_path
+from eqvae.formulas import text_of
 from eqvae.symmetry.motions import motion
 
 EDGES = ("drop", "pad")
@@ -180,7 +181,7 @@ class Columns:
         """
         values = self._column(name).cast(pa.string()).to_pylist()
         self._check_there(name, [value is not None and value != "" for value in values])
-        return values
+        return [text_of(value) for value in values]
 
     def numbers(self, name: str) -> np.ndarray:
         """A column's values as numbers, (N,).
