@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -16,10 +17,18 @@ from PIL import Image
 from eqvae.data import Star, Upright
 from eqvae.data.batch import Batch
 from eqvae.embedding import Embedding, embed
+from eqvae.embedding.files import about_of
 from eqvae.embedding.latents import upright_latents
 from eqvae.embedding.upright import upright
 from eqvae.embedding.write import FORMATS, Origin
-from eqvae.explore.page import check_folder, principal, runtime, runtime_files, write_page
+from eqvae.explore.page import (
+    Subsets,
+    check_folder,
+    principal,
+    runtime,
+    runtime_files,
+    write_page,
+)
 from eqvae.explore.page.basis import mapped
 from eqvae.explore.page.lines import files_of
 from eqvae.explore.page.sheets import SIDE
@@ -68,6 +77,7 @@ def made(tmp_path_factory):
         folder,
         title="a <b>",
         runtime="not wanted.",
+        subsets=Subsets("eqvae subset", {"data": "secret"}),
     )
     return page, model, batch, table
 
@@ -104,6 +114,16 @@ def test_the_data_of_a_page_equal_the_table(made):
         else:
             assert column["words"] == expected.tolist()
     assert columns["name"]["type"] == "text" and columns["class"]["words"] == ["a", "b", "c"]
+
+
+def test_the_table_of_a_page_is_that_of_the_images_and_tells_no_path(made):
+    page, _, _, table = made
+    about = received(page.index.parent / "data" / "about.js")["elsewhere"]
+    assert [file["name"] for file in about["files"]] == ["h5ad", "fits"]
+    assert about["command"] == "eqvae subset" and "secret" not in str(about)
+    assert Embedding.read(about["folder"]).table.equals(table.table) and not about_of(
+        Path(about["folder"])
+    )
 
 
 def test_thumbnails_are_the_images_as_they_are_and_upright(made):
