@@ -171,6 +171,14 @@ def test_a_browser_shows_turns_selects_and_saves(tiny_run, shown, tmp_path, monk
     run(f"ckpt={tiny_run}", "clusters=3", *filter(None, [live]))
     shown.goto((tiny_run / "explorer" / "index.html").as_uri())
     shown.locator("#legend button").first.wait_for()
+    for name in ("angle_degrees", "cluster"):  # whose legends are wide and narrow
+        frames = shown.evaluate("explorer.frames")
+        shown.select_option("#colour", name)
+        shown.wait_for_function(f"explorer.frames > {frames}")
+        left = "Math.min(...Array.from(explorer.table.values('index'), (_, i) => explorer.map.where(i)[0]))"
+        assert shown.evaluate(
+            f"{left} > element('legend').offsetLeft + element('legend').offsetWidth"
+        )
 
     chosen = lasso(shown, [3, 40])
     assert shown.locator("#chosen").inner_text() == f"{len(chosen)} of 120"
@@ -185,9 +193,9 @@ def test_a_browser_shows_turns_selects_and_saves(tiny_run, shown, tmp_path, monk
     download.value.save_as(tmp_path / "rows.txt")
     command = shlex.split(shown.locator("#elsewhere code").inner_text())
     monkeypatch.chdir(tmp_path)
-    assert command[-2:] == ["rows=rows.txt", "write=h5ad"]
-    subset([*command[-3:-1], "write=parquet", "out=some"])
-    assert Embedding.read("some").column("index").tolist() == chosen.tolist()
+    assert command[-3:] == ["rows=rows.txt", "write=h5ad", "out=selection"]
+    subset([*command[-4:], "write=parquet"])
+    assert Embedding.read("selection").column("index").tolist() == chosen.tolist()
     shown.keyboard.press("Escape")
     assert shown.locator("#chosen").inner_text() == "none"
     assert not shown.locator("#elsewhere").is_visible()

@@ -12,7 +12,7 @@ explorer.elsewhere = (() => {
     if (location.protocol !== "file:") return about.folder;
     return decodeURIComponent(new URL("table", location.href).pathname).replace(/^\/(?=[A-Za-z]:)/, "");
   }
-  const command = (word, list) => `${about.command} table=${quoted(folder())} rows=${list} write=${word}`;
+  const command = (word, list) => `${about.command} table=${quoted(folder())} rows=${list} write=${word} out=selection`;
 
   function show(word, list) {
     const text = command(word, list), code = Object.assign(document.createElement("code"), { textContent: text });
