@@ -128,7 +128,7 @@ def _folder(subject: "Subject", options: dict[str, Any]) -> Path:
     return out
 
 
-def _about(subject: "Subject", origin: "Origin", options: dict[str, Any]) -> dict[str, Any]:
+def about(subject: "Subject", origin: "Origin", options: dict[str, Any]) -> dict[str, Any]:
     """What the rows are of."""
     settings = {key: options[key] for key in ("split", "clusters", "seed")}
     source = {**subject.data_config["source"], **subject.data.images.settings}
@@ -156,7 +156,7 @@ def _embed(
 
     console, begin = printer(), time.monotonic()
     how = {"batch": options["batch"], "seed": options["seed"], "watch": watched}
-    known = {"key": _key(subject, options), "about": _about(subject, origin, options), "csv": False}
+    known = {"key": _key(subject, options), "about": about(subject, origin, options), "csv": False}
     clusters = options["clusters"]
     lines, files, seconds = [], [PARQUET, CONFIG], None
     try:

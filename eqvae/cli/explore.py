@@ -11,6 +11,7 @@ from eqvae.cli.console import (
     complain,
     one_sentence_errors,
     printer,
+    spelled,
     stopped_by_ctrl_c,
 )
 from eqvae.cli.options import Asked, Option, read_options
@@ -44,7 +45,8 @@ Usage: {explore} ckpt=RUN_FOLDER_OR_CHECKPOINT [data=CHOICE] [KEY=VALUE ...]
 
 Writes index.html and what it needs beside it: a map of content to pan and zoom, coloured by any column of
 {embed}; thumbnails as they are and upright; sliders that turn, shift and change the object that one has
-clicked; a lasso, and lists, CSV and STAR files of what it holds. Copy the whole folder to give it away."""
+clicked; a lasso, and lists, CSV and STAR files of what it holds, or the command of
+{subset} that writes others. Copy the whole folder to give it away."""
 NONE = "none"
 
 
@@ -94,10 +96,10 @@ def _run(asked: Asked) -> None:
 
 
 def _page(subject: "Subject", asked: Asked, runtime: dict[str, bytes] | str, out: Path) -> "Page":
-    from eqvae.cli.embed import device_of, origin_of
+    from eqvae.cli.embed import about, device_of, origin_of
     from eqvae.embedding import Embedding, embed
     from eqvae.embedding.dataset import InOrder, rows_of
-    from eqvae.explore.page import write_page
+    from eqvae.explore.page import Subsets, write_page
 
     options = asked.options
     seed, batch = options["seed"], options["batch"]
@@ -109,15 +111,17 @@ def _page(subject: "Subject", asked: Asked, runtime: dict[str, bytes] | str, out
         subject.model.to(device_of(options["device"]))
         embedding = embed(subject.model, images, **images.known, **how)
         subject.model.cpu()
+    origin = origin_of(subject)
     return write_page(
         subject.model,
         images,
         embedding,
-        origin_of(subject),
+        origin,
         out,
         title=subject.name,
         kind=options["map"],
         runtime=runtime,
+        subsets=Subsets(spelled("subset"), about(subject, origin, options)),
         seed=seed,
     )
 

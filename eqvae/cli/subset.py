@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from eqvae.cli.console import arguments_or_help, one_sentence_errors, printer
 from eqvae.cli.embed import FORMATS
 from eqvae.cli.options import Option, numbers, read_options, several, unbracketed, wholes
-from eqvae.files import write_whole
+from eqvae.files import user_path, write_whole
 from eqvae.overrides import values
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ Usage: {subset} ckpt=RUN_FOLDER_OR_CHECKPOINT | table=FOLDER [KEY=VALUE ...]
   min_probability=0.9            that belong to their cluster with at least this probability
   where=x_pixels>-3,x_pixels<3   where all of these hold, for any columns of the table: > < >= <= == !=, with
                                  numbers, true and false, or words; "a>1 and b<2" is the same as a>1,b<2
+  rows=rows.txt                  that this file lists, a line each, as write=list and the page of {explore}
+                                 write it: names, or numbers of rows
   write=list                     one or several, as in write=[star,list]:
                                  list                the images' names, or the numbers of their rows
                                  star, cs            the file that the particles came from, these rows alone
@@ -56,11 +58,29 @@ def read_share(key: str, text: str) -> float:
     return share
 
 
+def read_rows(key: str, text: str) -> tuple[str, ...]:
+    """The lines of a file."""
+    path = user_path(text)
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except FileNotFoundError:
+        raise ValueError(f"{key} must be a file that lists images; there is no {path}.") from None
+    except UnicodeDecodeError:
+        raise ValueError(
+            f"{key} must be a list in text, a line for each image; {path} is not."
+        ) from None
+    found = tuple(line for line in lines if line)
+    if not found:
+        raise ValueError(f"{key} must list at least one image; {path} has no line.")
+    return found
+
+
 OWN = {
     "table": Option(),
     "clusters": Option(parse=read_clusters),
     "min_probability": Option(parse=read_share),
     "where": Option(parse=read_where),
+    "rows": Option(parse=read_rows),
     "write": Option("list", parse=several(*FORMATS)),
     "out": Option(),
 }
@@ -74,10 +94,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with one_sentence_errors():
         asked = read_options(arguments, OWN, optional=True)
         folder = _folder(asked.checkpoints, asked.options["table"])
-        choice = {key: asked.options[key] for key in ("clusters", "min_probability", "where")}
+        choice = {
+            key: asked.options[key] for key in ("clusters", "min_probability", "where", "rows")
+        }
         choice = {key: value for key, value in choice.items() if value is not None}
         if not choice:
-            raise ValueError("say which images: clusters=, min_probability= or where=.")
+            raise ValueError("say which images: clusters=, min_probability=, where= or rows=.")
         _subset(folder, choice, asked.options, asked.overrides)
 
 

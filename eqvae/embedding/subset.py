@@ -1,7 +1,8 @@
-"""Some rows of an embedding: clusters, and cuts such as cluster_probability>0.9."""
+"""Some rows of an embedding: clusters, cuts such as cluster_probability>0.9, and lists of images."""
 
 import operator
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -100,11 +101,19 @@ def subset(
     clusters: Sequence[int] | None = None,
     min_probability: float | None = None,
     where: Sequence[Cut] = (),
+    rows: Sequence[str] | None = None,
 ) -> Embedding:
-    """The rows of these clusters, of at least that probability, where every cut holds.
+    """The rows of these clusters, of at least that probability, where every cut holds, that a list names.
+
+    Args:
+        embedding: to choose of.
+        clusters: their numbers.
+        min_probability: of an image to belong to its cluster.
+        where: comparisons.
+        rows: the images' names, or the numbers of their rows in the source's files, as `write=list` has them.
 
     Raises:
-        ValueError: if a column or cluster is unknown, or no row is left.
+        ValueError: if a column, cluster or image is unknown, or no row is left.
     """
     chosen = np.ones(len(embedding), dtype=bool)
     if clusters is not None or min_probability is not None:
@@ -115,11 +124,36 @@ def subset(
         chosen &= Cut("cluster_probability", ">=", repr(min_probability)).of(embedding)
     for cut in where:
         chosen &= cut.of(embedding)
+    if rows is not None:
+        chosen &= _listed(embedding, rows)
     if not chosen.any():
         raise ValueError(
             f"none of the {len(embedding)} images is left by that choice. Choose more widely."
         )
     return Embedding(embedding.table.filter(pa.array(chosen)))
+
+
+def _listed(embedding: Embedding, rows: Sequence[str]) -> np.ndarray:
+    """Which rows a list names, (N,) bool."""
+    names = embedding.column("name").tolist()
+    numbered = not set(rows) <= set(names) and all(row.isdecimal() for row in rows)
+    names = list(map(str, embedding.column("index").tolist())) if numbered else names
+    rows = [str(int(row)) for row in rows] if numbered else rows
+    count = Counter(names)
+    unknown = next((row for row in rows if not count[row]), None)
+    if unknown is not None:
+        raise ValueError(
+            f"rows must list images of the embedding, by name or by the number of their row; {unknown!r} is "
+            "none of them. Give a list that was made of the same images."
+        )
+    twice = next((row for row in rows if count[row] > 1), None)
+    if twice is not None:
+        raise ValueError(
+            f"rows must say which image is meant; {twice!r} is the name of {count[twice]}. List the numbers "
+            "of their rows, as the column index has them."
+        )
+    wanted = set(rows)
+    return np.array([name in wanted for name in names], dtype=bool)
 
 
 def _check_clusters(embedding: Embedding, clusters: Sequence[int] | None) -> None:

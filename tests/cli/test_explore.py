@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,12 +13,14 @@ import pytest
 import torch
 
 from eqvae.cli.explore import OWN, main
+from eqvae.cli.subset import main as subset
 from eqvae.config import CONFIG_DIR
 from eqvae.embedding import Embedding
 from eqvae.embedding.dataset import InOrder
 from eqvae.explore.page import runtime
 from eqvae.symmetry.motions import motion
 from eqvae.training.checkpoint import load_vae
+from tests.data.test_cs import written as written_cs
 
 SCRIPT = CONFIG_DIR.parent / "scripts" / "explore.py"
 
@@ -98,6 +101,22 @@ def test_an_embedding_that_exists_is_taken(tiny_run, tmp_path):
     np.testing.assert_array_equal(angle, table.column("angle_degrees")[index])
 
 
+def test_some_particles_of_cryosparc_are_written_from_the_table_of_the_page(
+    _trained_run, tmp_path, monkeypatch
+):
+    path, _, _ = written_cs(tmp_path, size=33)
+    data = ["data=cs", f"data.source.path={path}", "clusters=2"]
+    run(f"ckpt={_trained_run}", *data, "runtime=none", f"out={tmp_path / 'page'}")
+    about = received(tmp_path / "page" / "data" / "about.js")
+    assert [file["name"] for file in about["elsewhere"]["files"]] == ["cs", "h5ad", "fits"]
+    listed = [f"{row:06d}@J3/extract/a_particles.mrc\n" for row in (2, 5)]
+    (tmp_path / "rows.txt").write_text("".join(listed))
+    monkeypatch.chdir(tmp_path)
+    subset([f"table={about['elsewhere']['folder']}", "rows=rows.txt", "write=cs", "out=some"])
+    found, before = np.load(tmp_path / "some" / "particles.cs"), np.load(path)
+    assert found["uid"].tolist() == before["uid"][[1, 4]].tolist()
+
+
 @pytest.fixture(scope="module")
 def browser():
     """A headless Chromium that is installed."""
@@ -146,12 +165,20 @@ def lasso(page, rows):
     return np.flatnonzero(inside.all(axis=1))
 
 
-def test_a_browser_shows_turns_selects_and_saves(tiny_run, shown, tmp_path):
+def test_a_browser_shows_turns_selects_and_saves(tiny_run, shown, tmp_path, monkeypatch):
     cached = runtime._kept()  # no test uses the network
     live = "" if cached else "runtime=none"
     run(f"ckpt={tiny_run}", "clusters=3", *filter(None, [live]))
     shown.goto((tiny_run / "explorer" / "index.html").as_uri())
     shown.locator("#legend button").first.wait_for()
+    for name in ("angle_degrees", "cluster"):  # whose legends are wide and narrow
+        frames = shown.evaluate("explorer.frames")
+        shown.select_option("#colour", name)
+        shown.wait_for_function(f"explorer.frames > {frames}")
+        left = "Math.min(...Array.from(explorer.table.values('index'), (_, i) => explorer.map.where(i)[0]))"
+        assert shown.evaluate(
+            f"{left} > element('legend').offsetLeft + element('legend').offsetWidth"
+        )
 
     chosen = lasso(shown, [3, 40])
     assert shown.locator("#chosen").inner_text() == f"{len(chosen)} of 120"
@@ -161,8 +188,17 @@ def test_a_browser_shows_turns_selects_and_saves(tiny_run, shown, tmp_path):
         lines = Path(download.value.path()).read_text().splitlines()
         assert len(lines) == len(chosen) + head
         assert [int(line.split(",")[0]) for line in lines[head:]] == chosen.tolist()
+    with shown.expect_download() as download:
+        shown.get_by_role("button", name="H5AD", exact=True).click()
+    download.value.save_as(tmp_path / "rows.txt")
+    command = shlex.split(shown.locator("#elsewhere code").inner_text())
+    monkeypatch.chdir(tmp_path)
+    assert command[-3:] == ["rows=rows.txt", "write=h5ad", "out=selection"]
+    subset([*command[-4:], "write=parquet"])
+    assert Embedding.read("selection").column("index").tolist() == chosen.tolist()
     shown.keyboard.press("Escape")
     assert shown.locator("#chosen").inner_text() == "none"
+    assert not shown.locator("#elsewhere").is_visible()
     shown.locator("#legend button").nth(1).click()
     kind = shown.evaluate("Array.from(explorer.table.values('cluster'))")
     assert shown.locator("#chosen").inner_text() == f"{kind.count(1)} of 120"

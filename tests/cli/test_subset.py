@@ -50,6 +50,7 @@ def particles(_trained_run, tmp_path_factory):
     star, _, _ = written(folder, size=33)
     data = ["data=star", f"data.source.path={star}", "clusters=2", "averages=false", "write=star"]
     embed([f"ckpt={_trained_run}", *data, f"out={folder / 'embedding'}"])
+    (folder / "embedding" / "binary").write_bytes(b"\xff\xfe\x00")
     return folder
 
 
@@ -69,6 +70,11 @@ def test_a_subset_of_particles_is_a_star_file_of_them(particles, capsys):
     assert (out / "rows.txt").read_text().splitlines() == after.text("rlnImageName")
     some = Embedding.read(out)
     assert some.table.equals(whole.table.take(rows)) and some.columns == whole.columns
+    run(f"table={folder}", f"rows={out / 'rows.txt'}", "write=list", f"out={out / 'listed'}")
+    assert (out / "listed" / "rows.txt").read_text() == (out / "rows.txt").read_text()
+    (out / "numbers.txt").write_text("5\r\n1\r\n")
+    run(f"table={folder}", f"rows={out / 'numbers.txt'}", "write=parquet", f"out={out / 'listed'}")
+    assert Embedding.read(out / "listed").column("index").tolist() == [1, 5]
     run(f"table={out}", "where=index>=0", "write=star", f"out={out / 'again'}")
     again = StarFile.read(out / "again" / "particles.star")
     assert again.tables["particles"].words == after.words
@@ -111,12 +117,21 @@ def test_particles_of_cryosparc_that_were_resampled_are_answered_in_their_own_pi
         (["clusters=1"], "give either ckpt=RUN_FOLDER or table=FOLDER"),
         (["table={t}", "ckpt={t}", "clusters=1"], "give either ckpt=RUN_FOLDER or table=FOLDER"),
         (["table={t}/nowhere", "clusters=1"], "embed the images first"),
-        (["table={t}"], "say which images: clusters=, min_probability= or where="),
+        (["table={t}"], "say which images: clusters=, min_probability=, where= or rows="),
         (["table={t}", "clusters=one"], "clusters must be numbers of clusters"),
         (["table={t}", "clusters=9"], "clusters must be of those that the embedding has"),
         (["table={t}", "min_probability=2"], "min_probability must be a number from 0 to 1"),
         (["table={t}", "where=x>1"], "got 'x'"),
         (["table={t}", "where=index>9"], "none of the 6 images is left"),
+        (
+            ["table={t}", "rows={t}/nowhere.txt"],
+            "rows must be a file that lists images; there is no",
+        ),
+        (["table={t}", "rows={t}/binary"], "rows must be a list in text"),
+        (
+            ["table={t}", "rows={t}/config.yaml"],
+            "rows must list images of the embedding, by name or",
+        ),
         (["table={t}", "where=index<9", "write=xls"], "write must be words out of parquet, .*list"),
         (["table={t}", "where=index<9", "write=cs"], "write=cs needs the particles of a .cs file"),
         (["table={t}", "where=index<9", "out={t}"], "out must be another folder"),

@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -16,11 +17,20 @@ from PIL import Image
 from eqvae.data import Star, Upright
 from eqvae.data.batch import Batch
 from eqvae.embedding import Embedding, embed
+from eqvae.embedding.files import about_of
 from eqvae.embedding.latents import upright_latents
 from eqvae.embedding.upright import upright
 from eqvae.embedding.write import FORMATS, Origin
-from eqvae.explore.page import check_folder, principal, runtime, runtime_files, write_page
+from eqvae.explore.page import (
+    Subsets,
+    check_folder,
+    principal,
+    runtime,
+    runtime_files,
+    write_page,
+)
 from eqvae.explore.page.basis import mapped
+from eqvae.explore.page.columns import packed
 from eqvae.explore.page.lines import files_of
 from eqvae.explore.page.sheets import SIDE
 from tests.data.test_star import written
@@ -68,6 +78,7 @@ def made(tmp_path_factory):
         folder,
         title="a <b>",
         runtime="not wanted.",
+        subsets=Subsets("eqvae subset", {"data": "secret"}),
     )
     return page, model, batch, table
 
@@ -104,6 +115,33 @@ def test_the_data_of_a_page_equal_the_table(made):
         else:
             assert column["words"] == expected.tolist()
     assert columns["name"]["type"] == "text" and columns["class"]["words"] == ["a", "b", "c"]
+
+
+def test_columns_of_a_source_have_colours_unless_they_name_each_image():
+    row = np.arange(300)
+    own = {
+        "field": [f"f{i}" for i in row // 5],  # 60 of them
+        "well": [f"w{i}" for i in row // 2],
+        "uid": row.astype("u8") + np.uint64(2**63),
+        "far": np.where(row % 7, row / 2, np.inf),
+    }
+    columns = {c["name"]: c for c in packed(Embedding(pa.table({"index": row, **own})))}
+    assert columns["field"]["words"] == sorted(set(own["field"]))
+    assert unpacked(columns["field"]["data"], "i4")[5:10].tolist() == [1] * 5
+    assert columns["well"]["type"] == "text" and columns["well"]["words"] == own["well"]
+    for name in ("uid", "far"):
+        found = unpacked(columns[name]["data"], columns[name]["dtype"])
+        np.testing.assert_array_equal(found, own[name].astype(float))
+
+
+def test_the_table_of_a_page_is_that_of_the_images_and_tells_no_path(made):
+    page, _, _, table = made
+    about = received(page.index.parent / "data" / "about.js")["elsewhere"]
+    assert [file["name"] for file in about["files"]] == ["h5ad", "fits"]
+    assert about["command"] == "eqvae subset" and "secret" not in str(about)
+    assert Embedding.read(about["folder"]).table.equals(table.table) and not about_of(
+        Path(about["folder"])
+    )
 
 
 def test_thumbnails_are_the_images_as_they_are_and_upright(made):

@@ -8,7 +8,8 @@ import pyarrow as pa
 from eqvae.embedding.table import Embedding
 from eqvae.explore.page.script import numbers
 
-_KINDS = 24  # words, at most, of a column that says a kind
+_KINDS = 24  # words, at most, of a column that says a kind; more if most of them come several times
+_EACH = 3  # images, on average, that share one of more words
 
 
 def packed(embedding: Embedding) -> list[dict[str, Any]]:
@@ -31,10 +32,11 @@ def _column(name: str, table: pa.Table) -> dict[str, Any]:
     if pa.types.is_floating(column.type):
         return {"name": name, "type": "number", **_numbers(column)}
     if pa.types.is_integer(column.type) and name not in ("label", "cluster", "symmetry_order"):
-        return {"name": name, "type": "number", **_numbers(column.cast(pa.float64()))}
+        return {"name": name, "type": "number", **_numbers(column.cast(pa.float64(), safe=False))}
     words = column.to_pylist()
     kinds = sorted({word for word in words if word is not None})
-    if pa.types.is_string(column.type) and len(kinds) > _KINDS and name != "class":
+    most = max(_KINDS, len(words) // _EACH)
+    if pa.types.is_string(column.type) and len(kinds) > most and name != "class":
         return {"name": name, "type": "text", "words": ["" if w is None else w for w in words]}
     place = {word: i for i, word in enumerate(kinds)}
     codes = np.array([place.get(word, -1) for word in words], dtype=np.int32)

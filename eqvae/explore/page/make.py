@@ -5,6 +5,7 @@ page/                 scripts and style
 data/                 about.js, table.js, downloads and the decoder
 thumbnails/           sheets of images as they are, and upright
 runtime/              onnxruntime-web
+table/                the table of the images, for `eqvae subset`
 """
 
 import html
@@ -24,6 +25,7 @@ from eqvae.embedding.write import Origin
 from eqvae.explore.page.basis import Basis, mapped, principal
 from eqvae.explore.page.columns import packed
 from eqvae.explore.page.decoder import decoder_graph
+from eqvae.explore.page.elsewhere import Subsets, write_elsewhere
 from eqvae.explore.page.lines import Lines, files_of
 from eqvae.explore.page.script import numbers, received, zipped
 from eqvae.explore.page.sheets import SIDE, write_sheets
@@ -74,6 +76,7 @@ def write_page(
     title: str = "images",
     kind: str = "pca",
     runtime: dict[str, bytes] | str = "",
+    subsets: Subsets | None = None,
     seed: int = 0,
 ) -> Page:
     """Write a page of images and what a model says of them.
@@ -88,6 +91,7 @@ def write_page(
         kind: of the map, "pca" or "umap".
         runtime: the files of onnxruntime-web, see `runtime_files`; or a sentence that says why there are
             none, and the page does not decode.
+        subsets: what writes the formats that a page can't; None for nothing.
         seed: of umap.
 
     Raises:
@@ -111,6 +115,7 @@ def write_page(
             "files": [{"name": f.name, "file": f.file} for f in files],
             "latent": _latent(model, basis, embedding) if live else None,
             "said": said,
+            "elsewhere": subsets and write_elsewhere(embedding, origin, subsets, part, folder),
         }
         _write_data(part / "data", about, packed(embedding), files)
         _write_web(part, title)

@@ -15,11 +15,12 @@
       if (!count) return;
       const item = document.createElement("li"), button = document.createElement("button");
       button.type = "button";
-      button.title = "Select these images";
+      button.title = `${words[code] ?? "unknown"}: select these images`;
       const dot = document.createElement("i"), number = document.createElement("b");
       dot.style.background = palette[code];
       number.textContent = count.toLocaleString("en");
-      button.append(dot, words[code] ?? "unknown", number);
+      const word = Object.assign(document.createElement("span"), { textContent: words[code] ?? "unknown" });
+      button.append(dot, word, number);
       button.onclick = () => explorer.tell("selected", rowsOf(codes, code));
       item.append(button);
       list.append(item);

@@ -17,7 +17,7 @@
   group("Numbers", rest.filter((name) => table.type(name) === "number"));
   group("Content", table.content);
   colour.value = ["cluster", "class", "label"].find((name) => table.has(name)) ?? rest[0] ?? table.content[0];
-  colour.onchange = () => explorer.tell("colour", explorer.colours.of(colour.value));
+  colour.onchange = () => (explorer.tell("colour", explorer.colours.of(colour.value)), map.refit());
 
   for (const name of ["marks", "view", "tool"])
     element(name).onchange = (event) => explorer.tell(name, event.target.value);

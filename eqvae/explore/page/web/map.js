@@ -9,7 +9,7 @@ explorer.map = (() => {
   const place = new Float32Array(2 * table.count); // device pixels
   const view = { scale: 1, x: 0, y: 0 }; // screen = scale * map + (x, y), y downwards, device pixels
   const state = { colours: null, palette: [], faint: null, marks: "points", kind: "upright" };
-  let pixels = null, whole = 1, waiting = false;
+  let pixels = null, whole = 1, waiting = false, fitted = true;
 
   const bounds = (() => {
     const found = [Infinity, Infinity, -Infinity, -Infinity];
@@ -22,6 +22,7 @@ explorer.map = (() => {
   const ratio = () => Math.min(window.devicePixelRatio || 1, 2);
 
   function fit() {
+    fitted = true;
     const [left, low, right, high] = bounds, margin = 36 * ratio();
     const legend = canvas.width > 640 * ratio() ? element("legend").offsetWidth * ratio() : 0; // beside it, if there is room
     const across = (canvas.width - legend - 2 * margin) / (right - left || 1);
@@ -31,6 +32,9 @@ explorer.map = (() => {
     view.y = canvas.height / 2 + (view.scale * (low + high)) / 2;
     redraw();
   }
+
+  // After another legend: make room for it, unless somebody has moved the map.
+  const refit = () => fitted && fit();
 
   function resize() {
     const box = canvas.parentElement.getBoundingClientRect(), first = !pixels;
@@ -103,6 +107,7 @@ explorer.map = (() => {
   }
 
   function move(dx, dy) {
+    fitted = false;
     view.x += dx * ratio(), view.y += dy * ratio();
     redraw();
   }
@@ -110,6 +115,7 @@ explorer.map = (() => {
   function zoom(factor, x = canvas.width / ratio() / 2, y = canvas.height / ratio() / 2) {
     const scale = Math.max(whole / 4, Math.min(whole * 400, view.scale * factor));
     const by = scale / view.scale;
+    fitted = false;
     view.x = x * ratio() - by * (x * ratio() - view.x);
     view.y = y * ratio() - by * (y * ratio() - view.y);
     view.scale = scale;
@@ -131,7 +137,7 @@ explorer.map = (() => {
   explorer.on("sheet", () => state.marks === "images" && redraw());
 
   return {
-    resize, fit, move, zoom, at, middle, redraw,
+    resize, fit, refit, move, zoom, at, middle, redraw,
     // CSS pixels of an image, and of any place of the map
     where: (row) => [place[2 * row] / ratio(), place[2 * row + 1] / ratio()],
     screen: (x, y) => [(view.scale * x + view.x) / ratio(), (view.y - view.scale * y) / ratio()],

@@ -4,7 +4,7 @@
 (() => {
   const { table, thumbnails } = explorer, grid = element("grid"), buttons = element("downloads");
   const PART = 120, TILE = 46;
-  const LABELS = { list: "List", csv: "CSV", star: "STAR" };
+  const LABELS = { list: "List", csv: "CSV", star: "STAR", cs: "CS", h5ad: "H5AD", fits: "FITS" };
   let rows = [], kind = "upright";
   const more = new IntersectionObserver((seen) => seen[0].isIntersecting && fill());
   const end = Object.assign(document.createElement("div"), { className: "end" });
@@ -51,8 +51,11 @@
   function button(text, act, title = "") {
     buttons.append(Object.assign(document.createElement("button"), { type: "button", textContent: text, onclick: act, title }));
   }
-  for (const file of explorer.received.about.files)
-    button(LABELS[file.name], () => save(file).catch((error) => (element("state").textContent = error.message)), `Save ${file.file} of these images`);
+  const told = (promise) => promise.catch((error) => (element("state").textContent = error.message));
+  const { files } = explorer.received.about, list = files.find((file) => file.name === "list");
+  for (const file of files) button(LABELS[file.name], () => told(save(file)), `Save ${file.file} of these images`);
+  for (const file of list ? explorer.elsewhere.files : [])
+    button(LABELS[file.name], () => (explorer.elsewhere.show(file.name, list.file), told(save(list))), `Save ${list.file} and copy the command that writes ${file.file} of these images`);
   button("Clear", () => explorer.tell("selected", []), "Escape");
 
   explorer.on("selected", (found) => ((rows = found), show()));
