@@ -1,4 +1,4 @@
-"""Commands in processes that are forked from a warm one, so that they start at once and can be killed at will.
+"""Commands in processes that are forked from a warm one: they start at once and can be killed at will.
 
 A forked process has everything imported and does what a fresh one does from there on; SIGKILL ends it as any.
 """

@@ -433,8 +433,9 @@ def memory(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     from real_data import script
 
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import numpy as np, real_data; from pathlib import Path; "
-        "p = Path(sys.argv[2]); real_data.write_large(p.with_suffix('.zarr'), int(sys.argv[3])); import zarr; "
+        "import sys; sys.path.insert(0, sys.argv[1]); import numpy as np, real_data, zarr; "
+        "from pathlib import Path; p = Path(sys.argv[2]); "
+        "real_data.write_large(p.with_suffix('.zarr'), int(sys.argv[3])); "
         "np.savez(p, images=zarr.open_array(str(p.with_suffix('.zarr')))[:])"
     )
     here, data = str(ROOT / "benchmarks"), folder / "images.npz"
