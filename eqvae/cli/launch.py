@@ -91,8 +91,8 @@ def _round(
     """One start of the launcher: its exit code, the cells without a row, and which of them were running."""
     joined = ",".join(names)
     ray = RAY in arguments  # no launcher of Hydra's: a list for one process
-    cells = [f"cell=[{joined}]"] if ray else ["-m", f"cell={joined}"]
-    command = [sys.executable, "-W", "ignore", "-m", "eqvae", "compare", *arguments, *cells]
+    words = [*arguments, f"cell=[{joined}]"] if ray else ["-m", *arguments, f"cell={joined}"]
+    command = [sys.executable, "-W", "ignore", "-m", "eqvae", "compare", *words]
     for name in names:
         plan.results.forget_running(name)
     begin = time.time()

@@ -28,8 +28,8 @@ class InThisProcess:
 
     def __init__(self, command: list[str], start_new_session: bool):
         assert start_new_session  # so that all of it can be stopped
-        assert command[3:6] == ["-m", "eqvae", "compare"] and command[-2] == "-m"
-        *arguments, _, cells = command[6:]
+        assert command[3:6] == ["-m", "eqvae", "compare"] and command[6] == "-m"
+        *arguments, cells = command[7:]
         for name in cells.removeprefix("cell=").split(","):
             run(compose([*arguments, f"cell={name}"], name="compare"))
 
