@@ -1,5 +1,6 @@
 """`eqvae compare`: train every cell of a design, resume what is missing, report."""
 
+import os
 import re
 import signal
 import sys
@@ -60,17 +61,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not any(a in ("-m", "--multirun") or a.startswith("cell=") for a in arguments):
         run_with_hydra(lambda config: run(config, arguments), "compare", arguments)
         return
-    with _ended_in_silence(), terminated_as_interrupted(), every_job_waited_for():
+    with _ended_in_a_line(), terminated_as_interrupted(), every_job_waited_for():
         run_with_hydra(run, "compare", arguments)
 
 
 @contextmanager
-def _ended_in_silence() -> Iterator[None]:
-    """A launcher that is stopped says nothing: the command that has started it does."""
+def _ended_in_a_line() -> Iterator[None]:
+    """A launcher that is stopped says nothing, the command that has started it does; one that fails, why."""
     try:
         yield
     except KeyboardInterrupt as stop:
         sys.exit(_code(stop))
+    except Exception as error:  # of joblib's or submitit's: each has its own
+        if os.environ.get("EQVAE_DEBUG"):
+            raise
+        complain(f"the launcher: {type(error).__name__}: {' '.join(str(error).split())}")
+        sys.exit(FAILED)
 
 
 def refuse_old_words(arguments: Sequence[str]) -> None:

@@ -56,6 +56,8 @@ def launch(plan: Any, jobs: Sequence[Any], what: str, arguments: Sequence[str]) 
                     "Run the same command to go on."
                 )
             again = [name for name in running if killed[name] < TRIES]
+            if again:
+                complain(f"{listed(again)}: was killed and is run again, alone")
             for name in set(running) - set(again):
                 why = f"its process was killed {TRIES} times"
                 plan.give_up(name, f"{why}{f', {_by(code)}' if code < 0 else ''} (no memory left?)")
