@@ -38,6 +38,7 @@ Where the cells run
   hydra/launcher=ray                                          Ray
 Each but the first is a package: pip install 'eqvae[launchers]' has joblib and SLURM, 'eqvae[ray]' Ray.
 
+A cell whose process is killed is run again, alone; if that is killed too, the cell has failed (exit code 1).
 Run the same command again to go on: finished cells are kept, failed and killed ones are run again.
   part={arms:[plain,hard],scenarios:[se2]}
                              run only these now; also images, seeds, match, weights
@@ -165,7 +166,7 @@ def _give_to_ray(cells: Sequence[str]) -> None:
 
     hydra = HydraConfig.get()
     words = [word for word in hydra.overrides.task if not word.startswith("cell=")]
-    run_on_ray(cells, words, hydra.launcher)
+    run_on_ray(cells, words, hydra.launcher, run)
 
 
 def _train(plan: Any, part: Any, arguments: Sequence[str]) -> None:

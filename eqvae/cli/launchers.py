@@ -6,7 +6,8 @@ here, and its cells are one list to a process that gives each to Ray.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+import signal
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -39,13 +40,16 @@ def know_ray() -> None:
     ConfigStore.instance().store(group="hydra/launcher", name="ray", node=RayConfig)
 
 
-def run_on_ray(cells: Sequence[str], arguments: Sequence[str], config: Any) -> None:
+def run_on_ray(
+    cells: Sequence[str], arguments: Sequence[str], config: Any, run: Callable[[Any], None]
+) -> None:
     """Every cell a task of Ray's; one that is killed does not end the others.
 
     Args:
         cells: their names.
         arguments: KEY=VALUE of the comparison.
         config: a `RayConfig`.
+        run: the command, called in the workers with the configuration of a cell.
 
     Raises:
         OSError: if processes were killed, once all jobs are over.
@@ -54,11 +58,15 @@ def run_on_ray(cells: Sequence[str], arguments: Sequence[str], config: Any) -> N
     import ray
 
     here = {} if config.address else {"num_cpus": config.num_cpus, "include_dashboard": False}
+    ours = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
     ray.init(config.address, log_to_driver=False, logging_level="error", **here)
+    for signum, handler in ours.items():
+        signal.signal(signum, handler)  # Ray's prints where it was in its own code
     tasks: list[Any] = []
     try:
-        run = ray.remote(num_cpus=config.cpus, num_gpus=config.gpus, max_retries=0)(_run_cell)
-        tasks += [run.remote([*arguments, f"cell={cell}"], os.getcwd()) for cell in cells]
+        task = ray.remote(num_cpus=config.cpus, num_gpus=config.gpus, max_retries=0)(_run_cell)
+        words = [[*arguments, f"cell={cell}"] for cell in cells]
+        tasks += [task.remote(run, cell, os.getcwd()) for cell in words]
         ray.wait(tasks, num_returns=len(tasks), fetch_local=False)
         ended = {cell: _error(task) for cell, task in zip(cells, tasks, strict=True)}
     finally:
@@ -70,10 +78,9 @@ def run_on_ray(cells: Sequence[str], arguments: Sequence[str], config: Any) -> N
             raise OSError(f"{cell}: {error}")
 
 
-def _run_cell(arguments: Sequence[str], folder: str) -> None:
+def _run_cell(run: Callable[[Any], None], arguments: Sequence[str], folder: str) -> None:
     """One cell in a worker."""
     os.chdir(folder)
-    from eqvae.cli.compare import run
     from eqvae.config import compose
 
     run(compose(list(arguments), name="compare"))
