@@ -10,10 +10,17 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
 
 RAY = "hydra/launcher=ray"
+_PACKAGES = {  # by argument the package and the extra that brings it
+    RAY: ("ray", "ray"),
+    "hydra/launcher=joblib": ("hydra-joblib-launcher", "launchers"),
+    "hydra/launcher=submitit_local": ("hydra-submitit-launcher", "launchers"),
+    "hydra/launcher=submitit_slurm": ("hydra-submitit-launcher", "launchers"),
+}
 
 
 @dataclass
@@ -98,13 +105,19 @@ def _error(task: Any) -> str:
 
 
 def refuse_missing(arguments: Sequence[str]) -> None:
-    """Say what to install for `hydra/launcher=ray`.
+    """Say what to install for a launcher.
 
     Raises:
-        ImportError: if Ray is asked for and not there.
+        ImportError: if the package of one that is asked for is not there.
     """
-    if RAY in arguments and find_spec("ray") is None:
-        raise ImportError(f"{RAY} needs Ray; install it with pip install 'eqvae[ray]'.")
+    for word in arguments:
+        package, extra = _PACKAGES.get(word, (None, None))
+        try:
+            version(package or "hydra-core")
+        except PackageNotFoundError:
+            raise ImportError(
+                f"{word} needs {package}; install it with pip install 'eqvae[{extra}]'."
+            ) from None
 
 
 @contextmanager
