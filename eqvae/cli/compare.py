@@ -1,9 +1,11 @@
 """`eqvae compare`: train every cell of a design, resume what is missing, report."""
 
+import os
 import re
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from eqvae.cli.console import (
     run_with_hydra,
 )
 from eqvae.watch import watched
+
+FAILED = 1  # exit code
 
 USAGE = """\
 Compare ways to put the symmetry in: train every cell of a design, resume what is missing, report.
@@ -34,6 +38,7 @@ Where the cells run
   hydra/launcher=ray                                          Ray
 Each but the first is a package: pip install 'eqvae[launchers]' has joblib and SLURM, 'eqvae[ray]' Ray.
 
+A cell whose process is killed is run again, alone; if that is killed too, the cell has failed (exit code 1).
 Run the same command again to go on: finished cells are kept, failed and killed ones are run again.
   part={arms:[plain,hard],scenarios:[se2]}
                              run only these now; also images, seeds, match, weights
@@ -47,9 +52,32 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments = arguments_or_help(arguments, USAGE, alone=True)
     if arguments is None:
         return
+    from eqvae.cli.launch import terminated_as_interrupted
+    from eqvae.cli.launchers import every_job_waited_for, know_ray, refuse_missing
+
     with one_sentence_errors():
         refuse_old_words(arguments)
-    run_with_hydra(lambda config: run(config, arguments), "compare", arguments)
+        refuse_missing(arguments)
+    know_ray()
+    if not any(a in ("-m", "--multirun") or a.startswith("cell=") for a in arguments):
+        run_with_hydra(lambda config: run(config, arguments), "compare", arguments)
+        return
+    with _ended_in_a_line(), terminated_as_interrupted(), every_job_waited_for():
+        run_with_hydra(run, "compare", arguments)
+
+
+@contextmanager
+def _ended_in_a_line() -> Iterator[None]:
+    """A launcher that is stopped says nothing, the command that has started it does; one that fails, why."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        sys.exit(_code(stop))
+    except Exception as error:  # of joblib's or submitit's: each has its own
+        if os.environ.get("EQVAE_DEBUG"):
+            raise
+        complain(f"the launcher: {type(error).__name__}: {' '.join(str(error).split())}")
+        sys.exit(FAILED)
 
 
 def refuse_old_words(arguments: Sequence[str]) -> None:
@@ -83,6 +111,9 @@ def run(config: Any, arguments: Sequence[str] = ()) -> None:
         plan = Plan(
             design, Path(plain["work"]) / design.name, results / f"{design.name}.parquet", watched
         )
+        if isinstance(plain["cell"], list):
+            _give_to_ray(plain["cell"])
+            return
         if plain["cell"] is not None:
             _work(plan, plain["cell"], plain["wandb"])
             return
@@ -91,9 +122,29 @@ def run(config: Any, arguments: Sequence[str] = ()) -> None:
             _train(plan, part, arguments)
         except KeyboardInterrupt as stop:
             complain("interrupted; the finished cells are kept. Run the same command to go on.")
-            sys.exit(128 + (stop.args[0] if stop.args else signal.SIGINT))
+            sys.exit(_code(stop))
         finally:
             _collect(plan, results, plain["wandb"])
+        _refuse_failures(plan, part)
+
+
+def _code(stop: KeyboardInterrupt) -> int:
+    """What a shell expects of a process that a signal has stopped."""
+    return 128 + (stop.args[0] if stop.args else signal.SIGINT)
+
+
+def _refuse_failures(plan: Any, part: Any) -> None:
+    """Exit with code 1 where cells of this command have failed."""
+    from eqvae.cli.launch import listed
+
+    cells = [*part.trials(), *(cell for _, cell in part.cells(plan.rates(part.arms)))]
+    undone = list(dict.fromkeys(cell.name for cell in cells if not plan.results.done(cell.name)))
+    if undone:
+        complain(
+            f"error: {len(undone)} of {len({cell.name for cell in cells})} cells are not done: "
+            f"{listed(undone)}. Run the same command to try them again."
+        )
+        sys.exit(FAILED)
 
 
 def _work(plan: Any, cell: str, wandb: str) -> None:
@@ -105,6 +156,17 @@ def _work(plan: Any, cell: str, wandb: str) -> None:
         work(plan, cell, wandb)
     except Interrupted as stop:
         sys.exit(128 + stop.signal)
+
+
+def _give_to_ray(cells: Sequence[str]) -> None:
+    """Many cells, in the process that launches them."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from eqvae.cli.launchers import run_on_ray
+
+    hydra = HydraConfig.get()
+    words = [word for word in hydra.overrides.task if not word.startswith("cell=")]
+    run_on_ray(cells, words, hydra.launcher, run)
 
 
 def _train(plan: Any, part: Any, arguments: Sequence[str]) -> None:

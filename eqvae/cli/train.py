@@ -165,9 +165,13 @@ def _resumed(arguments: Sequence[str]) -> tuple[dict[str, Any], Path]:
 
 
 def _shared_folder(parent: Path) -> Path:
-    """A new folder, the same for the processes that Lightning or torchrun starts for devices of this run."""
+    """A new folder, the same for the processes that Lightning, torchrun or srun starts for this run."""
+    from eqvae.training.cluster import num_tasks
+
     if "TORCHELASTIC_RUN_ID" in os.environ:
         return _agreed_folder(parent)
+    if num_tasks() > 1:
+        return _folder_of_the_job(parent)
     if os.environ.get("LOCAL_RANK", "0") != "0" and FOLDER in os.environ:
         return Path(os.environ[FOLDER])
     folder = _new_folder(parent)
@@ -189,6 +193,16 @@ def _agreed_folder(parent: Path) -> Path:
     if os.environ["RANK"] == "0":
         store.set(key, str(_new_folder(parent).resolve()))
     return Path(store.get(key).decode())
+
+
+def _folder_of_the_job(parent: Path) -> Path:
+    """The folder of a job of SLURM's, and of its step: all of its processes know both."""
+    job, step = os.environ.get("SLURM_JOB_ID"), os.environ.get("SLURM_STEP_ID")
+    if job is None:
+        raise ValueError(
+            "run_dir must be given: these processes don't know the number of their job."
+        )
+    return (parent / "-".join(["slurm", job, *([step] if step else [])])).resolve()
 
 
 def _new_folder(parent: Path) -> Path:

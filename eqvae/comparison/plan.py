@@ -5,7 +5,7 @@ at which it has as many parameters, or multiply-accumulates, as the reference th
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -102,6 +102,17 @@ class Plan:
             raise ValueError(f"cell must name a job in {path.parent}; {name!r} is not there.")
         stored = read_json(path)
         return Job(Cell(**stored["cell"]), stored["widths"])
+
+    def keep(self, cell: Cell, row: Mapping[str, Any]) -> dict[str, Any]:
+        """Keep what a cell's run has given, with the settings that it belongs to; returns the row."""
+        row = {**row, "arm": cell.arm, "design": self.design.digest(cell.arm)}
+        self.results.put(cell.name, row)
+        return row
+
+    def give_up(self, name: str, reason: str) -> None:
+        """Keep that a job can't be run, and why."""
+        self.results.forget_running(name)
+        self.keep(self.job(name).cell, {"status": "failed", "reason": reason})
 
     def rates(self, arms: Sequence[str] | None = None) -> dict[str, float]:
         """By arm the tuned learning rate, of all arms or these, once their trials are done.

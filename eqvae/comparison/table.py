@@ -6,7 +6,8 @@ already counts as finished cells too, so a clone goes on where the commit stoppe
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,26 @@ class Results:
             OSError: if it can't be written; what was there stays.
         """
         write_whole(self.folder / f"{cell}.json", json.dumps({**row, "cell": cell}, indent=1))
+
+    @contextmanager
+    def running(self, cell: str) -> Iterator[None]:
+        """Inside, a mark says that the cell is being run; it is left where the process is killed."""
+        self._mark(cell).touch()
+        try:
+            yield
+        finally:
+            self.forget_running(cell)
+
+    def left_running(self, cell: str) -> bool:
+        """Whether the process of a cell, which is over, was killed."""
+        return self._mark(cell).exists()
+
+    def forget_running(self, cell: str) -> None:
+        """Take the mark of a killed process away."""
+        self._mark(cell).unlink(missing_ok=True)
+
+    def _mark(self, cell: str) -> Path:
+        return self.folder / f"{cell}.running"
 
 
 def _row(path: Path) -> dict[str, Any]:

@@ -27,19 +27,15 @@ def work(plan: Plan, name: str, wandb: Mode) -> None:
         return
     job = plan.job(name)
     begin = time.monotonic()
-    try:
-        config = cell_config(job.cell, plan.design.settings(job.cell.arm), job.widths)
-        row = run_cell(config, job.cell.seed)
-    except Interrupted:
-        raise
-    except Exception as error:  # whatever it is, it must not end the others
-        row = {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
-    row |= {
-        "cell_seconds": time.monotonic() - begin,
-        "arm": job.cell.arm,
-        "design": plan.design.digest(job.cell.arm),
-    }
-    plan.results.put(name, row)
+    with plan.results.running(name):
+        try:
+            config = cell_config(job.cell, plan.design.settings(job.cell.arm), job.widths)
+            row = run_cell(config, job.cell.seed)
+        except Interrupted:
+            raise
+        except Exception as error:  # whatever it is, it must not end the others
+            row = {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
+        row = plan.keep(job.cell, {**row, "cell_seconds": time.monotonic() - begin})
     if wandb != "disabled":
         log_row(plan, {**row, **asdict(job.cell), "cell": name}, wandb)
 

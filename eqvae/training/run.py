@@ -44,6 +44,7 @@ from eqvae.training.checks import (
     check_whole,
     warn_of_large_objects,
 )
+from eqvae.training.cluster import environment
 from eqvae.training.divergence import Diverged, StopWhenDiverged
 from eqvae.training.interruption import InterruptCheckpoint, Interrupted
 from eqvae.training.loggers import MetricsCSV, log_model
@@ -228,6 +229,7 @@ def _trainer(config: dict[str, Any], folder: Path) -> pl.Trainer:
     if not config["trainer"].get("fast_dev_run") and rank_zero_only.rank == 0:
         about = {"folder": folder.resolve(), "name": config.get("name")}
         loggers += [build(config["logger"], path="logger", **about)]
+    cluster = environment(config["trainer"])
     try:
         return build(
             config["trainer"],
@@ -236,7 +238,7 @@ def _trainer(config: dict[str, Any], folder: Path) -> pl.Trainer:
             callbacks=callbacks,
             logger=[logger for logger in loggers if logger is not None],
             default_root_dir=folder.resolve(),
-            plugins=[WholeCheckpoints()],
+            plugins=[plugin for plugin in (WholeCheckpoints(), cluster) if plugin is not None],
             enable_progress_bar=False,
             use_distributed_sampler=False,  # ours share the images: see data/order.py
         )

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ import pytest
 from eqvae.cli import launch as module
 from eqvae.cli.launch import launch
 from eqvae.comparison import work as working
+from eqvae.comparison.table import Results
 from eqvae.training.interruption import Interrupted
 
 STUBBORN = """
@@ -24,6 +26,97 @@ worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"]
 pathlib.Path({file!r}).write_text(str(worker.pid))
 time.sleep(100)
 """
+
+
+def jobs(*names: str) -> list[SimpleNamespace]:
+    return [SimpleNamespace(cell=SimpleNamespace(name=name)) for name in names]
+
+
+class Fragile:
+    """A launcher of `side` workers that goes down with each cell that is killed, and the workers with it.
+
+    Args:
+        results: of the cells.
+        deaths: how often each cell is killed.
+        side: cells that run at the same time.
+        code: exit code of a launcher that goes down.
+    """
+
+    def __init__(self, results: Results, deaths: dict[str, int], side: int, code: int):
+        self.results, self.deaths, self.side, self.code = results, deaths, side, code
+        self.starts: list[list[str]] = []
+
+    def __call__(self, command: list[str], start_new_session: bool) -> SimpleNamespace:
+        names = command[-1].removeprefix("cell=").split(",")
+        self.starts.append(names)
+        code = next(
+            (c for k in range(0, len(names), self.side) if (c := self.run(names[k:][: self.side]))),
+            0,
+        )
+        return SimpleNamespace(pid=2**30, returncode=code, poll=lambda: code, wait=lambda: code)
+
+    def run(self, names: list[str]) -> int:
+        dies = [name for name in names if self.deaths.get(name)]
+        for name in names:
+            if dies:
+                (self.results.folder / f"{name}.running").touch()
+            else:
+                self.results.put(name, {"status": "finished"})
+        for name in dies:
+            self.deaths[name] -= 1
+        return self.code if dies else 0
+
+
+@pytest.fixture
+def fragile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable:
+    def made(
+        deaths: dict[str, int], side: int = 1, code: int = -9
+    ) -> tuple[Fragile, SimpleNamespace]:
+        results = Results(tmp_path)
+        launcher = Fragile(results, deaths, side, code)
+        monkeypatch.setattr(module.subprocess, "Popen", launcher)
+
+        def give_up(name: str, reason: str) -> None:
+            results.put(name, {"status": "failed", "reason": reason})
+
+        return launcher, SimpleNamespace(results=results, give_up=give_up)
+
+    return made
+
+
+def test_a_cell_that_is_killed_is_run_again_alone_and_the_others_once(fragile: Callable) -> None:
+    launcher, plan = fragile({"b": 1})
+    launch(plan, jobs("a", "b", "c"), "cells", [])
+    assert launcher.starts == [["a", "b", "c"], ["c"], ["b"]]
+    assert all(plan.results.done(name) for name in "abc")
+
+
+def test_a_cell_that_kills_its_process_twice_has_failed_and_no_other(fragile: Callable) -> None:
+    launcher, plan = fragile({"b": 9}, side=2, code=1)
+    launch(plan, jobs("a", "b", "c", "d"), "cells", [])
+    assert {name: plan.results.get(name)["status"] for name in "abcd"} == {
+        **dict.fromkeys("acd", "finished"),
+        "b": "failed",
+    }
+    assert plan.results.get("b")["reason"] == "its process was killed 2 times (no memory left?)"
+    assert launcher.starts[:2] == [["a", "b", "c", "d"], ["c", "d"]] and len(launcher.starts) == 4
+
+    _, plan = fragile({"e": 9})
+    launch(plan, jobs("e"), "cells", [])
+    why = "its process was killed 2 times, by SIGKILL (no memory left?)"
+    assert plan.results.get("e")["reason"] == why
+
+
+def test_a_launcher_that_starts_no_cell_is_not_started_for_ever(fragile: Callable) -> None:
+    launcher, plan = fragile({"a": 9}, code=1)
+    launcher.run = lambda names: launcher.code
+    with pytest.raises(OSError, match="stopped with code 1 and left a, b undone"):
+        launch(plan, jobs("a", "b"), "cells", [])
+    assert len(launcher.starts) == 1
+    launcher.code = -9  # while it imported, perhaps
+    with pytest.raises(OSError, match="by SIGKILL and left a, b, c, d, e and 2 more undone"):
+        launch(plan, jobs(*"abcdefg"), "cells", [])
+    assert len(launcher.starts) == 3
 
 
 def is_running(pid: int) -> bool:
@@ -53,23 +146,21 @@ def test_what_was_started_is_stopped(
     real = subprocess.Popen
     monkeypatch.setattr(module.subprocess, "Popen", popen)
     monkeypatch.setattr(module, "GRACE", 0.5)
-    plan = SimpleNamespace(results=SimpleNamespace(folder=tmp_path))
-    job = SimpleNamespace(cell=SimpleNamespace(name="a"))
+    plan = SimpleNamespace(results=Results(tmp_path))
     threading.Thread(target=stop, daemon=True).start()
     before = signal.getsignal(signum)
     with pytest.raises(KeyboardInterrupt):
-        launch(plan, [job], "cells", [])
+        launch(plan, jobs("a"), "cells", [])
     time.sleep(0.1)
     assert started[0].poll() is not None and not is_running(int(file.read_text()))
     assert signal.getsignal(signum) == before
 
 
-def test_an_interrupted_cell_leaves_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_cell_leaves_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_) -> None:
         raise Interrupted(signal.SIGTERM, None)
 
-    rows = []
-    results = SimpleNamespace(done=lambda name: False, put=lambda *row: rows.append(row))
+    results = Results(tmp_path)
     monkeypatch.setattr(working, "cell_config", interrupted)
     cell = SimpleNamespace(arm="plain", seed=0)
     plan = SimpleNamespace(
@@ -79,4 +170,4 @@ def test_an_interrupted_cell_leaves_no_row(monkeypatch: pytest.MonkeyPatch) -> N
     )
     with pytest.raises(Interrupted):
         working.work(plan, "a", "disabled")
-    assert not rows
+    assert not list(tmp_path.iterdir())
