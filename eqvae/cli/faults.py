@@ -10,7 +10,7 @@ from collections.abc import Iterator
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _NO_MEMORY = re.compile(
-    r"out of memory|can't allocate memory|cannot allocate memory|bad_alloc", re.I
+    r"out of memory|start new thread|can't allocate memory|cannot allocate memory|bad_alloc", re.I
 )
 _KILLED = re.compile(r"DataLoader worker .*(killed by signal|exited unexpectedly)", re.S)
 

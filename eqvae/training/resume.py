@@ -4,6 +4,7 @@ A few keys may have another value than before (`CHANGEABLE`), and take effect; t
 or copied. How the batches go on is in `batches.py`.
 """
 
+import shutil
 import warnings
 from collections.abc import Mapping
 from copy import deepcopy
@@ -14,6 +15,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, Timer
 
 from eqvae.config import compose
+from eqvae.files import written
 from eqvae.training.checkpoint import read_checkpoint, weights
 from eqvae.training.checks import LAST, METRICS
 from eqvae.training.loggers import MetricsCSV
@@ -121,6 +123,14 @@ def checkpoint_to_resume(folder: Path) -> Path:
         stacklevel=3,
     )
     return newest
+
+
+def put_in_place(checkpoint: Path, folder: Path) -> None:
+    """Make the checkpoint that a run goes on from its last one: none may follow, if nothing is left to train."""
+    last = folder / LAST
+    if checkpoint != last:
+        with written(last) as partial:
+            shutil.copyfile(checkpoint, partial)
 
 
 def _is_whole(path: Path) -> bool:

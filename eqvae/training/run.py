@@ -51,7 +51,12 @@ from eqvae.training.loggers import MetricsCSV, log_model
 from eqvae.training.module import TrainingModule
 from eqvae.training.pictures import PictureCallback
 from eqvae.training.prior import KeepPrior, PriorStage, fit_prior
-from eqvae.training.resume import TakeUp, check_same_images, checkpoint_to_resume
+from eqvae.training.resume import (
+    TakeUp,
+    check_same_images,
+    checkpoint_to_resume,
+    put_in_place,
+)
 
 _LIGHTNING = ("eqvae.", "pytorch_lightning.")
 _OPTIMIZERS = ("eqvae.", "torch.optim.")
@@ -144,6 +149,8 @@ def train(run: Run) -> dict[str, float]:
     """
     trainer, module, datamodule = run.trainer, run.module, run.datamodule
     _write_config(run)
+    if run.resume_from is not None and trainer.is_global_zero:
+        put_in_place(run.resume_from, run.folder)
     for logger in trainer.loggers:
         logger.log_hyperparams(run.config)
     began, busy = time.monotonic(), time.process_time()

@@ -35,6 +35,7 @@ def chained(first, second):
         (MemoryError(), "no memory is left"),
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate"), "no memory is left"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "no memory"),
+        (RuntimeError("can't start new thread"), "no memory is left"),
         (RuntimeError("DataLoader worker (pid 5) is killed by signal: Killed."), "loader process"),
     ],
 )

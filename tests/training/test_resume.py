@@ -231,6 +231,16 @@ def test_a_damaged_checkpoint_of_a_finished_run_is_refused(kind: str, run: Path)
         prepare(stored_config(run), run, resume=True)
 
 
+def test_a_run_without_its_last_checkpoint_has_one_again_though_nothing_was_left(run: Path) -> None:
+    (run / METRICS).unlink()  # killed in its test
+    best, last = (read_checkpoint(run / part) for part in (BEST, LAST))
+    assert best["global_step"] == last["global_step"]
+    (run / LAST).unlink()
+    with pytest.warns(UserWarning):
+        go_on(run)
+    assert read_checkpoint(run / LAST)["global_step"] == last["global_step"]
+
+
 def test_without_a_whole_checkpoint_there_is_nothing_to_continue(run: Path) -> None:
     damage(run / LAST, "half")
     damage(run / BEST, "empty")
