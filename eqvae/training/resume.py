@@ -126,7 +126,7 @@ def checkpoint_to_resume(folder: Path) -> Path:
 
 
 def put_in_place(checkpoint: Path, folder: Path) -> None:
-    """Make the checkpoint that a run goes on from its last one: none may follow, if nothing is left to train."""
+    """Make the checkpoint that a run goes on from its last one: none follows if nothing is left to train."""
     last = folder / LAST
     if checkpoint != last:
         with written(last) as partial:
