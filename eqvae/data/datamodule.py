@@ -19,6 +19,7 @@ from eqvae.data.images import ImageSet, ImageSource
 from eqvae.data.pixels import GIB, Pixels
 from eqvae.data.posed import PosedImages, StreamedImages
 from eqvae.data.posing import Posing
+from eqvae.data.room import check_room
 from eqvae.data.splitting import check_fractions, split_rows
 
 SPLITS = ("train", "val", "test")
@@ -203,6 +204,8 @@ class ImageDataModule(pl.LightningDataModule):
     ) -> PosedImages | StreamedImages:
         if self._streams(images):
             return StreamedImages(images, rows, pose, self.camera, self.memory)
+        size = pose.size or images.images.shape[-1]
+        check_room(4 * len(rows) * images.images.shape[1] * size**2, f"{len(rows):,} posed images")
         return PosedImages(images, rows, pose, self.camera)
 
     def _limited(self, rows: Tensor, *, grouped: bool) -> Tensor:

@@ -20,6 +20,7 @@ from eqvae.data.formats.stack import open_stack
 from eqvae.data.formats.stored import Stored
 from eqvae.data.grey import Grey
 from eqvae.data.images import ImageSet
+from eqvae.data.room import check_room
 from eqvae.data.sources.stored import absolute, brightness, grouped, numbered, survey
 from eqvae.files import user_path
 from eqvae.symmetry.motions import identity
@@ -272,6 +273,10 @@ class Arrays:
                 f"{key!r} is an array of Python objects, which are not read: they can run programs. Store "
                 "it as numbers or text, as in numpy.array(values, dtype=str)."
             )
+        header = self._headers[key]
+        check_room(
+            math.prod(header.shape) * header.dtype.itemsize, f"the unpacked numbers of {key!r}"
+        )
         try:
             return self._archive[key]
         except (ValueError, MemoryError) as error:
