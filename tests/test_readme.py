@@ -23,7 +23,7 @@ LONGEST_README = 150
 TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
 OPTIONS = (  # of other commands than train
     *("ckpt", "clusters", "preset", "suites", "out", "split", "wandb", "part", "entity", "seed"),
-    *("table", "write", "where", "min_probability", "map", "most", "runtime"),
+    *("table", "write", "where", "min_probability", "map", "most", "runtime", "rows"),
 )
 
 
@@ -132,7 +132,9 @@ def test_every_choice_and_key_in_the_text_exists(page):
     about = ["model=pose"] if page == "docs/pose.md" else []
     for setting in named:
         key, choices = setting.split("=", 1)
-        if key in OPTIONS:
+        if key in OPTIONS or re.match(
+            r"hydra[./]launcher", key
+        ):  # of packages that may not be installed
             continue
         of = {"passthrough": "cs", "side": "objects", "edge": "objects"}
         data = of.get(key.rsplit(".", 1)[-1], "npz")

@@ -22,7 +22,7 @@ def check_room(needed: int, what: str) -> None:
     if free is not None and needed > _MOST * free:
         raise ValueError(
             f"{what} need about {needed / GIB:.1f} GiB, and this machine has {free / GIB:.1f} GiB free. Keep "
-            "them in files that are read batch by batch (data=stack, star, cs, npz without compression), take "
+            "them in files that are read batch by batch (data=stack, star, cs, an npz not packed), take "
             "fewer with data.limit or data.source.num_images, or make them smaller with data.pose.size or "
             "data.canvas.size."
         )
