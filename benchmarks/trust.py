@@ -72,10 +72,12 @@ def keep(path: Path, suite: str, found: dict[str, Any]) -> None:
 
 def kills(options: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Processes that are killed at random times go on, and end as those that were not."""
-    warm()
     draw = random.Random(options.seed)
-    found = killed_trainings(options.trainings, draw, folder)
-    found |= killed_embeddings(options.embeddings, draw, folder)
+    found: dict[str, Any] = {}
+    if options.trainings:
+        warm()
+        found |= killed_trainings(options.trainings, draw, folder)
+        found |= killed_embeddings(options.embeddings, draw, folder)
     if options.comparisons:
         found |= killed_comparisons(options.comparisons, draw, folder)
     return found
@@ -197,6 +199,7 @@ def killed_comparisons(count: int, draw: random.Random, folder: Path) -> dict[st
                 hit = kill_one(process, draw.uniform(0.05, 1.0) * seconds, draw)
             said = process.communicate()[0]
             kills += hit
+            print(f"comparison {runs}: {kills} of {count} kills, {len(lost)} lost", flush=True)
             if not hit and process.returncode == 0:
                 break
             if not hit:
