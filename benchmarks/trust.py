@@ -177,7 +177,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 def killed_comparisons(count: int, draw: random.Random, folder: Path) -> dict[str, Any]:
     """A worker or the command itself is killed; the same command goes on."""
-    part = "part={arms:[plain,hard],images:[300]}"
+    part = "part={arms:[plain,hard],scenarios:[se2]}"
 
     def ask(name: str) -> list[str]:
         place = [f"work={folder / name / 'work'}", f"results={folder / name / 'results'}"]
