@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from eqvae.config import TARGET, resolve
+from eqvae.renamed import check_stored
 from eqvae.stored import check_plain, nodes, read_yaml
 
 ROOMS = tuple(
@@ -57,9 +58,10 @@ def stored_configuration(path: str | Path) -> dict[str, Any]:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        ValueError: if it is damaged, or names what no stored configuration may.
+        ValueError: if it is damaged, names what no stored configuration may, or an older eqvae wrote it.
     """
     config = read_yaml(path)
+    check_stored(config, str(path))  # parts that are gone are told by their names of now
     check_parts(config, str(path))
     return _confined(config, str(path))
 

@@ -29,7 +29,6 @@ from eqvae.config import build, fill_data
 from eqvae.data.extent import ground
 from eqvae.files import written
 from eqvae.registry import stored_configuration
-from eqvae.renamed import check_stored
 from eqvae.threads import threads_for
 from eqvae.training.checkpoint import WholeCheckpoints
 from eqvae.training.checks import (
@@ -198,7 +197,6 @@ def stored_config(folder: str | Path) -> dict[str, Any]:
             "so there is nothing to continue."
         )
     stored = stored_configuration(folder / CONFIG)
-    check_stored(stored, str(folder / CONFIG))
     check_whole(stored, str(folder / CONFIG))
     return stored
 

@@ -146,14 +146,18 @@ def test_what_was_started_is_stopped(
     real = subprocess.Popen
     monkeypatch.setattr(module.subprocess, "Popen", popen)
     monkeypatch.setattr(module, "GRACE", 0.5)
+    # in the background of a shell Ctrl-C is ignored, and stays so
+    shell = signal.signal(signum, signal.default_int_handler)
     plan = SimpleNamespace(results=Results(tmp_path))
     threading.Thread(target=stop, daemon=True).start()
-    before = signal.getsignal(signum)
-    with pytest.raises(KeyboardInterrupt):
-        launch(plan, jobs("a"), "cells", [])
-    time.sleep(0.1)
-    assert started[0].poll() is not None and not is_running(int(file.read_text()))
-    assert signal.getsignal(signum) == before
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            launch(plan, jobs("a"), "cells", [])
+        time.sleep(0.1)
+        assert started[0].poll() is not None and not is_running(int(file.read_text()))
+        assert signal.getsignal(signum) == signal.default_int_handler
+    finally:
+        signal.signal(signum, shell)
 
 
 def test_an_interrupted_cell_leaves_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from eqvae.training.divergence import Diverged, StopWhenDiverged
 from eqvae.training.run import train
 from tests.training.runs import FAMILIES, NO_PICTURES, SOFT, tiny_config, tiny_run
 
-OBJECTIVES = ("elbo", "elbo_warmup", "elbo_soft")
+OBJECTIVES = ("elbo", "elbo_soft")
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
