@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+HANGS = 600  # seconds
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -26,12 +27,14 @@ class Ended:
         said: what it printed.
         seconds: that it ran.
         gigabytes: the most memory that it held, what it was forked with included.
+        hung: whether it was killed because it did not end by itself.
     """
 
     code: int
     said: str
     seconds: float
     gigabytes: float
+    hung: bool = False
 
     @property
     def killed(self) -> bool:
@@ -61,8 +64,8 @@ def forked(
     pid = os.fork()
     if pid == 0:
         _child(run, log, first)
-    if kill_after is not None:
-        _wait(pid, kill_after)
+    left = _wait(pid, HANGS if kill_after is None else kill_after)
+    if left:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     _, status, usage = os.wait4(pid, 0)
@@ -71,6 +74,7 @@ def forked(
         log.read_text(errors="replace"),
         time.monotonic() - begin,
         usage.ru_maxrss / 2**20,
+        hung=left and kill_after is None,
     )
 
 
@@ -88,7 +92,9 @@ def command(name: str, *arguments: str) -> Callable[[], None]:
 
 def warm() -> None:
     """Import what commands need, once."""
+    import numpy as np
     import torch
+    from sklearn.cluster import KMeans
 
     import eqvae.cli.embed
     import eqvae.cli.evaluate
@@ -98,6 +104,8 @@ def warm() -> None:
     import eqvae.training.runs  # noqa: F401
 
     torch.set_num_threads(1)
+    # OpenBLAS asks for its buffer at its first product, for ever if there is no memory
+    KMeans(2, n_init=1).fit(np.random.default_rng(0).normal(size=(100, 3)))
 
 
 def limited(size: int) -> Callable[[], None]:
@@ -212,13 +220,15 @@ def _child(run: Callable[[], None], log: Path, first: Callable[[], None]) -> Non
         os._exit(code)
 
 
-def _wait(pid: int, seconds: float) -> None:
+def _wait(pid: int, seconds: float) -> bool:
+    """Whether it still runs after so long."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         done = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         if done is not None:
-            return
+            return False
         time.sleep(0.005)
+    return True
 
 
 def names(found: Sequence[str]) -> str:

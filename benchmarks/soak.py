@@ -156,6 +156,7 @@ def damaged(run: Path, draw: random.Random) -> str:
 def judged(done: Ended, run: Path, hit: dict[str, Any]) -> list[str]:
     """What must never be: a traceback, half a file, a failure without a fault."""
     found = [f"traceback: {done.said[-400:]}"] if done.traceback else []
+    found += [f"hung: {done.said[-300:]}"] if done.hung else []
     if not hit and done.code:
         found.append(f"failed without a fault: {done.said[-300:]}")
     damaged_by_us = "last.ckpt"
