@@ -135,14 +135,14 @@ def _code(stop: KeyboardInterrupt) -> int:
 
 def _refuse_failures(plan: Any, part: Any) -> None:
     """Exit with code 1 where cells of this command have failed."""
-    from eqvae.cli.launch import listed
+    from eqvae.data.images import listing
 
     cells = [*part.trials(), *(cell for _, cell in part.cells(plan.rates(part.arms)))]
     undone = list(dict.fromkeys(cell.name for cell in cells if not plan.results.done(cell.name)))
     if undone:
         complain(
             f"error: {len(undone)} of {len({cell.name for cell in cells})} cells are not done: "
-            f"{listed(undone)}. Run the same command to try them again."
+            f"{listing(undone)}. Run the same command to try them again."
         )
         sys.exit(FAILED)
 

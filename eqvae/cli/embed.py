@@ -14,7 +14,7 @@ from eqvae.cli.console import (
     printer,
 )
 from eqvae.cli.options import SWITCH, Option, read_options, several
-from eqvae.files import write_manifest, write_whole
+from eqvae.files import user_path, write_manifest, write_whole
 from eqvae.watch import watched
 
 if TYPE_CHECKING:
@@ -226,7 +226,7 @@ def _check_source_stays(subject: "Subject", files: Sequence[Path]) -> None:
     """Refuse to write over the file that the images come from."""
     source = getattr(subject.data.source, "path", None)
     for file in files if source else ():
-        if file.resolve() == Path(source).expanduser().resolve():
+        if file.resolve() == user_path(source).resolve():
             raise ValueError(f"out must be another folder: {file} is where the images come from.")
 
 

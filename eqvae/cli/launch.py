@@ -20,7 +20,6 @@ from eqvae.cli.launchers import RAY
 
 GRACE = 10  # seconds that a launcher has to end by itself
 TRIES = 2  # of a cell whose process is killed
-_SHOWN = 5  # names of cells in a sentence
 
 
 def launch(plan: Any, jobs: Sequence[Any], what: str, arguments: Sequence[str]) -> None:
@@ -37,6 +36,8 @@ def launch(plan: Any, jobs: Sequence[Any], what: str, arguments: Sequence[str]) 
     Raises:
         OSError: if the launcher fails before it has started a cell.
     """
+    from eqvae.data.images import listing  # which imports torch
+
     names = [job.cell.name for job in jobs]
     if not names:
         return
@@ -52,24 +53,18 @@ def launch(plan: Any, jobs: Sequence[Any], what: str, arguments: Sequence[str]) 
             early += not running
             if not running and (code > 0 or early == TRIES):
                 raise OSError(
-                    f"the launcher stopped {_by(code)} and left {listed(left)} undone; it says why above. "
+                    f"the launcher stopped {_by(code)} and left {listing(left)} undone; it says why above. "
                     "Run the same command to go on."
                 )
             again = [name for name in running if killed[name] < TRIES]
             if again:
-                complain(f"{listed(again)}: was killed and is run again, alone")
+                complain(f"{listing(again)}: was killed and is run again, alone")
             for name in set(running) - set(again):
                 why = f"its process was killed {TRIES} times"
                 plan.give_up(name, f"{why}{f', {_by(code)}' if code < 0 else ''} (no memory left?)")
             groups += [[name] for name in again]
             rest = [name for name in left if name not in running]
             groups += [rest] if rest else []
-
-
-def listed(names: Sequence[str]) -> str:
-    """The first names of cells, and how many more there are."""
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more
 
 
 @contextmanager

@@ -195,8 +195,7 @@ class ImageDataModule(pl.LightningDataModule):
         return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
 
     def _streams(self, images: ImageSet) -> bool:
-        size = self.pose.size or images.images.shape[-1]
-        posed = 4 * len(images) * images.images.shape[1] * size**2
+        posed = _posed_bytes(images, len(images), self.pose)
         return isinstance(images.images, Pixels) and posed > self.memory * GIB
 
     def _dataset(
@@ -204,8 +203,7 @@ class ImageDataModule(pl.LightningDataModule):
     ) -> PosedImages | StreamedImages:
         if self._streams(images):
             return StreamedImages(images, rows, pose, self.camera, self.memory)
-        size = pose.size or images.images.shape[-1]
-        check_room(4 * len(rows) * images.images.shape[1] * size**2, f"{len(rows):,} posed images")
+        check_room(_posed_bytes(images, len(rows), pose), f"{len(rows):,} posed images")
         return PosedImages(images, rows, pose, self.camera)
 
     def _limited(self, rows: Tensor, *, grouped: bool) -> Tensor:
@@ -238,6 +236,11 @@ class ImageDataModule(pl.LightningDataModule):
             pin_memory=torch.cuda.is_available(),
             **how,
         )
+
+
+def _posed_bytes(images: ImageSet, count: int, pose: Posing) -> int:
+    """What so many of the images take in memory once they are posed."""
+    return 4 * count * images.images.shape[1] * (pose.size or images.images.shape[-1]) ** 2
 
 
 def _as_it_is(batch: Batch) -> Batch:

@@ -27,7 +27,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from eqvae.config import build, fill_data
 from eqvae.data.extent import ground
-from eqvae.files import written
+from eqvae.files import write_whole
 from eqvae.registry import stored_configuration
 from eqvae.threads import threads_for
 from eqvae.training.checkpoint import WholeCheckpoints
@@ -286,13 +286,11 @@ def write_metrics(path: Path, metrics: dict[str, float]) -> None:
     """
     finite = {name: v if math.isfinite(v) else None for name, v in sorted(metrics.items())}
     text = json.dumps(finite, indent=2, allow_nan=False)
-    with written(path) as partial:
-        partial.write_text(text + "\n")
+    write_whole(path, text + "\n")
 
 
 def _write_config(run: Run) -> None:
     from omegaconf import OmegaConf
 
     if run.trainer.is_global_zero and not run.trainer.fast_dev_run:
-        with written(run.folder / CONFIG) as partial:
-            OmegaConf.save(OmegaConf.create(run.config), partial)
+        write_whole(run.folder / CONFIG, OmegaConf.to_yaml(OmegaConf.create(run.config)))
