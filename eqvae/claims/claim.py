@@ -1,0 +1,132 @@
+"""What a claim is: a sentence as it is told, an experiment, and what the numbers make of the sentence.
+
+Every file of `eqvae.claims.rows` adds its own: a function below `claim(...)` that takes a seed and returns a
+`Measured`. A verdict is never written down, it follows from what was measured:
+
+    not shown               the control, which must fail, did not: the experiment says nothing
+    holds                   as it is told
+    holds with a condition  not as it is told, but under `condition`
+    false as told           neither
+"""
+
+import importlib
+import math
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from matplotlib.axes import Axes
+
+HOLDS, CONDITION, FALSE, NOT_SHOWN = (
+    "holds",
+    "holds with a condition",
+    "false as told",
+    "not shown",
+)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What an experiment found.
+
+    Attributes:
+        value: the number that decides, such as a relative error; smaller is better.
+        bound: what `value` has to stay below to be called small; a control has to be above it.
+        control: the same number of a part that must fail.
+        holds: whether the sentence is right as it is told.
+        holds_if: whether it is right under the claim's condition.
+        floor: what the test itself costs, such as one resampling.
+        ceiling: the number at chance, or without any symmetry.
+        unit: of the number.
+        others: further numbers by name.
+        draw: a picture of it, on one pair of axes.
+    """
+
+    value: float
+    bound: float
+    control: float
+    holds: bool
+    holds_if: bool = False
+    floor: float | None = None
+    ceiling: float | None = None
+    unit: str = "relative error"
+    others: Mapping[str, float] = field(default_factory=dict)
+    draw: Callable[[Axes], None] | None = None
+
+    def __post_init__(self) -> None:
+        numbers = {"value": self.value, "control": self.control, "bound": self.bound}
+        for name, number in (numbers | dict(self.others)).items():
+            if not math.isfinite(number):
+                raise ValueError(f"{name} of a claim must be a finite number; got {number}.")
+
+    @property
+    def control_fails(self) -> bool:
+        """Whether the control is as bad as it has to be."""
+        return self.control > self.bound
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A sentence about equivariance, and how it is measured.
+
+    Attributes:
+        id: short, unique, such as "16" or "three/angular_momentum".
+        subject: heading of the page that it stands below.
+        title: what it is about, a few words.
+        told: the claim, one sentence.
+        found: what it means and what the experiment does, two sentences.
+        condition: under which it holds, where it does not hold as it is told; else "".
+        measure: seed -> `Measured`.
+    """
+
+    id: str
+    subject: str
+    title: str
+    told: str
+    found: str
+    condition: str
+    measure: Callable[[int], Measured]
+
+    def verdict(self, measured: Measured) -> str:
+        """What the numbers make of the sentence."""
+        if not measured.control_fails:
+            return NOT_SHOWN
+        if measured.holds:
+            return HOLDS
+        return CONDITION if measured.holds_if and self.condition else FALSE
+
+    @property
+    def command(self) -> str:
+        """Which measures this row alone."""
+        return f"python scripts/lens.py rows=[{self.id}]"
+
+
+_CLAIMS: dict[str, Claim] = {}
+
+
+def claim(
+    id: str, *, subject: str, title: str, told: str, found: str, condition: str = ""
+) -> Callable[[Callable[[int], Measured]], Callable[[int], Measured]]:
+    """Register the function below as the experiment of a claim, see `Claim`.
+
+    Raises:
+        ValueError: if the id is taken.
+    """
+
+    def register(measure: Callable[[int], Measured]) -> Callable[[int], Measured]:
+        taken = _CLAIMS.get(id)
+        if taken is not None and taken.measure.__qualname__ != measure.__qualname__:
+            raise ValueError(f"id of a claim must be its own; {id!r} is {taken.title!r} already.")
+        _CLAIMS[id] = Claim(id, subject, title, told, found, condition, measure)
+        return measure
+
+    return register
+
+
+def all_claims() -> dict[str, Claim]:
+    """Every claim by id, in the order of the subjects' files and of the rows in them."""
+    from eqvae.claims import rows
+
+    for module in sorted(m.name for m in pkgutil.iter_modules(rows.__path__)):
+        importlib.import_module(f"{rows.__name__}.{module}")
+    return dict(_CLAIMS)
