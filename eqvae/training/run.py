@@ -21,7 +21,6 @@ from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ModelCheckpoint
-from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
@@ -46,7 +45,7 @@ from eqvae.training.checks import (
 from eqvae.training.cluster import environment
 from eqvae.training.divergence import Diverged, StopWhenDiverged
 from eqvae.training.interruption import InterruptCheckpoint, Interrupted
-from eqvae.training.loggers import MetricsCSV, log_model
+from eqvae.training.loggers import LastingWandbLogger, MetricsCSV
 from eqvae.training.module import TrainingModule
 from eqvae.training.pictures import PictureCallback
 from eqvae.training.prior import KeepPrior, PriorStage, fit_prior
@@ -176,10 +175,8 @@ def train(run: Run) -> dict[str, float]:
         metrics |= _finish(run, Path(path) if path else run.folder / LAST)
         write_metrics(run.folder / METRICS, metrics)
     for logger in trainer.loggers:
-        if isinstance(logger, WandbLogger):
-            if path:
-                log_model(logger, Path(path), run.folder / CONFIG)
-            logger.experiment.finish()
+        if isinstance(logger, LastingWandbLogger):
+            logger.close(Path(path) if path else None, run.folder / CONFIG)
     return metrics
 
 
