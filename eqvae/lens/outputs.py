@@ -1,0 +1,101 @@
+"""What is known of a function's outputs, in coordinates in which their spread is 1 in every direction.
+
+With y = f(x) and y' = f(g x), all rows less their mean, scaled and turned so that without noise
+
+    E[w w^T] = 1,      w = W (y - mean)
+
+Directions that no output moves along, or that noise drowns, are left out: a function with 9 outputs may span
+5. Sums of products are kept for each element g apart, so that elements can be weighted anew.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+_DEAD = 1e-10  # of the largest variance: no more than rounding
+_DROWNED = 0.5  # share of noise in the variance of a direction
+
+
+@dataclass(frozen=True)
+class Whitening:
+    """An affine map to coordinates of spread 1.
+
+    Attributes:
+        mean: of the outputs, (D,).
+        matrix: W, (r, D).
+        noise: covariance of noise in the new coordinates, (r, r).
+        constant: number of directions without any spread.
+        drowned: number of directions that hold more noise than signal.
+    """
+
+    mean: Tensor
+    matrix: Tensor
+    noise: Tensor
+    constant: int
+    drowned: int
+
+    @property
+    def rank(self) -> int:
+        return len(self.matrix)
+
+    def __call__(self, y: Tensor) -> Tensor:
+        return (y - self.mean) @ self.matrix.T
+
+
+def whitening(y: Tensor, noise: Tensor) -> Whitening:
+    """The whitening of rows (n, D) whose noise has a covariance (D, D)."""
+    mean = y.mean(0)
+    centred = y - mean
+    scale = centred.square().mean(0).sqrt()
+    alive = scale > 1e-9 * torch.maximum(mean.abs(), scale.max())
+    one = torch.where(alive, 1 / torch.where(alive, scale, 1.0), 0.0)
+    values, vectors = torch.linalg.eigh((centred * one).T @ (centred * one) / len(y))
+    seen = values > _DEAD * values[-1]
+    total = (vectors[:, seen] / values[seen].sqrt()).T * one
+    share, turned = torch.linalg.eigh(total @ noise @ total.T)
+    clear = share < _DROWNED
+    matrix = (turned[:, clear] / (1 - share[clear]).sqrt()).T @ total
+    return Whitening(
+        mean, matrix, matrix @ noise @ matrix.T, int((~seen).sum()), int((~clear).sum())
+    )
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Sums over data of products of w' = w(f(g x)), w = w(f(x)), each with a 1 appended, for each element.
+
+    Attributes:
+        cross: mean of w' w^T, (M, r + 1, r + 1).
+        moved: mean of w' w'^T, (M, r + 1, r + 1).
+        still: mean of w w^T, (r + 1, r + 1).
+        noise: covariance of noise in either, (r + 1, r + 1).
+    """
+
+    cross: Tensor
+    moved: Tensor
+    still: Tensor
+    noise: Tensor
+
+    @classmethod
+    def of(cls, still: Tensor, moved: Tensor, noise: Tensor, weights: Tensor | None = None) -> "Moments":
+        """From rows w (N, r), w' (M, N, r) and the noise of whitened outputs; weights (N,) sum to 1."""
+        n = len(still)
+        weights = still.new_full((n,), 1 / n) if weights is None else weights
+        still, moved = (torch.cat([w, torch.ones_like(w[..., :1])], dim=-1) for w in (still, moved))
+        weighted = weights[:, None] * still
+        padded = torch.nn.functional.pad(noise, (0, 1, 0, 1))
+        return cls(
+            moved.mT @ weighted,
+            moved.mT @ (weights[:, None] * moved),
+            still.T @ weighted,
+            padded,
+        )
+
+    def select(self, elements: Tensor) -> "Moments":
+        """Those of some elements, by number, which may come twice."""
+        return Moments(self.cross[elements], self.moved[elements], self.still, self.noise)
+
+    def maps(self) -> Tensor:
+        """The affine maps that come closest to w' = M(g) w, noise taken off w, (M, r, r + 1)."""
+        return (self.cross @ torch.linalg.pinv(self.still - self.noise, hermitian=True))[:, :-1]
