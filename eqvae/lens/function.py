@@ -70,19 +70,21 @@ class BlackBox:
 
     @cached_property
     def _found(self) -> tuple[Callable[[Tensor], Any], bool]:
-        tried = []
+        problems: list[Exception] = []
         for language in self._languages():
             for batched in (True, False):
                 try:
-                    if not batched or self._maps_rows(language):
-                        if not batched:
-                            _plain(self.f(language(self.x[0])))
-                        return language, batched
+                    if batched and self._maps_rows(language):
+                        return language, True
+                    if not batched:
+                        _plain(self.f(language(self.x[0])))
+                        return language, False
                 except Exception as problem:  # whatever a stranger's function raises
-                    tried.append(problem)
+                    problems.append(problem)
         raise ValueError(
-            f"f must take rows of data, all at once or one by one; it says: {tried[-1]}"
-        ) from tried[-1]
+            f"f must map rows of data to rows, all at once without mixing them, or one by one; it says: "
+            f"{problems[0]}"
+        ) from problems[0]
 
     def _languages(self) -> list[Callable[[Tensor], Any]]:
         if isinstance(self.f, nn.Module):

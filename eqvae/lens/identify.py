@@ -79,7 +79,6 @@ def identify(
     """
     box, moves = BlackBox(f, data), movement(group, rho_in, "rho_in")
     moves.check(box.x, "rho_in", "data")
-    irreps = irreps_of(group, max_frequency)
     fitted = elements_of(group, draws, shift, seed)
     new = elements_of(group, _HELD_OUT, shift, seed + 1)[-_HELD_OUT:]
     pick = torch.Generator().manual_seed(seed)
@@ -95,6 +94,7 @@ def identify(
     view = whitening(torch.cat([still, moved.flatten(0, 1)]), covariance)
     if not view.rank:
         raise ValueError("f must give outputs with less noise: all of them are drowned in it.")
+    irreps = tuple(i for i in irreps_of(group, max_frequency) if i.dim <= view.rank)
     order = torch.randperm(len(still), generator=pick)
     run = _Run(group, irreps, elements, view, view(still)[order], view(moved)[:, order], tolerance, shift)
     return run.result(len(fitted), (a, b), refits, seed, box.is_batched)
@@ -120,11 +120,13 @@ class Carried:
         copies: of every irrep that there is.
         place: the position, or None.
         runner_up: the irrep refused with the smallest defect, and this.
+        least: the smallest defect of every irrep.
     """
 
     copies: list[Copies]
     place: Place | None
     runner_up: tuple[str, float]
+    least: dict[str, float]
 
     @property
     def counts(self) -> dict[str, int]:
@@ -175,23 +177,26 @@ class _Run:
 
     def carried(self, moments: Moments, chosen: Tensor, irreps: tuple[Irrep, ...]) -> Carried:
         """What some elements say, by number."""
-        some, found, refused = moments.select(chosen), [], [("", 2.0)]
+        some, found, refused, least = moments.select(chosen), [], [("", 2.0)], {}
         for irrep in irreps:
             copies = copies_of(irrep, self.matrices[irrep.name][chosen], some, self.tolerance)
             refused.append((irrep.name, copies.refused))
+            least[irrep.name] = min([copies.refused, *copies.defects.tolist()])
             if len(copies):
                 found.append(copies)
         place = None
         if self.shift:
             linear, shifts = self.places
             place = place_among(linear[chosen], shifts[chosen], some, self.tolerance)
-            place = place if place.defect <= self.tolerance else None
-        return Carried(found, place, min(refused, key=lambda pair: pair[1]))
+            place = place if place.defect <= self.tolerance + place.allowed else None
+        return Carried(found, place, min(refused, key=lambda pair: pair[1]), least)
 
     def certainty(self, first: Carried, name: str, fitted: int, refits: int, seed: int) -> float:
         """Agreement of refits on rows drawn anew and, of a continuous group, on some of the draws."""
         generator = torch.Generator().manual_seed(seed + 2)
-        near = tuple(i for i in self.irreps if i.name in self._plausible(first, fitted))
+        near = tuple(i for i in self.irreps if first.least.get(i.name, 2.0) < _PLAUSIBLE)
+        if self.view.doubtful:
+            return 0.0  # of the outputs' directions some could not be seen
         agree = 0
         for _ in range(refits):
             rows = torch.randint(self.half, (self.half,), generator=generator)
@@ -204,14 +209,6 @@ class _Run:
     def _always(self, fitted: int) -> int:
         """How many elements must not be left out: all of a finite group, generators of another."""
         return fitted if getattr(self.group, "is_finite", False) else min(4, fitted)
-
-    def _plausible(self, first: Carried, fitted: int) -> set[str]:
-        moments, every = self.moments(), torch.arange(fitted)
-        return {
-            irrep.name
-            for irrep in self.irreps
-            if len(copies_of(irrep, self.matrices[irrep.name][every], moments.select(every), _PLAUSIBLE))
-        } | set(first.counts)
 
     def functionals(self, carried: Carried) -> tuple[Tensor, Tensor, list[tuple[str, slice]]]:
         """Coordinates u = T w + b in the order of the text: T (u, r), b (u,), and the block of each irrep."""
@@ -312,5 +309,5 @@ class _Run:
         if view.constant:
             notes.append(f"the outputs span {view.rank + view.drowned} of {len(view.mean)} directions")
         if view.drowned:
-            notes.append(f"noise drowns {view.drowned} directions of the outputs")
+            notes.append(f"noise drowns {view.drowned} directions of the outputs, so they are left out")
         return notes

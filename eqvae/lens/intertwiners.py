@@ -8,7 +8,7 @@ The mean square of the difference is a quadratic form of (A, b), with b eliminat
 root of an eigenvalue is the relative defect of its A: 0 for one that moves as D, about sqrt(2) for one that has
 nothing to do with it. Under an irreducible D the outputs' representation has as many copies of it as there
 are such A, over the dimension of D's endomorphisms (Schur). Noise adds to the form what is known, and is
-taken off.
+taken off; what is left may differ from 0 by its sampling error, `allowance`.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from eqvae.lens.outputs import Moments
+from eqvae.lens.outputs import Moments, allowance
 from eqvae.symmetry.irreps import Irrep
 
 
@@ -49,7 +49,7 @@ def copies_of(irrep: Irrep, matrices: Tensor, moments: Moments, tolerance: float
         irrep: D.
         matrices: D(g) for the elements of the moments, (M, d, d).
         moments: of the outputs.
-        tolerance: largest relative defect of a copy.
+        tolerance: largest relative defect of a copy, beside what noise may add.
     """
     d, size = irrep.dim, len(moments.still)
     form = quadratic_form(matrices, moments)
@@ -62,8 +62,10 @@ def copies_of(irrep: Irrep, matrices: Tensor, moments: Moments, tolerance: float
         linear = linear + form[inner][:, outer] @ shifts
     values, vectors = torch.linalg.eigh((linear + linear.T) / 2)
     defects = values.clamp(min=0).sqrt()
-    found = int((defects <= tolerance).sum())
-    chosen = _independent(vectors[:, :found].T.reshape(found, d, size - 1), irrep, matrices)
+    a = vectors.T.reshape(-1, d, size - 1)
+    noise = 2 * torch.einsum("nai,ij,naj->n", a, moments.noise[:-1, :-1], a)
+    found = int((values <= tolerance**2 + allowance(noise, moments.rows)).cummin(0).values.sum())
+    chosen = _independent(a[:found], irrep)
     offsets = chosen.flatten(1) @ shifts.T
     refused = defects[found].item() if found < len(defects) else 2.0
     return Copies(irrep, chosen, offsets, defects[:found], refused)
@@ -94,12 +96,14 @@ class Place:
     Attributes:
         functional: A, (dim, r).
         offset: b, (dim,).
-        defect: root mean square of the difference over that of the shifts t.
+        defect: root mean square of the difference over that of the shifts t, noise taken off.
+        allowed: what noise may add to it.
     """
 
     functional: Tensor
     offset: Tensor
     defect: float
+    allowed: float
 
 
 def place_among(linear: Tensor, shifts: Tensor, moments: Moments, tolerance: float) -> Place:
@@ -124,7 +128,9 @@ def place_among(linear: Tensor, shifts: Tensor, moments: Moments, tolerance: flo
     rest = size_of_shifts - 2 * solution @ right + solution @ form @ solution
     functional = solution.reshape(d, size)
     defect = (rest.clamp(min=0) / size_of_shifts).sqrt().item()
-    return Place(functional[:, :-1], functional[:, -1], defect)
+    noise = 2 * torch.trace(functional @ moments.noise @ functional.T) / size_of_shifts
+    allowed = allowance(noise, moments.rows) ** 0.5
+    return Place(functional[:, :-1], functional[:, -1], defect, allowed.item())
 
 
 def _is_trivial(matrices: Tensor) -> bool:
@@ -132,7 +138,7 @@ def _is_trivial(matrices: Tensor) -> bool:
     return bool((matrices - one).abs().max() < 1e-9)
 
 
-def _independent(found: Tensor, irrep: Irrep, matrices: Tensor) -> Tensor:
+def _independent(found: Tensor, irrep: Irrep) -> Tensor:
     """One A of each copy: those that no endomorphism makes of the ones before, (copies, d, r)."""
     if irrep.endomorphisms == 1 or not len(found):
         return found

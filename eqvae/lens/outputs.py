@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 
 _DEAD = 1e-10  # of the largest variance: no more than rounding
-_DROWNED = 0.5  # share of noise in the variance of a direction
+_DROWNED = 0.2  # share of noise in the variance of a direction: its signal is less than twice its noise
+_PURE = 0.6  # share from which it may hold no signal at all
+_CERTAIN = 3.0  # standard errors
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class Whitening:
         matrix: W, (r, D).
         noise: covariance of noise in the new coordinates, (r, r).
         constant: number of directions without any spread.
-        drowned: number of directions that hold more noise than signal.
+        drowned: number of directions whose signal is less than twice their noise.
+        doubtful: how many of these seem to hold a signal all the same.
     """
 
     mean: Tensor
@@ -34,6 +37,7 @@ class Whitening:
     noise: Tensor
     constant: int
     drowned: int
+    doubtful: int
 
     @property
     def rank(self) -> int:
@@ -57,8 +61,21 @@ def whitening(y: Tensor, noise: Tensor) -> Whitening:
     clear = share < _DROWNED
     matrix = (turned[:, clear] / (1 - share[clear]).sqrt()).T @ total
     return Whitening(
-        mean, matrix, matrix @ noise @ matrix.T, int((~seen).sum()), int((~clear).sum())
+        mean,
+        matrix,
+        matrix @ noise @ matrix.T,
+        constant=int((~seen).sum()),
+        drowned=int((~clear).sum()),
+        doubtful=int((~clear & (share < _PURE)).sum()),
     )
+
+
+def allowance(noise: Tensor | float, rows: int) -> Tensor | float:
+    """How far a mean square over rows may be from what it should be, if noise adds `noise` to it.
+
+    Three standard errors of a mean of squares, noise being known no better than from as many rows.
+    """
+    return _CERTAIN * noise * (2 / rows) ** 0.5
 
 
 @dataclass(frozen=True)
@@ -70,31 +87,27 @@ class Moments:
         moved: mean of w' w'^T, (M, r + 1, r + 1).
         still: mean of w w^T, (r + 1, r + 1).
         noise: covariance of noise in either, (r + 1, r + 1).
+        rows: number of data.
     """
 
     cross: Tensor
     moved: Tensor
     still: Tensor
     noise: Tensor
+    rows: int
 
     @classmethod
-    def of(cls, still: Tensor, moved: Tensor, noise: Tensor, weights: Tensor | None = None) -> "Moments":
-        """From rows w (N, r), w' (M, N, r) and the noise of whitened outputs; weights (N,) sum to 1."""
+    def of(cls, still: Tensor, moved: Tensor, noise: Tensor) -> "Moments":
+        """From rows w (N, r), w' (M, N, r) and the noise of whitened outputs (r, r)."""
         n = len(still)
-        weights = still.new_full((n,), 1 / n) if weights is None else weights
         still, moved = (torch.cat([w, torch.ones_like(w[..., :1])], dim=-1) for w in (still, moved))
-        weighted = weights[:, None] * still
-        padded = torch.nn.functional.pad(noise, (0, 1, 0, 1))
-        return cls(
-            moved.mT @ weighted,
-            moved.mT @ (weights[:, None] * moved),
-            still.T @ weighted,
-            padded,
-        )
+        noise = torch.nn.functional.pad(noise, (0, 1, 0, 1))
+        return cls(moved.mT @ still / n, moved.mT @ moved / n, still.T @ still / n, noise, n)
 
     def select(self, elements: Tensor) -> "Moments":
         """Those of some elements, by number, which may come twice."""
-        return Moments(self.cross[elements], self.moved[elements], self.still, self.noise)
+        cross, moved = self.cross[elements], self.moved[elements]
+        return Moments(cross, moved, self.still, self.noise, self.rows)
 
     def maps(self) -> Tensor:
         """The affine maps that come closest to w' = M(g) w, noise taken off w, (M, r, r + 1)."""

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eqvae.lens.outputs import Moments, Whitening
+from eqvae.lens.outputs import Moments, Whitening, allowance
 from eqvae.symmetry.group import Group
 from eqvae.symmetry.irreps import POSITION
 
@@ -79,9 +79,9 @@ def why_none(
 ) -> tuple[str, float]:
     """Why the outputs carry no representation, "" if they do, and the defect that shows it."""
     rank, limit = run.view.rank, run.tolerance
-    corrected = {n: max(blocks[n] ** 2 - floors[n] ** 2, 0.0) ** 0.5 for n in blocks}
     if found.dim < rank:
-        rest = max(linear.defect**2 - linear.floor**2, 0.0) ** 0.5
+        fitted = 1 + (rank + 1) / run.half  # noise is fitted too
+        rest = _beyond(linear.defect, fitted * linear.floor, run.half)
         directions = f"{rank - found.dim} of {rank} directions of the outputs"
         if rest > limit:
             return f"{directions} move by no linear map", linear.defect
@@ -96,19 +96,24 @@ def why_none(
             f"close together to tell them apart",
             linear.defect,
         )
+    corrected = {n: _beyond(blocks[n], floors[n], run.half) for n in blocks}
     worst = max(corrected, key=corrected.get)
     if corrected[worst] > _OVERFIT * limit:
         return f"the outputs move as {name} on fitted data, but not on others", blocks[worst]
-    sizes = {n: away[c].square().mean().sqrt().item() for n, c in parts}
+    shifts = run.places[1].square().mean().sqrt().item()
+    sizes = {
+        n: away[c].square().mean().sqrt().item() / (shifts if n == POSITION else 1)
+        for n, c in parts
+    }
     off = max(sizes, key=sizes.get)
-    if sizes[off] > (limit if off != POSITION else limit * _unit(run)):
+    if sizes[off] > limit + allowance(floors[off], run.half):
         return f"the outputs move as {name} only after a constant is taken off {off}", sizes[off]
     return "", 0.0
 
 
-def _unit(run: "_Run") -> float:
-    """Root mean square of the shifts, pixels."""
-    return run.places[1].square().mean().sqrt().item()
+def _beyond(defect: float, floor: float, rows: int) -> float:
+    """What is left of a defect when noise and its sampling error are taken off."""
+    return max(defect**2 - floor**2 - allowance(floor**2, rows), 0.0) ** 0.5
 
 
 def alternatives_of(group: Group, found: "Carried", shift: float) -> dict[str, tuple[str, ...]]:
