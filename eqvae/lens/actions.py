@@ -1,6 +1,5 @@
-"""How inputs and outputs move, given as a representation, a text, a domain or a function; and by which elements."""
+"""How inputs and outputs move: a representation, its text, a domain or a function; and by which elements."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch

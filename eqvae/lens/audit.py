@@ -36,7 +36,7 @@ class FunctionAudit:
     Attributes:
         value: relative error over data and elements; 0 is perfect.
         floor: what the test itself costs; 0 for rows of numbers and a function without noise.
-        ceiling: the error at chance, between unrelated inputs; about sqrt(2) for outputs without a common part.
+        ceiling: the error at chance, between unrelated inputs; about sqrt(2) for outputs without common part.
         wrong_element: the error if another element moves the outputs; 0 for invariant outputs.
         blocks: by irrep block of rho_out its relative error.
         elements: that were tried, (M, E).
@@ -70,8 +70,8 @@ class FunctionAudit:
     def __str__(self) -> str:
         worst, _ = self.worst
         return (
-            f"f(g x) differs from rho(g) f(x) by {self.value:.2g} of its size (at most {worst:.2g}); the test "
-            f"itself costs {self.floor:.2g}, unrelated inputs give {self.ceiling:.2g}."
+            f"f(g x) differs from rho(g) f(x) by {self.value:.2g} of its size (at most {worst:.2g}); the "
+            f"test itself costs {self.floor:.2g}, unrelated inputs give {self.ceiling:.2g}."
         )
 
 
@@ -90,8 +90,7 @@ def audit(
     """The equivariance error of any function.
 
     Args:
-        f: a torch module, or a function of tensors or NumPy arrays, of one row or of many; see
-            `eqvae.lens.function`.
+        f: a torch module, or a function of tensors or NumPy arrays, see `eqvae.lens.function`.
         group: that acts.
         rho_in: how inputs move: a representation or its text, "trivial", "points", a `Domain`, or a function.
         rho_out: how outputs should.
@@ -102,20 +101,22 @@ def audit(
         seed: of the draws.
 
     Raises:
-        ValueError: for data or functions that answer nothing, see `eqvae.lens.function`; data or outputs of
-            another size than a representation's; a group of the identity alone.
+        ValueError: for functions that answer nothing, and sizes that are not the representations'.
 
     Example:
         >>> from eqvae.symmetry import SpaceRotations
         >>> group, x = SpaceRotations(parity=True), torch.randn(20, 6)
         >>> momentum = lambda x: torch.linalg.cross(x[:, :3], x[:, 3:])
-        >>> audit(momentum, group, "2x1o", "1e", x).holds(), audit(momentum, group, "2x1o", "1o", x).holds()
+        >>> (
+        ...     audit(momentum, group, "2x1o", "1e", x).holds(),
+        ...     audit(momentum, group, "2x1o", "1o", x).holds(),
+        ... )
         (True, False)
     """
-    box, into = BlackBox(f, data), movement(group, rho_in, "rho_in")
-    out = movement(group, rho_out, "rho_out")
+    box = BlackBox(f, data)
+    into, out = movement(group, rho_in, "rho_in"), movement(group, rho_out, "rho_out")
     into.check(box.x, "rho_in", "data")
-    still, noise = box.twice()
+    still, own = box.twice()
     out.check(still, "rho_out", "outputs of f")
     elements = elements_of(group, draws, shift, seed)
     moved = [box(into.act(g.expand(len(box.x), -1), box.x)) for g in elements[:, None]]
@@ -123,12 +124,11 @@ def audit(
     measure = _measure(out, torch.cat([still, *expected]))
     found = paired_errors(elements, moved, expected, measure)
     wrong = paired_errors(elements, moved, [*expected[1:], expected[0]], measure)
-    cost = 0.0 if into.domain is None else _mean(resampling_errors(box.x, elements, into.domain))
-    own = math.sqrt(2) * (noise.norm() / still.norm().clamp(min=1e-300)).item()
+    noise = math.sqrt(2) * (own.norm() / still.norm().clamp(min=1e-300)).item()
     return FunctionAudit(
         value=_mean(found),
-        floor=math.hypot(cost, own),
-        ceiling=math.sqrt(found.unrelated.sum() / max(found.scale.sum(), 1e-300)),
+        floor=math.hypot(noise, _resampling(box.x, elements, into)),
+        ceiling=_mean(replace(found, squared=found.unrelated)),
         wrong_element=_mean(wrong),
         blocks=_blocks(out, elements, moved, expected),
         elements=elements,
@@ -137,6 +137,11 @@ def audit(
         n=len(box.x),
         is_batched=box.is_batched,
     )
+
+
+def _resampling(x: Tensor, elements: Tensor, into: Movement) -> float:
+    """What moving the inputs costs; only signals are resampled."""
+    return 0.0 if into.domain is None else _mean(resampling_errors(x, elements, into.domain))
 
 
 def _mean(errors: Errors) -> float:
@@ -183,7 +188,9 @@ def _layers(
     rows = layer_table(
         f,
         box.language(box.x),
-        actions={name: movement(group, moves, f"layers[{name!r}]").act for name, moves in given.items()},
+        actions={
+            name: movement(group, moves, f"layers[{name!r}]").act for name, moves in given.items()
+        },
         act_in=into.act,
         group=group.ambient,
         angle=1.0 if turns is None else 2 * math.pi / turns,

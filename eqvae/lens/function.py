@@ -43,7 +43,9 @@ class BlackBox:
         if len(self.x) < 2:
             raise ValueError(f"data must hold at least 2 inputs; got {len(self.x)}.")
         if not bool(torch.isfinite(self.x).all()):
-            raise ValueError("data must be finite; they hold NaN or infinity. Leave those rows out.")
+            raise ValueError(
+                "data must be finite; they hold NaN or infinity. Leave those rows out."
+            )
         if isinstance(self.f, nn.Module) and any(
             module.training and isinstance(module, _UNSTEADY) for module in self.f.modules()
         ):
@@ -54,9 +56,11 @@ class BlackBox:
     @cached_property
     def x(self) -> Tensor:
         """The inputs as float64 rows."""
-        return torch.as_tensor(np.asarray(self.data)).double() if not torch.is_tensor(
-            self.data
-        ) else self.data.detach().double().cpu()
+        return (
+            torch.as_tensor(np.asarray(self.data)).double()
+            if not torch.is_tensor(self.data)
+            else self.data.detach().double().cpu()
+        )
 
     @cached_property
     def language(self) -> Callable[[Tensor], Any]:
@@ -90,9 +94,11 @@ class BlackBox:
         if isinstance(self.f, nn.Module):
             like = next(self.f.parameters(), next(self.f.buffers(), self.x))
             return [lambda x: x.to(like) if like.is_floating_point() else x]
-        own = self.data.dtype if torch.is_tensor(self.data) else torch.as_tensor(
-            np.asarray(self.data)
-        ).dtype
+        own = (
+            self.data.dtype
+            if torch.is_tensor(self.data)
+            else torch.as_tensor(np.asarray(self.data)).dtype
+        )
         own = own if own.is_floating_point else torch.float64
         both = [lambda x: x.to(own), lambda x: x.to(own).numpy()]
         return both if torch.is_tensor(self.data) else both[::-1]
@@ -130,9 +136,9 @@ class BlackBox:
             )
         if not bool(torch.isfinite(y).all()):
             raise ValueError(
-                "f must give finite outputs; it gives NaN or infinity for some inputs. Leave those out of data."
+                "f must give finite outputs; it gives NaN or infinity for some inputs. Leave those out."
             )
-        return y
+        return y if y.dim() > 1 else y[:, None]
 
     def twice(self) -> tuple[Tensor, Tensor]:
         """f of the data, and the difference of a second call over sqrt(2): rows of its noise.
@@ -161,6 +167,8 @@ def _plain(y: Any) -> Tensor:
     y = getattr(y, "tensor", y) if not torch.is_tensor(y) and not isinstance(y, np.ndarray) else y
     if isinstance(y, list | tuple):
         y = [part.detach().cpu().numpy() if torch.is_tensor(part) else part for part in y]
-    return y.detach().double().cpu() if torch.is_tensor(y) else torch.as_tensor(
-        np.asarray(y, dtype=np.float64)
+    return (
+        y.detach().double().cpu()
+        if torch.is_tensor(y)
+        else torch.as_tensor(np.asarray(y, dtype=np.float64))
     )

@@ -80,10 +80,11 @@ class Identified:
 
     def __str__(self) -> str:
         if not self:
-            return (
+            text = (
                 f"none: under {self.group} {self.reason} (defect {self.defect:.2g}, noise alone "
-                f"{self.floor:.2g}; certainty {self.certainty:.2f})."
+                f"{self.floor:.2g}; certainty {self.certainty:.2f})"
             )
+            return "; ".join([text, *self.notes]) + "."
         text = (
             f"{self.name}: under {self.group} the outputs move so with a defect of {self.defect:.2g} (noise "
             f"alone {self.floor:.2g}; certainty {self.certainty:.2f})"

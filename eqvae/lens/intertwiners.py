@@ -5,10 +5,10 @@ For an irrep D of dimension d look for the d x r matrices A and shifts b with
     A w' + b = D(g) (A w + b)      for all x and g,          w = w(f(x)), w' = w(f(g x))
 
 The mean square of the difference is a quadratic form of (A, b), with b eliminated; as w has spread 1, the
-root of an eigenvalue is the relative defect of its A: 0 for one that moves as D, about sqrt(2) for one that has
-nothing to do with it. Under an irreducible D the outputs' representation has as many copies of it as there
-are such A, over the dimension of D's endomorphisms (Schur). Noise adds to the form what is known, and is
-taken off; what is left may differ from 0 by its sampling error, `allowance`.
+root of an eigenvalue is the relative defect of its A: 0 for one that moves as D, about sqrt(2) for one that
+has nothing to do with it. If D is irreducible, the outputs hold as many copies of it as there are such A,
+over the dimension of D's endomorphisms (Schur). Noise adds to the form what is known, and is taken off; what
+is left may differ from 0 by its sampling error, `allowance`.
 """
 
 from dataclasses import dataclass
@@ -30,6 +30,7 @@ class Copies:
         offsets: b of every copy, (copies, d).
         defects: relative defect of each accepted A, ascending.
         refused: the smallest relative defect that was refused; 2 if none was.
+        is_trivial: whether D moves nothing.
     """
 
     irrep: Irrep
@@ -37,6 +38,7 @@ class Copies:
     offsets: Tensor
     defects: Tensor
     refused: float
+    is_trivial: bool
 
     def __len__(self) -> int:
         return len(self.functionals)
@@ -57,7 +59,8 @@ def copies_of(irrep: Irrep, matrices: Tensor, moments: Moments, tolerance: float
     inner, outer = rows[:, :-1].flatten(), rows[:, -1]
     linear = form[inner][:, inner]
     shifts = torch.zeros(d, d * (size - 1), dtype=form.dtype)  # b = shifts @ A
-    if not _is_trivial(matrices):
+    trivial = _is_trivial(matrices)
+    if not trivial:
         shifts = -torch.linalg.lstsq(form[outer][:, outer], form[outer][:, inner]).solution
         linear = linear + form[inner][:, outer] @ shifts
     values, vectors = torch.linalg.eigh((linear + linear.T) / 2)
@@ -68,7 +71,7 @@ def copies_of(irrep: Irrep, matrices: Tensor, moments: Moments, tolerance: float
     chosen = _independent(a[:found], irrep)
     offsets = chosen.flatten(1) @ shifts.T
     refused = defects[found].item() if found < len(defects) else 2.0
-    return Copies(irrep, chosen, offsets, defects[:found], refused)
+    return Copies(irrep, chosen, offsets, defects[:found], refused, trivial)
 
 
 def quadratic_form(matrices: Tensor, moments: Moments) -> Tensor:
@@ -83,7 +86,7 @@ def quadratic_form(matrices: Tensor, moments: Moments) -> Tensor:
     """
     d = matrices.shape[1]
     size = len(moments.still)
-    same = moments.moved.mean(0) + moments.still - 2 * moments.noise
+    same = moments.after.mean(0) + moments.still - 2 * moments.noise
     cross = torch.einsum("kab,kij->aibj", matrices, moments.cross) / len(matrices)
     cross = cross.reshape(d * size, d * size)
     return torch.kron(torch.eye(d, dtype=same.dtype), same) - cross - cross.T
@@ -117,9 +120,9 @@ def place_among(linear: Tensor, shifts: Tensor, moments: Moments, tolerance: flo
     """
     d, size = shifts.shape[1], len(moments.still)
     form = quadratic_form(linear, moments)
-    moved, still = moments.moved[:, :, -1], moments.still[:, -1]  # means of w' and w
+    after, still = moments.after[..., -1], moments.still[..., -1]  # means of w' and w
     back = torch.einsum("kba,kb->ka", linear, shifts)
-    right = torch.einsum("ka,ki->ai", shifts, moved) - back.sum(0)[:, None] * still
+    right = torch.einsum("ka,ki->ai", shifts, after) - back.sum(0)[:, None] * still
     right = right.flatten() / len(shifts)
     values, vectors = torch.linalg.eigh(form)
     kept = values > max(tolerance**2, 1e-12)

@@ -2,9 +2,9 @@
 
     W rho_in(g) = rho_out(g) W      for all g
 
-Schur: dim Hom_G(V, U) = sum over irreps of m(V) m(U) e, with multiplicities m from averages of characters and
-e the dimension of the irrep's own endomorphisms. The numerical null space of the equations above, for elements
-that generate the group, must have the same dimension, and is how one is checked by the other.
+Schur: dim Hom_G(V, U) = sum over irreps of m(V) m(U) e, with multiplicities m from averages of characters
+and e the dimension of the irrep's own endomorphisms. The numerical null space of the equations above, for
+elements that generate the group, must have the same dimension: each is a check of the other.
 """
 
 from dataclasses import dataclass
@@ -60,7 +60,9 @@ def num_equivariant_maps(rho_in: Given, rho_out: Given, group: Group) -> int:
 
     Example:
         >>> from eqvae.symmetry import SpaceRotations
-        >>> num_equivariant_maps("2x0e + 2x1o + 1x2e", "2x0e + 2x1o + 1x2e", SpaceRotations(parity=True))
+        >>> num_equivariant_maps(
+        ...     "2x0e + 2x1o + 1x2e", "2x0e + 2x1o + 1x2e", SpaceRotations(parity=True)
+        ... )
         9
     """
     first, second = (multiplicities(rho, group) for rho in (rho_in, rho_out))
@@ -137,7 +139,9 @@ def recover_equivariant_map(
         >>> from eqvae.symmetry import PlaneMotions
         >>> shift = torch.roll(torch.eye(8), 3, 0).double()  # commutes with C_8
         >>> u = torch.arange(8.0).double() ** 2
-        >>> found = recover_equivariant_map(u, shift @ u, PlaneMotions.cyclic(8), "regular", "regular")
+        >>> found = recover_equivariant_map(
+        ...     u, shift @ u, PlaneMotions.cyclic(8), "regular", "regular"
+        ... )
         >>> found.is_unique, torch.allclose(found.matrix, shift)
         (True, True)
     """

@@ -14,7 +14,9 @@ import torch
 from torch import Tensor
 
 _DEAD = 1e-10  # of the largest variance: no more than rounding
-_DROWNED = 0.2  # share of noise in the variance of a direction: its signal is less than twice its noise
+_DROWNED = (
+    0.2  # share of noise in the variance of a direction: its signal is less than twice its noise
+)
 _PURE = 0.6  # share from which it may hold no signal at all
 _CERTAIN = 3.0  # standard errors
 
@@ -84,30 +86,30 @@ class Moments:
 
     Attributes:
         cross: mean of w' w^T, (M, r + 1, r + 1).
-        moved: mean of w' w'^T, (M, r + 1, r + 1).
+        after: mean of w' w'^T, (M, r + 1, r + 1).
         still: mean of w w^T, (r + 1, r + 1).
         noise: covariance of noise in either, (r + 1, r + 1).
         rows: number of data.
     """
 
     cross: Tensor
-    moved: Tensor
+    after: Tensor
     still: Tensor
     noise: Tensor
     rows: int
 
     @classmethod
-    def of(cls, still: Tensor, moved: Tensor, noise: Tensor) -> "Moments":
+    def of(cls, still: Tensor, after: Tensor, noise: Tensor) -> "Moments":
         """From rows w (N, r), w' (M, N, r) and the noise of whitened outputs (r, r)."""
         n = len(still)
-        still, moved = (torch.cat([w, torch.ones_like(w[..., :1])], dim=-1) for w in (still, moved))
+        still, after = (torch.nn.functional.pad(w, (0, 1), value=1.0) for w in (still, after))
         noise = torch.nn.functional.pad(noise, (0, 1, 0, 1))
-        return cls(moved.mT @ still / n, moved.mT @ moved / n, still.T @ still / n, noise, n)
+        return cls(after.mT @ still / n, after.mT @ after / n, still.T @ still / n, noise, n)
 
     def select(self, elements: Tensor) -> "Moments":
         """Those of some elements, by number, which may come twice."""
-        cross, moved = self.cross[elements], self.moved[elements]
-        return Moments(cross, moved, self.still, self.noise, self.rows)
+        cross, after = self.cross[elements], self.after[elements]
+        return Moments(cross, after, self.still, self.noise, self.rows)
 
     def maps(self) -> Tensor:
         """The affine maps that come closest to w' = M(g) w, noise taken off w, (M, r, r + 1)."""

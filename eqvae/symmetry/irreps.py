@@ -133,14 +133,16 @@ def text_of(group: Group, copies: Mapping[str, int], position: bool = False) -> 
         if len(shares) == 1 and shares != {0} and max(shares) == int(max(shares)):
             return str(RegularRepresentation(group, int(max(shares))))
     terms = [f"{n}x{name}" for name, n in copies.items() if n]
-    if isinstance(group, SpaceRotations) and group.parity and [n for n in copies.values() if n] == [1]:
+    if (
+        isinstance(group, SpaceRotations)
+        and group.parity
+        and [n for n in copies.values() if n] == [1]
+    ):
         terms = [name for name, n in copies.items() if n]
     return " + ".join([POSITION] * position + terms) or "none"
 
 
-def representation_of(
-    group: Group, given: str | AffineRepresentation
-) -> AffineRepresentation:
+def representation_of(group: Group, given: str | AffineRepresentation) -> AffineRepresentation:
     """A representation from its text, or one that is given, if it belongs to the group.
 
     Args:
@@ -164,7 +166,9 @@ def representation_of(
         for part in (given.first, given.second):
             representation_of(group, part)
     elif isinstance(given, SpaceRepresentation) != in_space:
-        raise ValueError(f"representation {given} is none of {group.name}: it is of another kind of group.")
+        raise ValueError(
+            f"representation {given} is none of {group.name}: it is of another kind of group."
+        )
     return given
 
 

@@ -1,6 +1,6 @@
-"""The regular representation of a finite group: one number for each element, such as an orientation histogram.
+"""The regular representation of a finite group: a number for each element, as in orientation histograms.
 
-    (g z)(h) = z(g^-1 h)
+(g z)(h) = z(g^-1 h)
 """
 
 import math
@@ -93,5 +93,7 @@ class RegularRepresentation:
         turn, mirror = step.round(), reflection_of(g)
         lost = ((step - turn).abs() > _ON_THE_GRID) | (mirror > float(self.group.reflections))
         if bool(lost.any()):
-            raise ValueError(f"g must be elements of {self.group.name}; got another turn or mirror.")
+            raise ValueError(
+                f"g must be elements of {self.group.name}; got another turn or mirror."
+            )
         return (turn.remainder(self.group.rotations) + self.group.rotations * mirror).long()

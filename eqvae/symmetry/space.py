@@ -125,7 +125,7 @@ def inversion(*, dtype: torch.dtype | None = None) -> Tensor:
 
 
 def mirror(normal: Tensor) -> Tensor:
-    """The mirrors in the planes with normals (B, 3): half a turn about the normal, and the inversion, (B, 5)."""
+    """The mirrors in planes with normals (B, 3), half a turn about the normal and the inversion: (B, 5)."""
     return spin(torch.ones_like(normal[:, 0]), torch.cat([0 * normal[:, :1], normal], dim=1))
 
 

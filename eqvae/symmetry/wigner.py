@@ -57,7 +57,7 @@ def wigner(degree: int, rotations: Tensor) -> Tensor:
 
 @lru_cache(maxsize=64)
 def _fixed(degree: int) -> tuple[Tensor, Tensor]:
-    """Points spread over the sphere (n, 3), and the pseudo-inverse of their harmonics, transposed (n, 2 l + 1)."""
+    """Points spread over the sphere (n, 3), and the transposed pseudo-inverse of their harmonics."""
     n = 4 * (2 * degree + 1)
     i = torch.arange(n, dtype=torch.float64) + 0.5
     height, turn = 1 - 2 * i / n, math.pi * (1 + math.sqrt(5)) * i
