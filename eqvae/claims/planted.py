@@ -183,9 +183,7 @@ def torch_dihedral(x: torch.Tensor) -> torch.Tensor:
     """One lopsided filter, turned and mirrored in all eight ways."""
     points = x - x.mean(-2, keepdim=True)
     back = _D4.inverse(_D4.elements())
-    seen = torch.stack(
-        [_D4.act(g.expand(len(points), -1), points) for g in back[:, None]], dim=1
-    )
+    seen = torch.stack([_D4.act(g.expand(len(points), -1), points) for g in back[:, None]], dim=1)
     angle = torch.atan2(seen[..., 1], seen[..., 0])
     return (seen.norm(dim=-1) * torch.exp(_SHARP * (torch.cos(angle - 0.4) - 1))).sum(-1)
 

@@ -116,7 +116,7 @@ def audit(
     box = BlackBox(f, data)
     into, out = movement(group, rho_in, "rho_in"), movement(group, rho_out, "rho_out")
     into.check(box.x, "rho_in", "data")
-    still, own = box.twice()
+    still, own = box.repeated()
     out.check(still, "rho_out", "outputs of f")
     elements = elements_of(group, draws, shift, seed)
     moved = [box(into.act(g.expand(len(box.x), -1), box.x)) for g in elements[:, None]]
@@ -124,7 +124,7 @@ def audit(
     measure = _measure(out, torch.cat([still, *expected]))
     found = paired_errors(elements, moved, expected, measure)
     wrong = paired_errors(elements, moved, [*expected[1:], expected[0]], measure)
-    noise = math.sqrt(2) * (own.norm() / still.norm().clamp(min=1e-300)).item()
+    noise = math.sqrt(2 * own.square().mean() / still.square().mean().clamp(min=1e-300))
     return FunctionAudit(
         value=_mean(found),
         floor=math.hypot(noise, _resampling(box.x, elements, into)),

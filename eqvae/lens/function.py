@@ -6,7 +6,7 @@ Three things are found out by trying, with the first rows of the data:
                    or tensors, and if it raises, the other
     batched        whether f of two rows is two rows, the first of which is f of the first row alone; if not,
                    it is called row by row
-    its noise      two calls with the same rows; the difference is noise
+    its noise      several calls with the same rows; what differs is noise
 """
 
 from collections.abc import Callable
@@ -140,24 +140,31 @@ class BlackBox:
             )
         return y if y.dim() > 1 else y[:, None]
 
-    def twice(self) -> tuple[Tensor, Tensor]:
-        """f of the data, and the difference of a second call over sqrt(2): rows of its noise.
+    def repeated(self) -> tuple[Tensor, Tensor]:
+        """f of the data, and rows whose mean square is that of its noise.
+
+        A second call shows whether there is any; if so, two more make its estimate better.
 
         Raises:
             ValueError: if all outputs are the same, or noise is most of what they are.
         """
-        y, again = self(self.x), self(self.x)
-        noise = (y - again) / 2**0.5
-        spread = (y - y.mean(0)).norm()
-        if spread <= 1e-12 * max(1.0, y.norm().item()) and not noise.any():
+        y = self(self.x)
+        calls = [y, self(self.x)]
+        noisy = not torch.equal(*calls)
+        if noisy:
+            calls += [self(self.x), self(self.x)]
+        many = torch.stack(calls)
+        noise = (many - many.mean(0)).flatten(0, 1) * (len(many) / (len(many) - 1)) ** 0.5
+        spread, own = (part.square().mean(0).sum().sqrt().item() for part in (y - y.mean(0), noise))
+        if spread <= 1e-12 * max(1.0, y.abs().max().item()) and not noisy:
             raise ValueError(
                 "f must give outputs that differ between inputs; all of them are the same, which fits any "
                 "representation that holds an invariant vector. Give other data."
             )
-        if noise.norm() > _LARGEST_NOISE * spread:
+        if own > _LARGEST_NOISE * spread:
             raise ValueError(
-                f"f must answer twice alike; two calls with the same inputs differ by "
-                f"{noise.norm() / spread:.0%} of the outputs' spread. Fix its seed, or average calls."
+                f"f must answer twice alike; calls with the same inputs differ by {own / spread:.0%} of the "
+                f"outputs' spread. Fix its seed, or average calls."
             )
         return y, noise
 

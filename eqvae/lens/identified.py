@@ -22,9 +22,9 @@ class Identified:
             which all directions of the outputs count alike and constants nothing; for "none" that of the
             best linear map M(g), or of what `reason` says.
         floor: what the noise of f alone gives.
-        certainty: share of refits on other draws of data and elements that give the same name, shrunk to
-            1/2: (agreeing + 1) / (all + 2); 0 where noise hides directions that hold a signal, which the
-            name leaves out.
+        certainty: share of refits on other draws of data and elements that give the same name, before
+            constants are looked at, shrunk to 1/2: (agreeing + 1) / (all + 2); 0 where noise hides
+            directions that hold a signal, which the name leaves out.
         runner_up: the irrep that came closest of those refused, and its relative defect.
         alternatives: by irrep in the name, what this group (or these data) can't tell from it.
         partial: the irreps found, though they do not make up all outputs, where the name is "none".

@@ -53,7 +53,7 @@ def identify(
         data: inputs, (N, ...), at least 2 (D + 1) of them for D outputs: half are fitted, half tested.
         shift: radius of random shifts in the plane, pixels; needed to see positions.
         noise: standard deviation of the outputs' noise relative to each output's root mean square; None
-            finds it by calling f twice.
+            finds it by calling f again.
         tolerance: largest relative defect, noise taken off, of what carries a representation.
         max_frequency: highest frequency, or degree, tried where a group has no highest.
         draws: number of random elements.
@@ -92,7 +92,7 @@ def _seen(
     box: BlackBox, moves: Movement, elements: Tensor, noise: float | None
 ) -> tuple[Whitening, Tensor, Tensor]:
     """How outputs are seen, and whitened outputs at the data and at moved data, (N, r) and (M, N, r)."""
-    still, own = (y.flatten(1) for y in box.twice())
+    still, own = (y.flatten(1) for y in box.repeated())
     _check_sizes(still)
     batches = (moves.act(g.expand(len(box.x), -1), box.x) for g in elements[:, None])
     after = torch.stack([box(x).flatten(1) for x in batches])
