@@ -50,6 +50,10 @@ def wigner(degree: int, rotations: Tensor) -> Tensor:
     The harmonics at fixed points and at the rotated ones determine it: D = Y(R P) Y(P)^+, without error but
     that of rounding.
     """
+    if degree == 0:
+        return torch.ones_like(rotations[:, :1, :1])
+    if degree == 1:
+        return rotations
     points, inverse = (part.to(rotations) for part in _fixed(degree))
     moved = solid_harmonics(degree, torch.einsum("bij,nj->bni", rotations, points))
     return torch.einsum("bnm,nk->bmk", moved, inverse)

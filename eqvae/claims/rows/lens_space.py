@@ -84,9 +84,9 @@ def harmonics(seed: int) -> Measured:
     title="Two vectors couple to a scalar, a pseudovector and a tensor",
     told="Clebsch-Gordan coefficients say how products of irreps fall apart into irreps.",
     found=(
-        "Characters say which irreps the product of two vectors holds, and a null space gives the coupling of "
-        "each without any table. The couplings have to commute with elements that they were not made from; "
-        "coefficients at random do not."
+        "Characters say which irreps the product of two vectors holds, and a null space gives the coupling "
+        "of each without any table. The couplings have to commute with elements that they were not made "
+        "from; coefficients at random do not."
     ),
 )
 def couplings(seed: int) -> Measured:
@@ -120,10 +120,10 @@ def couplings(seed: int) -> Measured:
     title="Parity has to be carried along",
     told="Networks of space must track the parity of their features to know a mirror image.",
     found=(
-        "Products of irreps with every pair of parities are moved by rotations, mirrors and the inversion, and "
-        "parities multiply; one that is left untracked fails under mirrors. For chiral clouds of four points "
-        "and their mirror images the one scalar of odd parity tells the two apart, scalars of even parity "
-        "do no better than guessing."
+        "Products of irreps with every pair of parities are moved by rotations, mirrors and the inversion, "
+        "and parities multiply; one that is left untracked fails under mirrors. For chiral clouds of three "
+        "points and their mirror images the one scalar of odd parity tells the two apart, scalars of even "
+        "parity do no better than guessing."
     ),
 )
 def parity(seed: int) -> Measured:
@@ -155,7 +155,7 @@ def parity(seed: int) -> Measured:
     )
 
 
-def handedness(seed: int, n: int = 400) -> tuple[float, float]:
+def handedness(seed: int, n: int = 1000) -> tuple[float, float]:
     """Share of held-out clouds whose chirality a linear read-out of 0o, and of 0e, tells."""
     rigid = torch.tensor([[1.0, 0, 0], [0, 1.5, 0], [0, 0, 2.0]]).double()
     label = torch.ones(n, dtype=torch.float64)
