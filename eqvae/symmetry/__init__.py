@@ -1,5 +1,6 @@
 """Groups, representations and their actions: the only place that knows conventions."""
 
+from eqvae.symmetry.affine import AffineRepresentation, TensorRepresentation
 from eqvae.symmetry.group import Generator, Group
 from eqvae.symmetry.motions import (
     angle_of,
@@ -16,15 +17,23 @@ from eqvae.symmetry.motions import (
     with_shift,
 )
 from eqvae.symmetry.plane import PlaneMotions
+from eqvae.symmetry.regular import RegularRepresentation
 from eqvae.symmetry.representations import Block, Representation, Slices
+from eqvae.symmetry.space import SpaceRotations
+from eqvae.symmetry.space_representations import SpaceRepresentation
 
 __all__ = [
+    "AffineRepresentation",
     "Block",
     "Generator",
     "Group",
     "PlaneMotions",
+    "RegularRepresentation",
     "Representation",
     "Slices",
+    "SpaceRepresentation",
+    "SpaceRotations",
+    "TensorRepresentation",
     "angle_of",
     "apply",
     "compose",
