@@ -62,8 +62,11 @@ class GaussianPosterior(Posterior):
         return normal_log_prob(z, self.loc, self.scale).sum(dim=1)
 
     def act(self, g: Tensor) -> "GaussianPosterior":
-        """The distribution of g . z for z ~ q: the means move, the scales stay."""
-        return replace(self, loc=self.representation.act(g, self.loc))
+        """The distribution of g . z for z ~ q: the means move, and positions spread with scale."""
+        latent = self.representation
+        return replace(
+            self, loc=latent.act(g, self.loc), log_scale=latent.spread(g, self.log_scale)
+        )
 
     @cached_property
     def reading(self) -> Any:

@@ -5,18 +5,23 @@ from eqvae.symmetry.motions import (
     angle_of,
     apply,
     compose,
+    has_scale,
     identity,
     inverse,
     linear_of,
+    log_scale_of,
     motion,
     reflection_of,
     retract,
     shift_of,
     with_angle,
+    with_log_scale,
     with_shift,
+    without_scale,
 )
 from eqvae.symmetry.plane import PlaneMotions
 from eqvae.symmetry.representations import Block, Representation, Slices
+from eqvae.symmetry.similarities import Similarities
 
 __all__ = [
     "Block",
@@ -24,17 +29,22 @@ __all__ = [
     "Group",
     "PlaneMotions",
     "Representation",
+    "Similarities",
     "Slices",
     "angle_of",
     "apply",
     "compose",
+    "has_scale",
     "identity",
     "inverse",
     "linear_of",
+    "log_scale_of",
     "motion",
     "reflection_of",
     "retract",
     "shift_of",
     "with_angle",
+    "with_log_scale",
     "with_shift",
+    "without_scale",
 ]
