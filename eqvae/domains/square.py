@@ -2,8 +2,10 @@
 
 Quarter turns, mirrors and whole-pixel shifts permute the pixels and are exact. Everything else needs
 interpolation: bicubic (fast, the choice for augmentation) or Fourier (three shears, exact for
-band-limited images, the choice for measurement). Pixels that come from outside the image have the grey b of
-the ground, g x = b + g (x - b), which is zero unless the domain knows one.
+band-limited images, the choice for measurement). Shears cannot scale: of a motion that does, "fourier"
+multiplies with sampled sinc functions first, which cut off the band that shrinking leaves no room for, and
+then shears; "bicubic" blurs by a Gaussian before it shrinks. Pixels that come from outside the image have the
+grey b of the ground, g x = b + g (x - b), which is zero unless the domain knows one.
 """
 
 import math
@@ -16,7 +18,8 @@ from torch import Tensor
 
 from eqvae.domains.domain import Domain
 from eqvae.domains.grid import disc_mask, pixel_coordinates
-from eqvae.symmetry.motions import apply, inverse, motion
+from eqvae.domains.scaling import softened, zoomed
+from eqvae.symmetry.motions import apply, has_scale, inverse, log_scale_of, motion, shift_of
 from eqvae.symmetry.plane import PlaneMotions
 
 _EXACT = 1e-6  # radians and pixels: closer to a grid motion than this is that grid motion
@@ -91,7 +94,7 @@ class SquareGrid(Domain):
         """Move images: (g x)(p) = x(g^-1 p), one motion for each image.
 
         Args:
-            g: motions [reflection, angle, x, y], (B, 4), radians and pixels.
+            g: motions [reflection, angle, x, y], (B, 4), radians and pixels, or (B, 5) with log-scales.
             x: images, (B, C, H, H).
             interpolation: "bicubic" or "fourier"; unused where g maps the grid to itself.
 
@@ -140,9 +143,11 @@ class SquareGrid(Domain):
 
 def _maps_grid_to_itself(g: Tensor) -> Tensor:
     quarters = g[:, 1] / (math.pi / 2)
-    return ((quarters - quarters.round()).abs() < _EXACT) & (
-        (g[:, 2:] - g[:, 2:].round()).abs().amax(dim=1) < _EXACT
+    shift = shift_of(g)
+    whole = ((quarters - quarters.round()).abs() < _EXACT) & (
+        (shift - shift.round()).abs().amax(dim=1) < _EXACT
     )
+    return whole & (log_scale_of(g).abs() < _EXACT) if has_scale(g) else whole
 
 
 def _permute_pixels(g: Tensor, x: Tensor) -> Tensor:
@@ -165,6 +170,8 @@ def _permute_pixels(g: Tensor, x: Tensor) -> Tensor:
 
 def _bicubic(g: Tensor, x: Tensor) -> Tensor:
     size = x.shape[-1]
+    if has_scale(g):
+        x = softened(x, log_scale_of(g))
     points = pixel_coordinates(size, size).to(x).reshape(1, -1, 2).expand(g.shape[0], -1, -1)
     scale = points.new_tensor([2 / (size - 1), -2 / (size - 1)])  # y up, row index down
     grid = (apply(inverse(g), points) * scale).reshape(-1, size, size, 2)
@@ -179,13 +186,16 @@ def _fourier(g: Tensor, x: Tensor) -> Tensor:
     """
     size = x.shape[-1]
     margin = size // 2  # room for the corners between shears: nothing wraps around
-    canvas = F.pad(x, (margin, margin, margin, margin))
+    if has_scale(g):
+        canvas = zoomed(x, log_scale_of(g), margin)
+    else:
+        canvas = F.pad(x, (margin, margin, margin, margin))
     quarters = (g[:, 1] / (math.pi / 2)).round()
     turn = motion(quarters * (math.pi / 2), reflection=g[:, 0], dtype=g.dtype)
     canvas = _permute_pixels(turn, canvas)
     rest = g[:, 1] - turn[:, 1]
     tan, sin = torch.tan(rest / 2)[:, None], torch.sin(rest)[:, None]
-    dx, dy = g[:, 2:3], g[:, 3:4]
+    dx, dy = shift_of(g).split(1, dim=1)
     width = canvas.shape[-1]
     line = torch.arange(width, dtype=x.dtype, device=x.device) - (width - 1) / 2  # = x = -y
     canvas = _shift_lines(canvas, tan * line, dim=-1)

@@ -6,19 +6,24 @@ from eqvae.symmetry.motions import (
     angle_of,
     apply,
     compose,
+    has_scale,
     identity,
     inverse,
     linear_of,
+    log_scale_of,
     motion,
     reflection_of,
     retract,
     shift_of,
     with_angle,
+    with_log_scale,
     with_shift,
+    without_scale,
 )
 from eqvae.symmetry.plane import PlaneMotions
 from eqvae.symmetry.regular import RegularRepresentation
 from eqvae.symmetry.representations import Block, Representation, Slices
+from eqvae.symmetry.similarities import Similarities
 from eqvae.symmetry.space import SpaceRotations
 from eqvae.symmetry.space_representations import SpaceRepresentation
 
@@ -30,6 +35,7 @@ __all__ = [
     "PlaneMotions",
     "RegularRepresentation",
     "Representation",
+    "Similarities",
     "Slices",
     "SpaceRepresentation",
     "SpaceRotations",
@@ -37,13 +43,17 @@ __all__ = [
     "angle_of",
     "apply",
     "compose",
+    "has_scale",
     "identity",
     "inverse",
     "linear_of",
+    "log_scale_of",
     "motion",
     "reflection_of",
     "retract",
     "shift_of",
     "with_angle",
+    "with_log_scale",
     "with_shift",
+    "without_scale",
 ]

@@ -96,7 +96,18 @@ class PlaneMotions(Group):
 
     @property
     def is_finite(self) -> bool:
+        """Whether there are finitely many rotations and mirrors."""
         return self.rotations is not None
+
+    @property
+    def linear(self) -> "PlaneMotions":
+        """The same rotations and mirrors, without scales."""
+        return self
+
+    @property
+    def has_scales(self) -> bool:
+        """Whether objects may be scaled as well: see `Similarities`."""
+        return False
 
     @property
     def order(self) -> float:
@@ -196,9 +207,7 @@ class PlaneMotions(Group):
         return motion(angle, _drifted(angle, drift), dtype=u.dtype)
 
     def log(self, g: Tensor) -> Tensor:
-        if bool((reflection_of(g) != 0).any()):
-            raise ValueError("g must hold no mirror image: log reaches turns and shifts only.")
-        angle = (angle_of(g) + math.pi) % (2 * math.pi) - math.pi
+        angle = shortest_angle(g)
         # V^-1 = V^T / (s^2 + c^2), and s^2 + c^2 = (sin(w / 2) / (w / 2))^2
         size = torch.sinc(angle / (2 * math.pi)).square()
         drift = _drifted(-angle, shift_of(g)) / size[:, None]
@@ -214,6 +223,17 @@ class PlaneMotions(Group):
     @property
     def ambient(self) -> "PlaneMotions":
         return PlaneMotions(reflections=self.reflections)
+
+
+def shortest_angle(g: Tensor) -> Tensor:
+    """The angles of motions without mirror within half a turn, (B,).
+
+    Raises:
+        ValueError: if one mirrors.
+    """
+    if bool((reflection_of(g) != 0).any()):
+        raise ValueError("g must hold no mirror image: log reaches turns and shifts only.")
+    return (angle_of(g) + math.pi) % (2 * math.pi) - math.pi
 
 
 def _drifted(angle: Tensor, drift: Tensor) -> Tensor:

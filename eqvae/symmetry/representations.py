@@ -6,6 +6,9 @@ where psi_0 is trivial (content), sigma changes sign under a mirror (handedness)
 the plane turning l times as fast as the object: psi_l(angle, F) = R(l angle) diag(1, -1)^F. On v the
 action is orthogonal; on (t, 1) it is the homogeneous matrix of g. Together they are one faithful,
 non-unitary representation of E(2): no finite-dimensional unitary one exists that sees translations.
+
+Where objects have scales, z = (t, s, v) with s the logarithm of the object's scale, g . s = s + log_scale(g):
+the translations of one more axis, and a scaled object is at e^log_scale(g) times the distance.
 """
 
 import re
@@ -15,7 +18,14 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from eqvae.symmetry.motions import angle_of, apply, cos_sin, reflection_of
+from eqvae.symmetry.motions import (
+    angle_of,
+    apply,
+    cos_sin,
+    has_scale,
+    log_scale_of,
+    reflection_of,
+)
 from eqvae.symmetry.plane import PlaneMotions
 
 _TERM = re.compile(r"(\d+)\s*x\s*(\d+|sign)")
@@ -27,14 +37,16 @@ class Slices:
 
     Attributes:
         position: t, pixels.
+        scale: s, the logarithm of the scale.
         content: the copies of psi_0, which no motion changes.
         sign: handedness, which a mirror negates.
         frame: the copies of psi_1, which turn as the object does.
         moving: every psi_l with l >= 1, the frame among them.
-        vector: everything but the position, v.
+        vector: everything but position and scale, v.
     """
 
     position: slice
+    scale: slice
     content: slice
     sign: slice
     frame: slice
@@ -47,7 +59,7 @@ class Block:
     """All copies of one irrep inside a latent.
 
     Attributes:
-        name: "position", "psi0", "sign", "psi1", ...
+        name: "position", "log_scale", "psi0", "sign", "psi1", ...
         frequency: angular frequency l (1 for the position, which turns with the object).
         copies: multiplicity of the irrep.
         dim: dimension of one copy, 1 or 2.
@@ -67,14 +79,15 @@ class Block:
 
 @dataclass(frozen=True)
 class Representation:
-    """A latent space with its action of E(2).
+    """A latent space with its action of E(2), or of SIM(2).
 
-    Coordinates are ordered: position (x, y), then the copies of psi_0, of sigma, of psi_1, ...
+    Coordinates are ordered: position (x, y), log-scale, then the copies of psi_0, of sigma, of psi_1, ...
 
     Args:
         multiplicities: (m_0, m_1, ..., m_L), copies of psi_l by angular frequency l.
         sign: copies of sigma, the irrep that a mirror negates.
         position: whether the latent carries a position t (2 coordinates, pixels).
+        scale: whether it carries the logarithm of a scale (1 coordinate).
 
     Raises:
         ValueError: if a multiplicity is negative or not whole, or the latent is empty.
@@ -90,6 +103,7 @@ class Representation:
     multiplicities: tuple[int, ...]
     sign: int = 0
     position: bool = True
+    scale: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "multiplicities", tuple(self.multiplicities))
@@ -108,32 +122,34 @@ class Representation:
     def parse(cls, text: str) -> "Representation":
         """The representation that a text such as "position + 16x0 + 2xsign + 8x1" names.
 
-        Terms are "position" and COPIESxFREQUENCY, with "sign" for sigma, in any order; a frequency that
-        is named twice has the sum of the copies.
+        Terms are "position", "scale" and COPIESxFREQUENCY, with "sign" for sigma, in any order; a frequency
+        that is named twice has the sum of the copies.
 
         Raises:
-            ValueError: if a term is neither.
+            ValueError: if a term is none of them.
         """
-        position, sign, copies = False, 0, dict[int, int]()
+        position, scale, sign, copies = False, False, 0, dict[int, int]()
         for term in text.split("+"):
             term = term.strip()
             match = _TERM.fullmatch(term)
             if term == "position":
                 position = True
+            elif term == "scale":
+                scale = True
             elif match is None:
                 raise ValueError(
-                    f"a term of a representation must be position or COPIESxFREQUENCY, such as 8x1 or "
-                    f"2xsign; got {term!r} in {text!r}."
+                    f"a term of a representation must be position, scale or COPIESxFREQUENCY, such as "
+                    f"8x1 or 2xsign; got {term!r} in {text!r}."
                 )
             elif match[2] == "sign":
                 sign += int(match[1])
             else:
                 copies[int(match[2])] = copies.get(int(match[2]), 0) + int(match[1])
         highest = max(copies, default=-1)
-        return cls(tuple(copies.get(ell, 0) for ell in range(highest + 1)), sign, position)
+        return cls(tuple(copies.get(ell, 0) for ell in range(highest + 1)), sign, position, scale)
 
     def __str__(self) -> str:
-        names = {"position": "position", "sign": f"{self.sign}xsign"}
+        names = {"position": "position", "log_scale": "scale", "sign": f"{self.sign}xsign"}
         return " + ".join(
             names.get(block.name, f"{block.copies}x{block.frequency}") for block in self.blocks
         )
@@ -142,6 +158,7 @@ class Representation:
     def blocks(self) -> tuple[Block, ...]:
         """The non-empty irrep blocks in the order of the coordinates."""
         wanted = [("position", 1, int(self.position), 2)]
+        wanted += [("log_scale", 0, int(self.scale), 1)]
         wanted += [("psi0", 0, self.multiplicities[0] if self.multiplicities else 0, 1)]
         wanted += [("sign", 0, self.sign, 1)]
         wanted += [(f"psi{ell}", ell, m, 2) for ell, m in enumerate(self.multiplicities) if ell > 0]
@@ -157,11 +174,12 @@ class Representation:
         """Columns by meaning."""
         found = {block.name: block.slice for block in self.blocks}
         none = slice(0, 0)
-        first = 2 * int(self.position)
+        first = 2 * int(self.position) + int(self.scale)
         moving = [block.slice for block in self.blocks if block.name.startswith("psi")]
         moving = [part for part in moving if part != found.get("psi0")]
         return Slices(
             position=found.get("position", none),
+            scale=found.get("log_scale", none),
             content=found.get("psi0", none),
             sign=found.get("sign", none),
             frame=found.get("psi1", none),
@@ -199,7 +217,7 @@ class Representation:
 
     @property
     def vector(self) -> "Representation":
-        """v alone: the same without the position."""
+        """v alone: the same without position and scale."""
         return Representation(self.multiplicities, self.sign, position=False)
 
     @property
@@ -253,11 +271,18 @@ class Representation:
                     f"{symmetry.rotations / 2:g}. Drop it or use a larger group."
                 )
 
+    def spread(self, g: Tensor, log_scale: Tensor) -> Tensor:
+        """log standard deviations of g . z, (B, num_copies), from those of z: positions spread with scale."""
+        if not (self.position and has_scale(g)):
+            return log_scale
+        grown = log_scale[:, :1] + log_scale_of(g).to(log_scale)[:, None]
+        return torch.cat([grown, log_scale[:, 1:]], dim=1)
+
     def act(self, g: Tensor, z: Tensor) -> Tensor:
         """g . z, row by row.
 
         Args:
-            g: motions, (B, 4).
+            g: motions, (B, 4), or (B, 5) where they scale.
             z: latents, (B, D).
 
         Returns:
@@ -270,6 +295,8 @@ class Representation:
             part = z[:, block.slice]
             if block.name == "position":
                 part = apply(g, part)
+            elif block.name == "log_scale":
+                part = part + log_scale_of(g)[:, None]
             elif block.name == "sign":
                 part = mirror * part
             elif block.frequency > 0:

@@ -3,7 +3,7 @@
 A scene is a mixture of anisotropic Gaussians, so that its motion needs no interpolation:
 
     x(p) = sum_k a_k exp(-(p - mu_k)^T S_k^-1 (p - mu_k) / 2),
-    (g x)(p) has means g mu_k and covariances A S_k A^T,  A = R(angle) F^reflection.
+    (g x)(p) has means g mu_k and covariances A S_k A^T,  A = e^log_scale R(angle) F^reflection.
 
 Whatever error is left belongs to the part under test, none of it to the test.
 """
@@ -75,14 +75,15 @@ class GaussianScenes:
         """The scenes moved by g.
 
         Args:
-            g: one motion for all scenes (1, 4), or one for each (n, 4); none if None.
+            g: one motion for all scenes (1, 4), or one for each (n, 4), or five columns where they scale;
+                none if None. A blob that shrinks below a pixel aliases.
             size: pixels a side of a larger or smaller window about the same centre.
 
         Returns:
             Images (n, channels, size, size) in [0, about 1].
         """
         g = motion(dtype=torch.float64) if g is None else g.double()
-        return self._render(g.expand(len(self), 4), size).to(self.dtype)
+        return self._render(g.expand(len(self), -1), size).to(self.dtype)
 
     def _render(self, g: Tensor, size: int | None = None) -> Tensor:
         size = size or self.size

@@ -14,7 +14,7 @@ from eqvae.distributions import (
     GaussianPrior,
     bounded,
 )
-from eqvae.symmetry import Representation, motion
+from eqvae.symmetry import Representation, Similarities, log_scale_of, motion
 from tests.cases import BY_NAME, LATENTS, SYMMETRIES, draw, latent_id
 
 EVERY_LATENT = pytest.mark.parametrize("latent", LATENTS, ids=latent_id)
@@ -71,6 +71,18 @@ def test_the_posterior_moves_with_its_draws(symmetry, latent):
     q, g = posterior(latent), draw(symmetry, 6)
     z = q.rsample()
     torch.testing.assert_close(q.act(g).log_prob(latent.act(g, z)), q.log_prob(z))
+
+
+def test_the_posterior_of_a_scaled_object_is_wider_by_its_scale():
+    """p(g z) dg z = p(z) dz: the position's area grows by e^2s, and nothing else is stretched."""
+    latent = Representation((3, 2), scale=True)
+    q, g = posterior(latent), draw(Similarities(), 6)
+    z = q.rsample()
+    moved = q.act(g).log_prob(latent.act(g, z))
+    torch.testing.assert_close(moved + 2 * log_scale_of(g), q.log_prob(z))
+    torch.testing.assert_close(
+        q.act(g).position_scale, q.position_scale * log_scale_of(g).exp()[:, None]
+    )
 
 
 def test_one_variance_for_each_coordinate_would_not_move():

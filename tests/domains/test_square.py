@@ -8,7 +8,17 @@ from escnn import nn as enn
 
 from eqvae.data.batch import Batch
 from eqvae.domains import SquareGrid
-from eqvae.symmetry import PlaneMotions, compose, identity, inverse, motion
+from eqvae.symmetry import (
+    PlaneMotions,
+    Similarities,
+    compose,
+    identity,
+    inverse,
+    log_scale_of,
+    motion,
+    with_log_scale,
+    without_scale,
+)
 from eqvae.testing import GaussianScenes, quarter_turns, relative_error
 from tests.cases import BY_NAME, move
 
@@ -234,3 +244,43 @@ def test_the_resampling_floor_is_zero_on_the_grid_and_small_off_it():
     fine = grid.resampling_error(motion(0.3).expand(3, 4), x)
     coarse = grid.resampling_error(motion(0.3).expand(3, 4), x, "bicubic")
     assert 0 < fine.norm() < 1e-4 * x.norm() < coarse.norm()
+
+
+def test_scaled_images_are_scaled_scenes_and_compose():
+    """Against scenes drawn at their scale, with the images that were not scaled as a control."""
+    scenes = GaussianScenes(12, seed=3, size=64, width=2.4, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(0)
+    g = Similarities(scales=(0.7, 1.4)).sample(12, shift=3.0, generator=generator).double()
+    x, expected = scenes.render(), scenes.render(g)
+    for interpolation, bound in (("fourier", 1e-3), ("bicubic", 0.06)):
+        moved = move(g, x, interpolation)
+        assert relative_error(moved, expected) < bound
+        flat = move(without_scale(g), x, interpolation)
+        assert relative_error(flat, expected) > 3 * bound
+    small = with_log_scale(identity(12).double(), -log_scale_of(g).abs() / 2)
+    twice = move(small, move(small, x))  # the blurs of two shrinkings are that of both at once
+    once = move(compose(small, small), x)
+    assert relative_error(twice, once) < 0.03  # what interpolating twice costs
+
+
+@TYPES
+@INTERPOLATIONS
+def test_scale_one_is_no_interpolation(interpolation, dtype):
+    g = with_log_scale(quarter_turns(reflections=True).to(dtype), torch.zeros(8, dtype=dtype))
+    x = torch.rand(8, 2, 9, 9, dtype=dtype)
+    assert torch.equal(move(g, x, interpolation), move(without_scale(g), x, interpolation))
+    turned = motion(torch.linspace(0, 3, 8), (0.3, -1.2), dtype=dtype)
+    scaled = move(with_log_scale(turned, torch.zeros(8, dtype=dtype)), x, interpolation)
+    tolerance = 100 * torch.finfo(dtype).eps
+    torch.testing.assert_close(scaled, move(turned, x, interpolation), atol=tolerance, rtol=0)
+
+
+def test_shrinking_leaves_out_what_the_grid_cannot_show():
+    """Stripes near the grid's limit, shrunk to half, vanish; plain sampling makes coarse ones of them."""
+    stripes = SquareGrid(64).points(dtype=torch.float64)[..., 0].mul(2.6).cos()[None, None]
+    g = motion(log_scale=math.log(0.5), dtype=torch.float64)
+    inside = SquareGrid(64).mask(12.0).bool()
+    for interpolation, left in (("fourier", 0.05), ("bicubic", 0.12)):
+        assert move(g, stripes, interpolation)[0, 0, inside].abs().max() < left
+    plain = stripes[..., ::2, ::2]
+    assert plain.abs().max() > 0.9  # the control: what pixels say without antialiasing

@@ -5,10 +5,11 @@ import math
 import pytest
 import torch
 
-from eqvae.symmetry import Group, PlaneMotions, motion
+from eqvae.symmetry import Group, PlaneMotions, Similarities, compose, motion, with_log_scale
 from tests.cases import BY_NAME, SYMMETRIES, draw
 
-GROUPS = [*SYMMETRIES]
+SCALING = [Similarities(), Similarities(reflections=True), Similarities(rotations=8)]
+GROUPS = [*SYMMETRIES, *SCALING]
 EVERY_GROUP = pytest.mark.parametrize("group", GROUPS, **BY_NAME)
 
 
@@ -68,7 +69,7 @@ def test_log_refuses_mirrors():
         PlaneMotions.o2().log(motion(0.3, reflection=1.0))
 
 
-@pytest.mark.parametrize("group", SYMMETRIES, **BY_NAME)
+@EVERY_GROUP
 def test_a_grid_is_spread_evenly_and_starts_at_the_identity(group):
     grid = group.grid(12)
     assert torch.equal(grid[:1], group.identity(1, dtype=grid.dtype))
@@ -88,3 +89,48 @@ def test_ambient_is_what_a_finite_group_is_measured_against():
     assert PlaneMotions.dihedral(4).ambient == PlaneMotions.o2()
     assert "rotation" not in PlaneMotions.cyclic(4).generators()
     assert math.isclose(PlaneMotions.so2().generators()["rotation"].period, 2 * math.pi)
+
+
+def test_exp_of_similarities_against_the_matrix_exponential():
+    group = Similarities()
+    u = torch.randn(30, 4, dtype=torch.float64)
+    u[:, 0] = torch.linspace(-3.1, 3.1, 30).double()
+    u[0, 0], u[1], u[2, 3], u[3, ::3] = 0.0, 0.0, 0.0, 1e-9
+    algebra = torch.zeros(30, 3, 3, dtype=torch.float64)
+    algebra[:, 0, 1], algebra[:, 1, 0] = -u[:, 0], u[:, 0]
+    algebra[:, 0, 0] = algebra[:, 1, 1] = u[:, 3]
+    algebra[:, :2, 2] = u[:, 1:3]
+    expected = torch.linalg.matrix_exp(algebra)
+    g, corners = group.exp(u), torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]]).double()
+    homogeneous = torch.cat([corners, torch.ones(3, 1).double()], dim=1)
+    moved = (homogeneous @ expected.mT)[..., :2]
+    torch.testing.assert_close(group.act(g, corners.expand(30, 3, 2)), moved)
+    torch.testing.assert_close(group.log(g), u)
+
+
+def test_at_scale_one_similarities_are_the_motions_of_the_plane():
+    g, h = draw(PlaneMotions.o2(), 20, seed=1), draw(PlaneMotions.o2(), 20, seed=2)
+    group, zero = Similarities(reflections=True), torch.zeros(20).double()
+    flat = with_log_scale(compose(g, h), zero)
+    assert torch.equal(group.compose(with_log_scale(g, zero), with_log_scale(h, zero)), flat)
+    assert torch.equal(group.compose(with_log_scale(g, zero), h), flat)  # four columns are scale 1
+    assert torch.equal(group.compose(g, with_log_scale(h, zero)), flat)
+    assert group.compose(g, h).shape == (20, 4)
+    u = torch.randn(20, 3, dtype=torch.float64)
+    still = torch.cat([u, zero[:, None]], dim=1)
+    torch.testing.assert_close(group.exp(still)[:, :4], PlaneMotions.so2().exp(u))
+
+
+def test_similarities_draw_the_scales_that_were_asked_for():
+    g = Similarities(scales=(0.5, 4.0)).sample(4000, generator=torch.Generator().manual_seed(0))
+    s = g[:, 4]
+    assert math.log(0.5) <= s.min() < -0.67 and 1.37 < s.max() <= math.log(4)
+    assert abs(s.mean() - math.log(2) / 2) < 0.03  # as many halvings as doublings of the middle
+
+
+@pytest.mark.parametrize(
+    "scales", [(0.0, 1.6), (-1.0, 2.0), (1.2, 1.6), (0.5, 0.9), (0.6,), (0.6, math.inf)]
+)
+def test_similarities_refuse_scales_that_are_none(scales):
+    with pytest.raises(ValueError, match=r"two positive numbers with 1 between them.*\[0.6, 1.6\]"):
+        Similarities(scales=scales)

@@ -6,16 +6,20 @@ import pytest
 import torch
 from torch import Tensor
 
-from eqvae.symmetry import compose, identity, inverse, motion
+from eqvae.symmetry import Similarities, compose, identity, inverse, motion, retract
 from eqvae.symmetry.motions import apply, cos_sin, linear_part
-from tests.cases import BY_NAME, SYMMETRIES, draw
+from tests.cases import BY_NAME, draw
+from tests.cases import SYMMETRIES as PLANE
+
+SYMMETRIES = [*PLANE, Similarities(), Similarities(reflections=True)]
 
 
 def matrices(g: Tensor) -> Tensor:
-    """Homogeneous matrices, written down once more: T(x, y) R(angle) F^reflection."""
+    """Homogeneous matrices, written down once more: T(x, y) e^log_scale R(angle) F^reflection."""
     result = []
-    for reflection, angle, x, y in g.tolist():
-        c, s = math.cos(angle), math.sin(angle)
+    for reflection, angle, x, y, *log_scale in g.tolist():
+        size = math.exp(sum(log_scale))
+        c, s = size * math.cos(angle), size * math.sin(angle)
         turn = torch.tensor([[c, -s, x], [s, c, y], [0, 0, 1]], dtype=torch.float64)
         mirror = torch.diag(torch.tensor([1.0, -1.0 if reflection else 1.0, 1.0]).double())
         result.append(turn @ mirror)
@@ -32,7 +36,7 @@ def test_the_product_is_that_of_the_matrices(symmetry):
 @pytest.mark.parametrize("symmetry", SYMMETRIES, **BY_NAME)
 def test_group_laws(symmetry):
     a, b, c = (draw(symmetry, 20, seed) for seed in (1, 2, 3))
-    e = identity(20, dtype=torch.float64)
+    e = symmetry.identity(20, dtype=torch.float64)
     torch.testing.assert_close(compose(compose(a, b), c), compose(a, compose(b, c)))
     assert torch.equal(compose(a, e), a) and torch.equal(compose(e, a), a)
     torch.testing.assert_close(compose(a, inverse(a)), e)
@@ -75,6 +79,21 @@ def test_motion_broadcasts_single_values_against_batches():
     assert motion().tolist() == identity().tolist() == [[0, 0, 0, 0]]
     assert motion(shift=torch.zeros(4, 2), dtype=torch.float64).dtype == torch.float64
     assert compose(motion(angle=1.0), g).shape == (3, 4)
+
+
+def test_small_motions_are_the_objects_own():
+    """retract(h g, u) = h retract(g, u), also where h and u scale, and to first order it is g exp(u)."""
+    group = Similarities(reflections=True)
+    g, h, u = draw(group, 20, seed=1), draw(group, 20, seed=2), torch.randn(20, 4).double()
+    torch.testing.assert_close(compose(h, retract(g, u)), retract(compose(h, g), u))
+    torch.testing.assert_close(
+        retract(g, 1e-7 * u), compose(g, group.exp(1e-7 * u)), atol=1e-12, rtol=0
+    )
+    assert retract(g[:, :4], u[:, :3]).shape == (20, 4)
+    torch.testing.assert_close(retract(g[:, :4], u)[:, 4], u[:, 3])
+    flat = torch.cat([u[:, :3], torch.zeros(20, 1).double()], dim=1)
+    torch.testing.assert_close(retract(g, u[:, :3]), retract(g, flat))
+    assert retract(g.view(4, 5, 5), u.view(4, 5, 4)).shape == (4, 5, 5)
 
 
 def test_motions_pass_gradients():

@@ -5,11 +5,26 @@ import math
 import pytest
 import torch
 
-from eqvae.symmetry import PlaneMotions, Representation, compose, identity, inverse, motion
-from tests.cases import BY_NAME, LATENTS, SYMMETRIES, draw, latent_id
+from eqvae.symmetry import (
+    PlaneMotions,
+    Representation,
+    Similarities,
+    compose,
+    identity,
+    inverse,
+    motion,
+)
+from tests.cases import BY_NAME, SYMMETRIES, draw, latent_id
+from tests.cases import LATENTS as AT_ONE_SCALE
 
+LATENTS = [
+    *AT_ONE_SCALE,
+    Representation((4, 2, 1), scale=True),
+    Representation((1, 2), sign=1, position=False, scale=True),
+]
 EVERY_LATENT = pytest.mark.parametrize("latent", LATENTS, ids=latent_id)
-EVERY_SYMMETRY = pytest.mark.parametrize("symmetry", SYMMETRIES, **BY_NAME)
+WITH_SCALES = [*SYMMETRIES, Similarities(), Similarities(reflections=True)]
+EVERY_SYMMETRY = pytest.mark.parametrize("symmetry", WITH_SCALES, **BY_NAME)
 
 
 @EVERY_LATENT
@@ -26,13 +41,26 @@ def test_rho_is_a_homomorphism(symmetry, latent):
 @EVERY_SYMMETRY
 def test_rho_is_orthogonal_on_v_and_blind_to_shifts_there(symmetry, latent):
     g = draw(symmetry, 10)
-    first = 2 * latent.position
+    first = 2 * latent.position + latent.scale
     v = latent.matrix(g)[:, first : latent.dim, first : latent.dim]
     torch.testing.assert_close(v @ v.mT, torch.eye(latent.dim - first).double().expand_as(v))
-    turn = torch.cat([g[:, :2], torch.zeros_like(g[:, 2:])], dim=1)
+    turn = torch.cat([g[:, :2], torch.zeros_like(g[:, 2:])], dim=1)  # and blind to scales
     torch.testing.assert_close(
         latent.matrix(turn)[:, first:, first:], latent.matrix(g)[:, first:, first:]
     )
+
+
+def test_a_scale_adds_up_and_moves_the_position_away():
+    latent = Representation((1, 1), scale=True)
+    assert str(latent) == "position + scale + 1x0 + 1x1" and latent.slices.scale == slice(2, 3)
+    assert Representation.parse(str(latent)) == latent and not latent.vector.scale
+    z = torch.tensor([[3.0, 1.0, 0.5, 7.0, 1.0, 0.0]]).double()
+    g = motion(math.pi / 2, (1.0, 0.0), log_scale=math.log(2), dtype=torch.float64)
+    expected = torch.tensor([[-1.0, 6.0, 0.5 + math.log(2), 7.0, 0.0, 1.0]]).double()
+    torch.testing.assert_close(latent.act(g, z), expected)
+    spread = latent.spread(g, torch.zeros(1, latent.num_copies).double())
+    torch.testing.assert_close(spread.exp(), torch.tensor([[2.0, 1.0, 1.0, 1.0]]).double())
+    assert latent.spread(g[:, :4], spread) is spread
 
 
 @EVERY_LATENT
@@ -158,7 +186,7 @@ def test_check_names_the_frequency_that_aliases():
 @EVERY_LATENT
 def test_a_representation_is_its_text(latent):
     assert Representation.parse(str(latent)) == Representation(
-        tuple(latent.multiplicities), latent.sign, latent.position
+        tuple(latent.multiplicities), latent.sign, latent.position, latent.scale
     )
 
 
@@ -184,9 +212,10 @@ def test_slices_by_meaning_move_as_they_say(latent):
     assert latent.has_frame == (latent.num_frames > 0) == (parts.frame != slice(0, 0))
     covered = [
         i
-        for s in (parts.position, parts.content, parts.sign, parts.moving)
+        for s in (parts.position, parts.scale, parts.content, parts.sign, parts.moving)
         for i in range(latent.dim)[s]
     ]
     assert sorted(covered) == list(range(latent.dim))
-    assert range(latent.dim)[parts.vector] == range(2 * latent.position, latent.dim)
-    assert latent.vector.dim == latent.dim - 2 * latent.position
+    first = 2 * latent.position + latent.scale
+    assert range(latent.dim)[parts.vector] == range(first, latent.dim)
+    assert latent.vector.dim == latent.dim - first
