@@ -7,6 +7,7 @@ from eqvae.nn.canonical import CanonicalDecoder, CanonicalEncoder, Canonicaliser
 from eqvae.nn.harmonic import HarmonicDecoder, HarmonicEncoder
 from eqvae.nn.harmonics import DiskHarmonics
 from eqvae.nn.localise import CentreOfMass, ImageCentre, Localiser
+from eqvae.nn.log_polar import LogPolarConv
 from eqvae.nn.paths import RelaxedDecoder, RelaxedEncoder
 from eqvae.nn.plain import PlainDecoder, PlainEncoder
 from eqvae.nn.projected import DenseFibreLinear
@@ -30,6 +31,7 @@ __all__ = [
     "HarmonicEncoder",
     "ImageCentre",
     "Localiser",
+    "LogPolarConv",
     "PlainDecoder",
     "PlainEncoder",
     "RelaxedDecoder",

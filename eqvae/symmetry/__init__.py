@@ -1,5 +1,6 @@
 """Groups, representations and their actions: the only place that knows conventions."""
 
+from eqvae.symmetry.centred import CentredSimilarities
 from eqvae.symmetry.group import Generator, Group
 from eqvae.symmetry.motions import (
     angle_of,
@@ -25,6 +26,7 @@ from eqvae.symmetry.similarities import Similarities
 
 __all__ = [
     "Block",
+    "CentredSimilarities",
     "Generator",
     "Group",
     "PlaneMotions",
