@@ -45,7 +45,7 @@ class LogPolarGrid(Domain):
     Example:
         >>> grid = LogPolarGrid.covering(48)
         >>> grid.shape, round(grid.outer, 1)
-        ((37, 64), 23.5)
+        ((38, 64), 23.5)
         >>> grid.of_square(torch.rand(2, 1, 48, 48)).shape
         torch.Size([2, 1, 37, 64])
     """
@@ -149,10 +149,10 @@ class LogPolarGrid(Domain):
             raise ValueError(f"factor must be a scale above 0, such as 1.6; got {factor}.")
         margin = math.ceil(abs(math.log(factor)) / self.step - _EXACT)
         if 2 * margin >= self.radii:
+            largest = math.sqrt(self.outer / self.inner)
             raise ValueError(
                 f"factor must leave a row of the window from {self.inner:g} to {self.outer:g} px, so stay "
-                f"below {math.sqrt(self.outer / self.inner):.3g}; got {factor:g}. Take a smaller inner radius or a "
-                "larger image."
+                f"below {largest:.3g}; got {factor:g}. Take a smaller inner radius or a larger image."
             )
         row = torch.arange(self.radii)
         kept = (row >= margin) & (row < self.radii - margin)
