@@ -112,26 +112,38 @@ class GaussianPosterior(Posterior):
 
 
 class GaussianPrior(nn.Module):
-    """p(z) = N(0, I) on v and N(0, position_scale^2 I) on the position.
+    """p(z) = N(0, I) on v, N(0, position_scale^2 I) on the position, and on a log-scale N(0, width^2).
 
-    Rotations and mirrors leave it unchanged. No proper prior is unchanged by shifts, so the position's
-    scale should cover the field of view that the data use.
+    Rotations and mirrors leave it unchanged. No proper prior is unchanged by shifts or scales, so these
+    widths should cover the field of view and the sizes that the data have.
 
     Args:
         representation: the latent space.
         position_scale: standard deviation of the position, pixels.
+        log_scale_width: standard deviation of the log-scale, where the latent has one.
 
     Raises:
-        ValueError: if position_scale is not positive.
+        ValueError: if one of them is not positive.
     """
 
-    def __init__(self, representation: Representation, position_scale: float = 5.0):
+    def __init__(
+        self,
+        representation: Representation,
+        position_scale: float = 5.0,
+        log_scale_width: float = 0.5,
+    ):
         super().__init__()
         if not position_scale > 0:
             raise ValueError(f"position_scale must be positive (pixels); got {position_scale}.")
+        if not log_scale_width > 0:
+            raise ValueError(
+                f"log_scale_width must be positive, such as 0.5 for scales from 0.6 to 1.6; got "
+                f"{log_scale_width}."
+            )
         self.representation = representation
         scale = torch.ones(representation.dim)
         scale[representation.slices.position] = position_scale
+        scale[representation.slices.scale] = log_scale_width
         self.register_buffer("scale", scale, persistent=False)
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:

@@ -6,10 +6,12 @@ A `PosePosterior` is
     q(g) = sum_k w_k N(log(g_k^-1 g); 0, S),      g = g_k exp(u) = (angle_k +- u_0, t_k + A_k (u_1, u_2)),
 
 a mixture of Gaussians in small motions u of the object itself, with one covariance S for all bins of an
-image. The noise stands on the right, so that moving the object moves the bins and nothing else:
+image; where objects are scaled u has a fourth coordinate, by which the log-scale grows, and A_k holds the
+bin's scale. The noise stands on the right, so that moving the object moves the bins and nothing else:
 q(h^-1 g) has the bins h g_k. It has as many modes as the object has symmetries, and is flat where the
 image says nothing. Densities are with respect to the Haar measure d theta / 2 pi d x d y (and counting
-measure of mass 1/2 each for the two chiralities): the uniform angle has density 1 and log density 0.
+measure of mass 1/2 each for the two chiralities): the uniform angle has density 1 and log density 0. With
+scales the measure is d theta / 2 pi d x d y d s, s the log-scale.
 """
 
 import math
@@ -22,7 +24,9 @@ from eqvae.distributions.symmetry_order import symmetry_order
 from eqvae.symmetry.motions import (
     angle_of,
     compose,
+    has_scale,
     linear_part,
+    log_scale_of,
     reflection_of,
     retract,
     shift_of,
@@ -38,9 +42,10 @@ class PosePosterior:
     """q(g | x) for a batch of images.
 
     Attributes:
-        bins: motions g_k, (B, K, 4), radians and pixels.
+        bins: motions g_k, (B, K, 4), radians and pixels; (B, K, 5) with log-scales.
         log_weights: log w_k, normalised, (B, K).
-        covariance: of the small motions (angle, x, y) in the object's frame, (B, 3, 3).
+        covariance: of the small motions (angle, x, y) in the object's frame, (B, 3, 3), or with scales of
+            (angle, x, y, s), (B, 4, 4).
         reflections: whether both chiralities are possible.
     """
 
@@ -54,36 +59,40 @@ class PosePosterior:
 
     @property
     def mode(self) -> Tensor:
-        """The centre of the likeliest bin, (B, 4)."""
+        """The centre of the likeliest bin, (B, 4) or (B, 5)."""
         best = self.log_weights.argmax(dim=1, keepdim=True)
-        return self.bins.gather(1, best[:, :, None].expand(-1, -1, 4))[:, 0]
+        return self.bins.gather(1, best[:, :, None].expand(-1, -1, self.bins.shape[2]))[:, 0]
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
         """Draws g, (B, 4); their bin is drawn, the motion within it is reparameterised."""
         index = draw_bins(self.log_weights, generator)
         like = self.bins
         noise = torch.randn(
-            len(index), 3, generator=generator, dtype=like.dtype, device=like.device
+            *self.covariance.shape[:2], generator=generator, dtype=like.dtype, device=like.device
         )
         return self.within(index, noise)
 
     def within(self, index: Tensor, noise: Tensor) -> Tensor:
-        """g_k exp(S^(1/2) noise) for bins (B,) and standard normal noise (B, 3)."""
+        """g_k exp(S^(1/2) noise) for bins (B,) and standard normal noise (B, 3) or (B, 4)."""
         centre = self.bins[torch.arange(len(index), device=index.device), index]
         return retract(centre, (self._root @ noise[:, :, None])[:, :, 0])
 
     def log_prob(self, g: Tensor) -> Tensor:
         """log q(g) with respect to the Haar measure, nats, (B,)."""
-        turn, shift = self._offsets(g)
+        turn, moved = self._offsets(g)
         root = self._root
         wraps = (0,) if bool((self.angle_scale < 0.5).all()) else _WRAPS
         turn = turn[..., None] + turn.new_tensor(wraps) * (2 * math.pi)  # (B, K, W)
-        shift = shift[:, :, None].expand(-1, -1, len(wraps), -1)
-        small = torch.cat([turn[..., None], shift], dim=-1)[..., None]
+        moved = moved[:, :, None].expand(-1, -1, len(wraps), -1)
+        small = torch.cat([turn[..., None], moved], dim=-1)[..., None]
         white = torch.linalg.solve_triangular(root[:, None, None], small, upper=False)[..., 0]
         log_det = root.diagonal(dim1=1, dim2=2).log().sum(dim=1)[:, None]
         energy = (-0.5 * white.square().sum(dim=-1)).logsumexp(dim=-1)
-        energy = energy - log_det - 1.5 * math.log(2 * math.pi)
+        energy = energy - log_det - root.shape[1] / 2 * math.log(2 * math.pi)
+        if has_scale(self.bins):
+            energy = energy - 2 * log_scale_of(
+                self.bins
+            )  # shifts within a bin are in its own pixels
         if self.reflections:
             same = (reflection_of(self.bins) - reflection_of(g)[:, None]).abs() < 0.5
             energy = energy.masked_fill(~same, -torch.inf) + math.log(2)
@@ -122,7 +131,7 @@ class PosePosterior:
         mean = (weight * t).sum(dim=1, keepdim=True)
         between = (weight * (t - mean).square()).sum(dim=1)
         linear = linear_part(self.bins.flatten(0, 1)).unflatten(0, self.bins.shape[:2])
-        rows = linear @ self.covariance[:, None, 1:, 1:]  # A S A^T, its diagonal only
+        rows = linear @ self.covariance[:, None, 1:3, 1:3]  # A S A^T, its diagonal only
         within = (weight * (rows * linear).sum(dim=-1)).sum(dim=1)
         return (between + within).sqrt()
 
@@ -140,7 +149,7 @@ class PosePosterior:
         return -torch.stack(values).mean(dim=0)
 
     def act(self, g: Tensor) -> "PosePosterior":
-        """The distribution of h g for g ~ q: bins h g_k, motions h (B, 4)."""
+        """The distribution of h g for g ~ q: bins h g_k, motions h (B, 4) or (B, 5)."""
         count = self.bins.shape[1]
         many = g.to(self.bins).repeat_interleave(count, dim=0)
         return replace(self, bins=compose(many, self.bins.flatten(0, 1)).unflatten(0, (-1, count)))
@@ -164,13 +173,18 @@ class PosePosterior:
         return torch.linalg.cholesky(self.covariance)
 
     def _offsets(self, g: Tensor) -> tuple[Tensor, Tensor]:
-        """The small motions from every bin to g: angles (B, K) and shifts (B, K, 2)."""
+        """The small motions from every bin to g: angles (B, K), and shifts and log-scales (B, K, 2 or 3)."""
         sign = 1 - 2 * reflection_of(self.bins)
         turn = sign * (angle_of(g)[:, None] - angle_of(self.bins))
         turn = (turn + math.pi) % (2 * math.pi) - math.pi
         away = shift_of(g)[:, None] - shift_of(self.bins)
         linear = linear_part(self.bins.flatten(0, 1)).unflatten(0, self.bins.shape[:2])
-        return turn, (linear.mT @ away[..., None])[..., 0]
+        shift = (linear.mT @ away[..., None])[..., 0]
+        if not has_scale(self.bins):
+            return turn, shift
+        own, other = log_scale_of(self.bins), log_scale_of(g)[:, None]
+        shift = shift * torch.exp(-2 * own)[..., None]  # A^-1 = e^-2s A^T
+        return turn, torch.cat([shift, (other - own)[..., None]], dim=-1)
 
 
 def credible_degrees(log_density: Tensor, level: float = 0.9) -> Tensor:

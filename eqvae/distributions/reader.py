@@ -12,7 +12,7 @@ from torch import Tensor
 from eqvae.distributions.content import ContentPosterior
 from eqvae.distributions.frame import clearest_frame, read_content
 from eqvae.distributions.pose import PosePosterior
-from eqvae.symmetry.motions import compose, motion
+from eqvae.symmetry.motions import compose, motion, with_angle, with_log_scale
 from eqvae.symmetry.representations import Representation
 
 _BINS = 360  # of the angle, when a pose is asked for
@@ -103,10 +103,10 @@ class FrameReader(Reader):
             ValueError: if the latent has no such copy.
         """
         u, scale = self.frame(q)
-        where, spread = position_of(q)
+        place, spread = place_of(q)
         angle, n = torch.atan2(u[:, 1], u[:, 0]), len(u)
         turns = torch.arange(_BINS, dtype=u.dtype, device=u.device) * (2 * math.pi / _BINS)
-        centre = motion(angle, where, dtype=u.dtype)
+        centre = with_angle(place, angle)
         turned = motion(turns, dtype=u.dtype).repeat(n, 1)  # about the object's own centre
         bins = compose(centre.repeat_interleave(_BINS, dim=0), turned).unflatten(0, (n, _BINS))
         log_density = projected_normal((u / scale).norm(dim=1).double(), turns.double())
@@ -130,6 +130,22 @@ class FrameReader(Reader):
         if self.copy is not None or not q.representation.has_frame:
             return self.copy or 0
         return clearest_frame(q)
+
+
+def place_of(q: Located) -> tuple[Tensor, Tensor]:
+    """Where objects are, and at which scale: motions without turn, and how sure that is.
+
+    Returns:
+        Motions (B, 4), with a log-scale (B, 5) where the latent has one, and standard deviations of x and y
+        in the object's own pixels and of the log-scale, (B, 2) or (B, 3).
+    """
+    where, spread = position_of(q)
+    place = motion(torch.zeros_like(where[:, 0]), where, dtype=where.dtype)
+    if not q.representation.scale:
+        return place, spread
+    size = q.representation.slices.scale
+    spread = torch.cat([spread * torch.exp(-q.loc[:, size]), q.scale[:, size]], dim=1)
+    return with_log_scale(place, q.loc[:, size.start]), spread
 
 
 def position_of(q: Located) -> tuple[Tensor, Tensor]:

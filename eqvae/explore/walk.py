@@ -14,7 +14,7 @@ from torch import Tensor
 from eqvae.data.batch import Batch
 from eqvae.distributions.posed import PosedPosterior, to_latent
 from eqvae.distributions.posterior import Posterior
-from eqvae.distributions.reader import position_of
+from eqvae.distributions.reader import place_of
 from eqvae.drawing.tiles import panel, scale_of, stack
 from eqvae.models.model import Model
 from eqvae.symmetry.motions import identity, motion, shift_of, with_shift
@@ -110,5 +110,4 @@ def _pose(q: Posterior) -> Tensor:
     """The likeliest motions, (B, 4); turned by nothing where the latent tells no angle."""
     if q.has_pose:
         return q.pose.mode
-    where, _ = position_of(q)
-    return motion(0.0, where, dtype=where.dtype).to(where)
+    return place_of(q)[0]

@@ -100,6 +100,11 @@ class PlaneMotions(Group):
         return self.rotations is not None
 
     @property
+    def linear(self) -> "PlaneMotions":
+        """The same rotations and mirrors, without scales."""
+        return self
+
+    @property
     def has_scales(self) -> bool:
         """Whether objects may be scaled as well: see `Similarities`."""
         return False

@@ -49,8 +49,11 @@ class Similarities(PlaneMotions):
 
     @property
     def name(self) -> str:
-        alone = PlaneMotions(self.rotations, self.reflections)
-        return "SIM(2)" if alone == PlaneMotions() else f"{alone.name} x R+"
+        return "SIM(2)" if self.linear == PlaneMotions() else f"{self.linear.name} x R+"
+
+    @property
+    def linear(self) -> PlaneMotions:
+        return PlaneMotions(self.rotations, self.reflections)
 
     @property
     def has_scales(self) -> bool:
@@ -73,7 +76,7 @@ class Similarities(PlaneMotions):
 
     def grid(self, n: int) -> Tensor:
         """The grid of H, at scale 1."""
-        return _at_scale_one(PlaneMotions(self.rotations, self.reflections).grid(n))
+        return _at_scale_one(self.linear.grid(n))
 
     def identity(self, n: int = 1, *, dtype: torch.dtype | None = None) -> Tensor:
         return _at_scale_one(super().identity(n, dtype=dtype))

@@ -1,6 +1,7 @@
 """Distributions over poses as probability: mass 1, samples, marginals, calibration; and as laws that move."""
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,7 +11,16 @@ from eqvae.distributions import concatenated, rows_of
 from eqvae.distributions.content import ContentPosterior
 from eqvae.distributions.pose import PosePosterior, draw_bins
 from eqvae.distributions.posed import PosedPosterior, check_pose_latent, from_latent, to_latent
-from eqvae.symmetry import PlaneMotions, Representation, compose, motion
+from eqvae.symmetry import (
+    PlaneMotions,
+    Representation,
+    Similarities,
+    compose,
+    log_scale_of,
+    motion,
+    shift_of,
+    with_log_scale,
+)
 from eqvae.symmetry.motions import retract
 from tests.cases import draw
 from tests.pose.scenes import wrapped
@@ -183,6 +193,37 @@ def test_the_law_moves_with_the_object(reflections):
         turned, q.angle_log_density(360).roll(90, dims=1), rtol=1e-6, atol=1e-6
     )
     torch.testing.assert_close(q.act(quarter).position_scale, q.position_scale.flip(1))
+
+
+def scaled(n: int = 6, bins: int = 4) -> PosePosterior:
+    """As `posterior`, at scales from 0.6 to 1.6 that are known to a few percent."""
+    flat, size = posterior(n, bins), draw(Similarities(), n * bins)[:, 4].unflatten(0, (n, bins))
+    covariance = torch.nn.functional.pad(flat.covariance, (0, 1, 0, 1))
+    covariance[:, 3, 3], covariance[:, 0, 3] = 0.03**2, 0.001
+    covariance[:, 3, 0] = 0.001
+    return replace(flat, bins=with_log_scale(flat.bins, size), covariance=covariance)
+
+
+def test_the_law_of_scaled_poses_moves_with_the_object_and_has_mass_one():
+    q = scaled()
+    h = draw(Similarities(), 6, seed=1, shift=3.0)
+    g = retract(q.bins[:, 0], 0.03 * torch.randn(6, 4))
+    moved = q.act(h)
+    area = 2 * log_scale_of(h)  # p(h g) d(h g) = p(g) dg
+    torch.testing.assert_close(moved.log_prob(compose(h, g)) + area, q.log_prob(g))
+    assert (moved.log_prob(g) - q.log_prob(g)).abs().max() > 1  # control
+    torch.testing.assert_close(compose(h, q.mode), moved.mode)
+    one = rows_of(q, slice(0, 1))
+    many = one.bins.expand(20_000, -1, -1)
+    weights, covariance = one.log_weights.expand(20_000, -1), one.covariance.expand(20_000, -1, -1)
+    cloud = PosePosterior(many, weights, covariance)
+    draws = cloud.sample(torch.Generator().manual_seed(0))
+    spread = shift_of(draws).std(dim=0)
+    torch.testing.assert_close(spread, one.position_scale[0], rtol=0.03, atol=0)
+    # importance sampling: E_q[p / q] = 1 for a narrower p, which holds only if both have mass one
+    wide = replace(cloud, covariance=0.5 * covariance)
+    ratio = (wide.log_prob(draws) - cloud.log_prob(draws)).exp()
+    assert abs(ratio.mean() - 1) < 5 * ratio.std() / math.sqrt(20_000)
 
 
 def test_nudges_stand_on_the_right():

@@ -1,8 +1,8 @@
-"""The prior of a latent z = (t, v) whose objects lie on orbits: p(z) = p(t) p(v).
+"""The prior of a latent z = (t, [s,] v) whose objects lie on orbits: p(z) = p(t) p(s) p(v).
 
 v is an `OrbitMixture`. Positions get one too, of rings: mixtures of Gaussians at some distance from the
 image centre, turned by every angle, so that p(t) depends on |t| alone and has the extent of the data. No
-proper prior is unchanged by shifts.
+proper prior is unchanged by shifts. Log-scales s, where there are any, are normal.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from eqvae.distributions.gaussian import GaussianPosterior
+from eqvae.distributions.normal import normal_log_prob
 from eqvae.distributions.orbit.fit import OrbitFit, fit_components, refine_grid
 from eqvae.distributions.orbit.kinds import Kinds
 from eqvae.distributions.orbit.latents import Latents
@@ -24,6 +25,7 @@ from eqvae.symmetry.representations import Representation
 PLANE = Representation(
     (0, 1), position=False
 )  # a position about the image centre turns as psi_1 does
+_SMALLEST = 1e-6  # variance of the log-scale: objects may all be of one size
 
 
 class OrbitPrior(Kinds, nn.Module):
@@ -51,10 +53,13 @@ class OrbitPrior(Kinds, nn.Module):
     ):
         super().__init__()
         self.representation = representation
-        self.mixture = OrbitMixture(representation.vector, symmetry, components, rank, angles)
+        self.mixture = OrbitMixture(
+            representation.vector, symmetry.linear, components, rank, angles
+        )
         self.place = None
         if representation.position:
             self.place = OrbitMixture(PLANE, PlaneMotions.so2(), rings, 0, ring_angles)
+        self.size = NormalSize() if representation.scale else None
         self.register_buffer("scale", torch.ones(representation.dim))
 
     @classmethod
@@ -74,7 +79,8 @@ class OrbitPrior(Kinds, nn.Module):
             fit: how.
         """
         latent = q.representation
-        mixture = fit(Latents.of(q), Latents.of(held_out), symmetries)
+        linear = list(dict.fromkeys(symmetry.linear for symmetry in symmetries))
+        mixture = fit(Latents.of(q), Latents.of(held_out), linear)
         prior = cls(latent, mixture.symmetry, mixture.components, mixture.rank, mixture.angles).to(
             q.loc
         )
@@ -85,6 +91,10 @@ class OrbitPrior(Kinds, nn.Module):
             prior.place = fit_components(where, PlaneMotions.so2(), rings, 0, fit.seed)
             refine_grid(prior.place, where, fit.seed)
             prior.scale[latent.slices.position] = where.spread(False).sqrt()
+        if latent.scale:
+            part = latent.slices.scale
+            prior.size.fit(q.loc[:, part], q.scale[:, part])
+            prior.scale[part] = prior.size.width
         return prior
 
     def description(self) -> dict[str, Any]:
@@ -115,7 +125,10 @@ class OrbitPrior(Kinds, nn.Module):
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
         """Latents of n draws, (n, D)."""
         v = self.mixture.sample(n, generator)
-        return v if self.place is None else torch.cat([self.place.sample(n, generator), v], 1)
+        before = [
+            part.sample(n, generator).to(v) for part in (self.place, self.size) if part is not None
+        ]
+        return torch.cat([*before, v], 1)
 
     def draw_upright(
         self, component: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0
@@ -130,7 +143,9 @@ class OrbitPrior(Kinds, nn.Module):
         """log p(z) in nats, (B,)."""
         parts = self.representation.slices
         found = self.mixture.log_prob(z[:, parts.vector])
-        return found if self.place is None else found + self.place.log_prob(z[:, parts.position])
+        if self.place is not None:
+            found = found + self.place.log_prob(z[:, parts.position])
+        return found if self.size is None else found + self.size.log_prob(z[:, parts.scale])
 
     def kl(self, q: GaussianPosterior, z: Tensor) -> dict[str, Tensor]:
         """E log q(z_b | x) - log p(z_b | blocks of v before b), nats by block, each (B,); right on average.
@@ -141,6 +156,8 @@ class OrbitPrior(Kinds, nn.Module):
         """
         parts = self.representation.slices
         found = self.mixture.log_prob_by_block(z[:, parts.vector])
+        if self.size is not None:
+            found = {self.size.block: self.size.log_prob(z[:, parts.scale]), **found}
         if self.place is not None:
             found = {"position": self.place.log_prob(z[:, parts.position]), **found}
         entropy = q.entropy_by_block()
@@ -149,6 +166,30 @@ class OrbitPrior(Kinds, nn.Module):
     def kl_in_all(self, q: GaussianPosterior, z: Tensor) -> Tensor:
         """The sum of `kl` over the blocks, (B,), several times faster."""
         return -sum(q.entropy_by_block().values()) - self.log_prob(z)
+
+
+class NormalSize(nn.Module):
+    """A normal distribution of log-scales (B, 1)."""
+
+    block = "log_scale"
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(1))
+        self.register_buffer("width", torch.ones(1))
+
+    def fit(self, loc: Tensor, scale: Tensor) -> None:
+        """To draws of posteriors with these means and standard deviations, each (N, 1)."""
+        self.mean.copy_(loc.mean(0))
+        variance = loc.var(0, unbiased=False) + scale.square().mean(0)
+        self.width.copy_(variance.clamp_min(_SMALLEST).sqrt())
+
+    def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
+        noise = torch.randn(n, 1, generator=generator, dtype=self.mean.dtype).to(self.mean.device)
+        return self.mean + self.width * noise
+
+    def log_prob(self, s: Tensor) -> Tensor:
+        return normal_log_prob(s, self.mean, self.width)[:, 0]
 
 
 def described(value: Representation | PlaneMotions) -> dict[str, Any]:

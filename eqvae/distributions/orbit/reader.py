@@ -16,8 +16,14 @@ from eqvae.distributions.gaussian import GaussianPosterior
 from eqvae.distributions.orbit.mixture import OrbitMixture
 from eqvae.distributions.orbit.turns import Reading, TurnSearch
 from eqvae.distributions.pose import PosePosterior
-from eqvae.distributions.reader import Reader, position_of
-from eqvae.symmetry.motions import with_shift
+from eqvae.distributions.reader import Reader, place_of
+from eqvae.symmetry.motions import (
+    has_scale,
+    log_scale_of,
+    shift_of,
+    with_log_scale,
+    with_shift,
+)
 
 _ROWS = 250  # latents at a time
 _BIN = 0.6  # standard deviation of the angle within a bin, of the bins' distance: they just join
@@ -45,10 +51,13 @@ class OrbitReader(Reader):
 
     def pose(self, q: GaussianPosterior) -> PosePosterior:
         found = q.reading
-        shift, spread = position_of(q)
-        count = found.elements.shape[1] // (1 + self.reflections)
-        width = torch.full_like(shift[:, :1], _BIN * 2 * math.pi / count)
-        bins = with_shift(found.elements, shift[:, None].expand(-1, found.elements.shape[1], -1))
+        place, spread = place_of(q)
+        many = found.elements.shape[1]
+        count = many // (1 + self.reflections)
+        width = torch.full_like(spread[:, :1], _BIN * 2 * math.pi / count)
+        bins = with_shift(found.elements, shift_of(place)[:, None].expand(-1, many, -1))
+        if has_scale(place):
+            bins = with_log_scale(bins, log_scale_of(place)[:, None].expand(-1, many))
         covariance = torch.diag_embed(torch.cat([width, spread], 1).square())
         return PosePosterior(bins, found.log_weights, covariance, self.reflections)
 
