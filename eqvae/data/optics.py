@@ -39,6 +39,19 @@ def transfer_at(transfer: Tensor, share: Tensor) -> Tensor:
     return transfer[:, below] * (1 - part) + transfer[:, below + 1] * part
 
 
+def stretched_transfer(transfer: Tensor, log_scale: Tensor) -> Tensor:
+    """Transfer functions at frequencies of objects that are e^s as large, T(e^-s k), s (B,): (B, Q).
+
+    Beyond pi rad/pixel of the image the last value holds.
+    """
+    last = transfer.shape[1] - 1
+    share = torch.linspace(0, 1, last + 1).to(transfer) * torch.exp(-log_scale)[:, None]
+    place = share.clamp(max=1.0) * last
+    below = place.floor().long().clamp(max=last - 1)
+    part = place - below
+    return transfer.gather(1, below) * (1 - part) + transfer.gather(1, below + 1) * part
+
+
 def wavelength(voltage: Number) -> Number:
     """Of electrons accelerated by `voltage` kilovolts, Angstrom: h / sqrt(2 m e V (1 + e V / 2 m c^2))."""
     volts = 1e3 * voltage

@@ -8,7 +8,7 @@ from torch import Tensor
 from eqvae.distributions.content import ContentPosterior
 from eqvae.distributions.pose import PosePosterior
 from eqvae.distributions.posterior import Posterior
-from eqvae.symmetry.motions import angle_of, motion, reflection_of, shift_of
+from eqvae.symmetry.motions import angle_of, log_scale_of, motion, reflection_of, shift_of
 from eqvae.symmetry.representations import Representation
 
 
@@ -16,8 +16,8 @@ from eqvae.symmetry.representations import Representation
 class PosedPosterior(Posterior):
     """q(c, g | x) = q(c | x) q(g | x): content and pose, in the coordinates of a latent.
 
-    A latent z = (t, c, [handedness,] u) holds the angle as a unit vector u in psi_1. Densities are with
-    respect to dt dc and the Haar measure of the angle.
+    A latent z = (t, [s,] c, [handedness,] u) holds the angle as a unit vector u in psi_1, and s is the
+    log-scale. Densities are with respect to dt ds dc and the Haar measure of the angle.
 
     Attributes:
         representation: of the latent.
@@ -60,20 +60,23 @@ class PosedPosterior(Posterior):
 
 
 def to_latent(representation: Representation, content: Tensor, g: Tensor) -> Tensor:
-    """z = (t, c, [handedness,] cos angle, sin angle) from content (B, m_0) and motions (B, 4)."""
-    parts, angle = [shift_of(g), content], angle_of(g)[:, None]
+    """z = (t, [s,] c, [handedness,] cos angle, sin angle) from content (B, m_0) and motions (B, 4 or 5)."""
+    size, angle = [log_scale_of(g)[:, None]] if representation.scale else [], angle_of(g)[:, None]
+    parts = [shift_of(g), *size, content]
     if representation.sign:
         parts.append(1 - 2 * reflection_of(g)[:, None])
     return torch.cat([*parts, angle.cos(), angle.sin()], dim=1)
 
 
 def from_latent(representation: Representation, z: Tensor) -> tuple[Tensor, Tensor]:
-    """Content (B, m_0) and motions (B, 4) of latents (B, D)."""
+    """Content (B, m_0) and motions (B, 4), or (B, 5) of a latent with a scale, of latents (B, D)."""
     parts = representation.slices
     re, im = z[:, parts.frame].unbind(dim=1)
     mirror = (z[:, parts.sign] < 0).sum(dim=1)  # one sign copy or none: no mirror
     angle = torch.atan2(im, re)
-    return z[:, parts.content], motion(angle, z[:, parts.position], mirror, dtype=z.dtype)
+    size = z[:, parts.scale.start] if representation.scale else None
+    g = motion(angle, z[:, parts.position], mirror, log_scale=size, dtype=z.dtype)
+    return z[:, parts.content], g
 
 
 def check_pose_latent(representation: Representation, reflections: bool) -> None:

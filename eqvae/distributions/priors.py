@@ -13,6 +13,7 @@ for the mixture; Tomczak, Welling: VAE with a VampPrior (2018), https://arxiv.or
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ from eqvae.distributions.content import ContentPosterior
 from eqvae.distributions.normal import normal_log_prob
 from eqvae.distributions.pose_prior import PosePrior
 from eqvae.distributions.posed import PosedPosterior, check_pose_latent, from_latent, to_latent
-from eqvae.symmetry.motions import motion
+from eqvae.symmetry.motions import motion, with_log_scale
 from eqvae.symmetry.representations import Representation
 
 
@@ -221,6 +222,8 @@ class PosedPrior(nn.Module):
         representation: of the latent.
         content: p(c), default N(0, I).
         position_scale: standard deviation of the position, pixels; cover the shifts in your data.
+        log_scale_width: standard deviation of the log-scale, where the latent has one.
+        scales: smallest and largest of scales that are alike, instead; see `PosePrior`.
 
     Attributes:
         frames: templates (B, dim) -> the turns (B, 4) that bring them into one frame, or None.
@@ -233,15 +236,18 @@ class PosedPrior(nn.Module):
         representation: Representation,
         content: ContentPrior | None = None,
         position_scale: float = 5.0,
+        log_scale_width: float = 0.5,
+        scales: Sequence[float] | None = None,
     ):
         super().__init__()
         check_pose_latent(representation, bool(representation.sign))
         self.frames: nn.Module | None = None
         self.representation = representation
         self.content = content or NormalContent(representation.multiplicities[0])
-        self.pose = PosePrior(position_scale)
+        self.pose = PosePrior(position_scale, log_scale_width, scales)
         scale = torch.ones(representation.dim)
         scale[representation.slices.position] = position_scale
+        scale[representation.slices.scale] = log_scale_width
         self.register_buffer("scale", scale, persistent=False)
 
     def knows_kinds(self, groups: int | None = None) -> bool:
@@ -268,6 +274,8 @@ class PosedPrior(nn.Module):
         shift = torch.randn(n, 2, generator=generator, dtype=self.scale.dtype) * self.scale[0].cpu()
         chirality = (u[:, 1] < 0.5).to(u) * self.representation.sign
         g = motion(2 * math.pi * u[:, 0], shift, chirality, dtype=u.dtype)
+        if self.representation.scale:
+            g = with_log_scale(g, self.pose.sample_log_scale(n, generator).to(g))
         return to_latent(self.representation, c, g.to(c))
 
     def log_prob(self, z: Tensor) -> Tensor:

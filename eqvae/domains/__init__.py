@@ -2,10 +2,12 @@
 
 from eqvae.domains.domain import Domain
 from eqvae.domains.grid import border, disc_mask, pixel_coordinates
+from eqvae.domains.log_polar import LogPolarGrid
 from eqvae.domains.square import SquareGrid
 
 __all__ = [
     "Domain",
+    "LogPolarGrid",
     "SquareGrid",
     "border",
     "disc_mask",

@@ -8,7 +8,9 @@
 
 with the sum over poses exact (`pose.exact`) or bounded by an amortised q(g | x). Content is invariant by
 construction, since the encoder sees the object from its own position and answers the same at every angle;
-the pose is found by comparing the image with what the content says it should look like.
+the pose is found by comparing the image with what the content says it should look like. Where the latent has
+a scale, t comes with a log-scale, that of `AdaptiveMoments`, and coordinates are those of the object whatever
+its size.
 """
 
 from dataclasses import dataclass
@@ -22,11 +24,20 @@ from eqvae.distributions.orbit import OrbitFit, OrbitPosedPrior, Templates
 from eqvae.distributions.posed import PosedPosterior, from_latent, to_latent
 from eqvae.distributions.priors import PosedPrior
 from eqvae.models.model import ELBO, Model
+from eqvae.nn.views import AdaptiveMoments
+from eqvae.nn.views import View as Place
 from eqvae.pose.inference import PoseInference, PoseQuery
 from eqvae.pose.likelihood import TemplateLikelihood
 from eqvae.pose.space import TemplateSpace, View
 from eqvae.pose.symmetrise import symmetrised
-from eqvae.symmetry.motions import angle_of, compose, reflection_of, shift_of
+from eqvae.symmetry.motions import (
+    angle_of,
+    compose,
+    has_scale,
+    log_scale_of,
+    reflection_of,
+    shift_of,
+)
 from eqvae.symmetry.plane import PlaneMotions
 
 
@@ -52,7 +63,7 @@ class PoseVAE(Model):
             `HarmonicDecoder`.
         prior: `PosedPrior`.
         likelihood: `TemplateLikelihood`.
-        localiser: images -> positions (B, 2).
+        localiser: images -> positions (B, 2); with a scale the first guess of `AdaptiveMoments`.
         inference: how poses are found, a `PoseInference`.
         passes: how often position and content are found anew, each from the other's last answer, before
             training looks at them. 1 where the localiser is right to a pixel, 2 where images are noisy.
@@ -97,7 +108,15 @@ class PoseVAE(Model):
                 f"sign={self.representation.sign}; got {mirrors}. Mirrors need all of symmetry=o2, "
                 "latent.sign=1, model/inference=exact and model.inference.reflections=true."
             )
+        scaled = getattr(inference, "has_scales", False)
+        if scaled != self.representation.scale:
+            raise ValueError(
+                f"inference must search scales for a latent with a scale, and for no other; got a search "
+                f"{'with' if scaled else 'without'} scales and {self.representation}. Scales need all of "
+                "symmetry=sim2, latent.scale=true and model/inference=exact."
+            )
         self.localiser = localiser
+        self.moments = AdaptiveMoments(encoder.harmonics) if scaled else None
         self.inference = inference
         self.passes = passes
         self.refinements = refinements
@@ -108,10 +127,10 @@ class PoseVAE(Model):
 
     def encode(self, batch: Batch) -> PosedPosterior:
         """q(c, g | x): content, and a search for the pose."""
-        t = self.localiser(batch.image)
+        where = self._first(batch)
         for _ in range(self.refinements):
-            posterior = self._seen(batch, t, fine=True)
-            t = shift_of(posterior.pose.mode)
+            posterior = self._seen(batch, where, fine=True)
+            where = _place(posterior.pose.mode)
         return posterior
 
     def template(self, content: Tensor) -> Tensor:
@@ -133,7 +152,7 @@ class PoseVAE(Model):
     ) -> OrbitPosedPrior:
         templates = Templates(
             self.encoder.harmonics.representation,
-            symmetry or self.symmetry.ambient,
+            symmetry or self.symmetry.ambient.linear,
             lambda content: self.encoder.harmonics.by_irrep(self.decoder.template(content)),
         )
         return OrbitPosedPrior.fitted(q, held_out, fit, templates)
@@ -176,10 +195,11 @@ class PoseVAE(Model):
     def reconstruct(self, batch: Batch, posterior: PosedPosterior) -> Tensor:
         """Images at the mode of the posterior, with each image's own brightness, background and optics."""
         content, g = from_latent(self.representation, posterior.mode)
-        view = self.space.look(batch.image, shift_of(g), batch.transfer)
+        where = _place(g)
+        view = self._view(batch, where)
         d = self.likelihood.fitted(view, self.template(content), g)
         turned = self.space.turn(d, angle_of(g), reflection_of(g))
-        return self.space.synthesise(turned, shift_of(g))
+        return self.space.synthesise(turned, where.position, where.log_scale)
 
     def content_of(self, batch: Batch) -> tuple[Tensor, ContentPosterior]:
         """Coefficients (B, C, dim) of images about their positions, and q(c | x), as training sees them."""
@@ -188,16 +208,16 @@ class PoseVAE(Model):
 
     def log_prob(self, batch: Batch, z: Tensor) -> Tensor:
         content, g = from_latent(self.representation, z)
-        view = self.space.look(batch.image, shift_of(g), batch.transfer)
-        return self.likelihood.log_prob(view, self.template(content), g)
+        return self.likelihood.log_prob(self._view(batch, _place(g)), self.template(content), g)
 
     def coefficients(self, view: View) -> Tensor:
         """What the encoder sees, (B, C, dim): without a varying background, the optics' signs undone."""
         flat = "background" in self.likelihood.nuisances
-        a = self.space.coefficients(view.coordinates, flat=flat)
-        if view.transfer is None:
+        a = self.space.coefficients(view.own_coordinates, flat=flat)
+        transfer = view.own_transfer
+        if transfer is None:
             return a
-        wiener = view.transfer / (view.transfer.square() + 0.1)  # for a signal-to-noise ratio of 10
+        wiener = transfer / (transfer.square() + 0.1)  # for a signal-to-noise ratio of 10
         return self.space.coefficients(self.space.filter(self.space.extend(a), wiener))
 
     def _look(self, batch: Batch) -> tuple[View, Tensor]:
@@ -205,15 +225,23 @@ class PoseVAE(Model):
 
         That is the localiser's answer, mended by every pass but the last.
         """
-        t = self.localiser(batch.image)
+        where = self._first(batch)
         for _ in range(self.passes - 1):
             with torch.no_grad():
-                t = shift_of(self._seen(batch, t, fine=False).pose.mode)
-        view = self.space.look(batch.image, t, batch.transfer)
+                where = _place(self._seen(batch, where, fine=False).pose.mode)
+        view = self._view(batch, where)
         return view, self.coefficients(view)
 
-    def _seen(self, batch: Batch, t: Tensor, *, fine: bool) -> PosedPosterior:
-        view = self.space.look(batch.image, t, batch.transfer)
+    def _first(self, batch: Batch) -> Place:
+        """Where objects are before anything is compared, and at which scale if they have one."""
+        first = Place(self.localiser(batch.image))
+        return first if self.moments is None else self.moments(batch.image, first)
+
+    def _view(self, batch: Batch, where: Place) -> View:
+        return self.space.look(batch.image, where.position, batch.transfer, where.log_scale)
+
+    def _seen(self, batch: Batch, where: Place, *, fine: bool) -> PosedPosterior:
+        view = self._view(batch, where)
         content = self.encoder(self.coefficients(view))
         template = self.template(content.loc)
         if not fine:
@@ -230,3 +258,8 @@ class PoseVAE(Model):
 
     def _query(self, view: View, template: Tensor) -> PoseQuery:
         return PoseQuery(view, template, self.likelihood, self.prior.pose)
+
+
+def _place(g: Tensor) -> Place:
+    """Where motions (B, 4) or (B, 5) put an object, and at which scale."""
+    return Place(shift_of(g), log_scale_of(g) if has_scale(g) else None)

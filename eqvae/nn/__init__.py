@@ -17,6 +17,7 @@ from eqvae.nn.fields import (
 from eqvae.nn.harmonic import HarmonicDecoder, HarmonicEncoder
 from eqvae.nn.harmonics import DiskHarmonics
 from eqvae.nn.localise import CentreOfMass, ImageCentre, Localiser
+from eqvae.nn.log_polar import LogPolarConv
 from eqvae.nn.paths import RelaxedDecoder, RelaxedEncoder
 from eqvae.nn.plain import PlainDecoder, PlainEncoder
 from eqvae.nn.projected import DenseFibreLinear
@@ -48,6 +49,7 @@ __all__ = [
     "MeanOverOrientations",
     "NormMaxPool",
     "NormOverOrientations",
+    "LogPolarConv",
     "PlainDecoder",
     "PlainEncoder",
     "RelaxedDecoder",

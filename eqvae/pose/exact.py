@@ -15,6 +15,9 @@ overlap so that they sum to a constant: 0.6 of the spacing ripples by less than 
 
 log p(x | c) = logsumexp_k log w_k marginalises the pose and is what training maximises.
 
+Where objects have scales, the log-scale is one more axis of bins, `sizes`, and one more tangent. Shifts on
+the grid and within a bin are then in pixels of the object at scale 1, so that bins grow with the object.
+
 Reference: what classical particle alignment does by rotational correlation, such as Penczek, Radermacher,
 Frank: Three-dimensional reconstruction of single particles (1992), here with gradients and posteriors.
 """
@@ -27,9 +30,11 @@ from torch import Tensor
 from eqvae.distributions.pose import PosePosterior
 from eqvae.pose.inference import PoseInference, PoseQuery, PoseScore
 from eqvae.pose.likelihood import TangentFit, fit_tangents, seen, with_tangents
+from eqvae.pose.sizes import OneSize, ScaleBins
 from eqvae.symmetry.motions import motion, retract
+from eqvae.symmetry.plane import PlaneMotions
 
-_POSE = ("angle", "shift_x", "shift_y")
+_POSE = ("angle", "shift_x", "shift_y")  # and the tangents of the sizes
 _WINDOW = 0.6  # of the spacing of bins
 
 
@@ -44,6 +49,10 @@ class ExactPose(PoseInference):
         spacing: of the shifts, pixels; also how far within a bin a shift is linear.
         reflections: whether mirror images are the same object.
         kept: likeliest bins that a posterior keeps.
+        symmetry: of the model; one with scales makes the log-scale an axis of the search.
+        scale_reach: log-scales up to this far from that of the view are searched; 0 trusts it to within
+            about `scale_spacing`, which the tangents then mend.
+        scale_spacing: of the log-scales; also how far within a bin a log-scale is linear.
 
     Raises:
         ValueError: if a number is out of its range.
@@ -57,6 +66,9 @@ class ExactPose(PoseInference):
         spacing: float = 1.0,
         reflections: bool = False,
         kept: int = 512,
+        symmetry: PlaneMotions | None = None,
+        scale_reach: float = 0.0,
+        scale_spacing: float = 0.1,
     ):
         super().__init__()
         for name, value, least in (("angles", angles, 8), ("fine_angles", fine_angles, 8)):
@@ -72,21 +84,24 @@ class ExactPose(PoseInference):
         self.spacing = spacing
         self.reflections = reflections
         self.kept = kept
+        scaled = symmetry is not None and symmetry.has_scales
+        self.sizes = ScaleBins(scale_reach, scale_spacing) if scaled else OneSize()
         self.register_buffer("offsets", shift_grid(reach, spacing), persistent=False)
 
     def infer(self, query: PoseQuery, *, fine: bool = True) -> PosePosterior:
         angles = self.fine_angles if fine else self.angles
         bins, fit, log_joint = self._search(query, angles)
-        small, nuisances = fit.mean[:, :3], query.likelihood.nuisances
+        pose, nuisances = len(self._tangents), query.likelihood.nuisances
+        small = fit.mean[:, :pose]
         if "intensity" in nuisances:  # the tangents of a brighter object are longer
-            at = len(_POSE) + nuisances.index("intensity")
+            at = pose + nuisances.index("intensity")
             small = small / (1 + fit.mean[:, at : at + 1]).clamp_min(0.2)
         moved = retract(bins, small.flatten(2).mT)
         log_weights = log_joint.log_softmax(dim=1)
+        covariance = self._mixed(fit.covariance[:, :pose, :pose], log_weights)
         if log_weights.shape[1] > self.kept:
             log_weights, best = fewer_bins(log_weights, self.kept, angles, self.chiralities)
-            moved = moved.gather(1, best[:, :, None].expand(-1, -1, 4))
-        covariance = fit.covariance[:, :3, :3]
+            moved = moved.gather(1, best[:, :, None].expand(-1, -1, moved.shape[2]))
         return PosePosterior(moved, log_weights, covariance, self.reflections)
 
     def score(self, query: PoseQuery) -> PoseScore:
@@ -101,26 +116,62 @@ class ExactPose(PoseInference):
         """2 with mirror images, else 1."""
         return 1 + int(self.reflections)
 
+    @property
+    def has_scales(self) -> bool:
+        """Whether the log-scale is an axis of the search."""
+        return bool(self.sizes.tangents)
+
+    @property
+    def _tangents(self) -> tuple[str, ...]:
+        """Of the pose, in the order of small motions."""
+        return (*_POSE, *self.sizes.tangents)
+
     def _search(self, query: PoseQuery, angles: int) -> tuple[Tensor, TangentFit, Tensor]:
-        """Bins (B, K, 4), what fits in each, and log p(x, bin | c), (B, K)."""
-        view, likelihood = query.view, query.likelihood
+        """Bins (B, K, 4 or 5), what fits in each, and log p(x, bin | c), (B, K)."""
+        likelihood, sizes = query.likelihood, self.sizes
+        view = sizes.views(query.view)  # every image at every size, one after the other
         space = view.space
-        positions = view.position[:, None] + self.offsets  # (B, J, 2)
+        positions = view.position[:, None] + sizes.own(view, self.offsets)  # (B, J, 2)
         if len(self.offsets) == 1:
             seen_from = view.coordinates[:, None]
         else:
-            seen_from = space.analyse(view.image, positions)
+            seen_from = space.analyse(view.image, positions, view.log_scale)
         if self.reflections:
             seen_from = torch.cat([seen_from, space.mirror(seen_from)], dim=1)
-        names = (*_POSE, *likelihood.nuisances)
-        stack = seen(view, with_tangents(space, query.template, names), names)
+        names = (*self._tangents, *likelihood.nuisances)
+        stack = with_tangents(space, query.template, names)
+        if sizes.count > 1:
+            stack = stack.repeat_interleave(sizes.count, dim=0)
+        stack = seen(view, stack, names)
         scales = torch.cat([self._windows(angles).to(likelihood.scales), likelihood.scales])
         correlation = space.correlate(stack[:, :, None], seen_from[:, None], angles)
         fit = fit_tangents(view, stack, correlation, scales, likelihood.variance)
-        bins = self._bins(positions, angles)
-        log_bin = query.prior.log_prob(bins) + self._log_volume()
+        bins = sizes.posed(view, self._bins(positions, angles))
+        log_bin = query.prior.log_prob(bins) + self._log_volume() + sizes.log_area(view)
         log_bin = log_bin - math.log(angles * self.chiralities)
-        return bins, fit, fit.log_prob.flatten(1) + log_bin
+        log_joint = fit.log_prob.flatten(1) + log_bin
+        if sizes.count == 1:
+            return bins, fit, log_joint
+        fit = TangentFit(
+            self._by_image(fit.log_prob.flatten(1), angles),
+            self._by_image(fit.expected.flatten(1), angles),
+            self._by_image(fit.mean.flatten(2).mT, angles).mT,
+            fit.covariance,
+        )
+        return self._by_image(bins, angles), fit, self._by_image(log_joint, angles)
+
+    def _by_image(self, found: Tensor, angles: int) -> Tensor:
+        """What was found at each size, (B K, N, ...), as (chirality, size, shift, angle) of each image."""
+        parts = found.unflatten(1, (self.chiralities, -1)).unflatten(0, (-1, self.sizes.count))
+        return parts.transpose(1, 2).flatten(1, 3)
+
+    def _mixed(self, covariance: Tensor, log_weights: Tensor) -> Tensor:
+        """One covariance (B, ., .) of those (B K, ., .) that an image has at each size, by their weights."""
+        if self.sizes.count == 1:
+            return covariance
+        weights = log_weights.exp().unflatten(1, (self.chiralities, self.sizes.count, -1))
+        by_size = weights.sum(dim=(1, 3))[..., None, None]
+        return (by_size * covariance.unflatten(0, (-1, self.sizes.count))).sum(dim=1)
 
     def _bins(self, positions: Tensor, angles: int) -> Tensor:
         """Centres of the bins about positions (B, J, 2), ordered (chirality, shift, angle): (B, K, 4)."""
@@ -140,15 +191,16 @@ class ExactPose(PoseInference):
         return g.unflatten(0, (positions.shape[0], -1))
 
     def _windows(self, angles: int) -> Tensor:
-        """Standard deviations of the windows: radians, pixels, pixels."""
-        turn = _WINDOW * 2 * math.pi / angles
-        return torch.tensor([turn, _WINDOW * self.spacing, _WINDOW * self.spacing])
+        """Standard deviations of the windows: radians, pixels, pixels, and log-scales where there are any."""
+        turn, shift = _WINDOW * 2 * math.pi / angles, _WINDOW * self.spacing
+        return torch.tensor([turn, shift, shift, *self.sizes.windows(_WINDOW)])
 
     def _log_volume(self) -> float:
-        """Area that a bin of the shift stands for: its share of the grid, or its whole window."""
+        """Area that a bin of the shift stands for: its share of the grid, or its whole window; and size."""
+        size = self.sizes.log_volume(_WINDOW)
         if len(self.offsets) > 1:
-            return 2 * math.log(self.spacing)
-        return math.log(2 * math.pi * (_WINDOW * self.spacing) ** 2)
+            return 2 * math.log(self.spacing) + size
+        return math.log(2 * math.pi * (_WINDOW * self.spacing) ** 2) + size
 
 
 def fewer_bins(

@@ -18,14 +18,14 @@ propagation (1998); Petersen, Pedersen: The matrix cookbook (2012), eq. 156, for
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
 from eqvae.nn.deformations import GENERATORS
 from eqvae.pose.space import TemplateSpace, View
-from eqvae.symmetry.motions import angle_of, reflection_of, shift_of
+from eqvae.symmetry.motions import angle_of, reflection_of
 
 NUISANCES = ("intensity", "background", *(g for g in GENERATORS if not g.startswith("shift")))
 _LOG_2PI = math.log(2 * math.pi)
@@ -91,18 +91,20 @@ class TemplateLikelihood(nn.Module):
         return -0.5 * x[0].numel() * (_LOG_2PI + self.variance.log())
 
     def log_prob(self, view: View, template: Tensor, g: Tensor) -> Tensor:
-        """log p(x | c, g) in nats, (B,), for templates (B, dim) and motions g (B, 4)."""
+        """log p(x | c, g) in nats, (B,), for templates (B, dim) and motions g (B, 4) or (B, 5)."""
         return self._at(view, template, g).log_prob[..., 0]
 
     def fitted(self, view: View, template: Tensor, g: Tensor) -> Tensor:
         """The template with the image's own brightness, background and shape, as its optics show it."""
         e = self._at(view, template, g).mean[..., 0]
+        view = view.at(g)
         stack = seen(view, with_tangents(view.space, template, self.nuisances), self.nuisances)
-        return stack[:, 0] + (e[:, :, None] * stack[:, 1:]).sum(dim=1)
+        best = stack[:, 0] + (e[:, :, None] * stack[:, 1:]).sum(dim=1)
+        return replace(view, coordinates=best).own_coordinates
 
     def _at(self, view: View, template: Tensor, g: Tensor) -> "TangentFit":
-        a = view.space.analyse(view.image, shift_of(g))
-        a = view.space.turn(a, -angle_of(g))
+        view = view.at(g)
+        a = view.space.turn(view.coordinates, -angle_of(g))
         mirrored = reflection_of(g)[:, None] > 0.5
         a = torch.where(mirrored, view.space.mirror(a), a)  # (R F)^-1 = F R^-1
         stack = with_tangents(view.space, template, self.nuisances)
@@ -140,15 +142,15 @@ def with_tangents(space: TemplateSpace, d: Tensor, names: Sequence[str]) -> Tens
 
 
 def seen(view: View, stack: Tensor, names: Sequence[str]) -> Tensor:
-    """Template and tangents (B, 1 + M, dim) as the optics of each image show them.
+    """Template and tangents (B, 1 + M, dim) as each image shows them: by its optics, at its scale.
 
     The background is the camera's: no optics stand before it.
     """
-    if view.transfer is None:
-        return stack
-    filtered = view.space.filter(stack, view.transfer)
-    camera = torch.tensor([name == "background" for name in ("template", *names)])
-    return torch.where(camera.to(stack.device)[:, None], stack, filtered)
+    if view.transfer is not None:
+        filtered = view.space.filter(stack, view.own_transfer)
+        camera = torch.tensor([name == "background" for name in ("template", *names)])
+        stack = torch.where(camera.to(stack.device)[:, None], stack, filtered)
+    return stack if view.log_scale is None else view.space.stretch(stack, view.log_scale)
 
 
 def fit_tangents(

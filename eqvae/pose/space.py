@@ -12,21 +12,24 @@ a shift of the object is a shift of t. With a template d and all angles theta_n 
     <R(theta_n) d, a> = Re sum_l e^{i l theta_n} sum_k d_lk conj(a_lk)
 
 is one small matrix product over l: no image is ever turned.
+
+Objects that are e^s as large are seen in functions that are e^s as wide, phi(e^-s (p - t)) e^-s, which are
+orthonormal again: a template d has the coordinates e^s d there, `stretch`, so that its norm grows with it.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from eqvae.data.optics import transfer_at
+from eqvae.data.optics import stretched_transfer, transfer_at
 from eqvae.nn.deformations import generator_matrix, radial_quadrature
 from eqvae.nn.harmonics import DiskHarmonics
 from eqvae.nn.tables import table
-from eqvae.symmetry.motions import cos_sin
+from eqvae.symmetry.motions import cos_sin, has_scale, log_scale_of, shift_of
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,7 @@ class View:
         coordinates: (B, dim), see above.
         energy: sum of the squared pixels, (B,).
         transfer: radial transfer function of the optics at frequencies from 0 to pi, (B, Q), or None.
+        log_scale: s of objects that are e^s as large, (B,); None where all have one size.
     """
 
     space: "TemplateSpace"
@@ -48,6 +52,35 @@ class View:
     coordinates: Tensor
     energy: Tensor
     transfer: Tensor | None = None
+    log_scale: Tensor | None = None
+
+    @property
+    def own_coordinates(self) -> Tensor:
+        """The coordinates as the object would have them at scale 1, (B, dim)."""
+        if self.log_scale is None:
+            return self.coordinates
+        return self.space.shrink(self.coordinates, self.log_scale)
+
+    @property
+    def own_transfer(self) -> Tensor | None:
+        """The transfer function at frequencies of the object at scale 1, (B, Q)."""
+        if self.log_scale is None or self.transfer is None:
+            return self.transfer
+        return stretched_transfer(self.transfer, self.log_scale)
+
+    def at(self, g: Tensor) -> "View":
+        """The same images seen from where motions (B, 4) or (B, 5) put the object, and at its scale."""
+        t, s = shift_of(g), log_scale_of(g) if has_scale(g) else None
+        coordinates = self.space.analyse(self.image, t, s)
+        return replace(self, position=t, coordinates=coordinates, log_scale=s)
+
+    def repeated(self, count: int, log_scale: Tensor) -> "View":
+        """Every image `count` times over, at as many log-scales, (B count,)."""
+        x, t = (a.repeat_interleave(count, dim=0) for a in (self.image, self.position))
+        transfer = self.transfer
+        if transfer is not None:
+            transfer = transfer.repeat_interleave(count, dim=0)
+        return self.space.look(x, t, transfer, log_scale)
 
 
 class Layout(NamedTuple):
@@ -98,31 +131,55 @@ class TemplateSpace:
         """What the coordinates are, where and as precise as a tensor."""
         return table(_layout, *self.harmonics.numbers, like=like)
 
-    def look(self, x: Tensor, t: Tensor, transfer: Tensor | None = None) -> View:
-        """Images (B, C, H, H) seen from positions (B, 2)."""
-        return View(self, x, t, self.analyse(x, t), x.square().flatten(1).sum(dim=1), transfer)
+    def look(
+        self,
+        x: Tensor,
+        t: Tensor,
+        transfer: Tensor | None = None,
+        log_scale: Tensor | None = None,
+    ) -> View:
+        """Images (B, C, H, H) seen from positions (B, 2), at log-scales (B,) where objects have them."""
+        energy = x.square().flatten(1).sum(dim=1)
+        return View(self, x, t, self.analyse(x, t, log_scale), energy, transfer, log_scale)
 
-    def analyse(self, x: Tensor, t: Tensor) -> Tensor:
+    def analyse(self, x: Tensor, t: Tensor, log_scale: Tensor | None = None) -> Tensor:
         """Coordinates of images (B, C, H, H) about t: (B, 2) -> (B, dim), (B, V, 2) -> (B, V, dim)."""
         if t.dim() == 3:
             batch, views = t.shape[:2]
             many = x[:, None].expand(-1, views, -1, -1, -1).reshape(-1, *x.shape[1:])
-            return self.analyse(many, t.reshape(-1, 2)).unflatten(0, (batch, views))
-        a = self.harmonics.analyse(x, t)
+            if log_scale is not None:
+                log_scale = log_scale.repeat_interleave(views)
+            return self.analyse(many, t.reshape(-1, 2), log_scale).unflatten(0, (batch, views))
+        a = self.harmonics.analyse(x, t, log_scale)
         total = x.sum(dim=(2, 3))
         layout = self.layout(x)
-        background = (total - a @ layout.constant) / layout.remainder
-        return torch.cat([a.flatten(1), background], dim=1)
+        if log_scale is None:
+            background = (total - a @ layout.constant) / layout.remainder
+            return torch.cat([a.flatten(1), background], dim=1)
+        # a belongs to functions without norm, the image's own coordinates are e^s a
+        area = torch.exp(2 * log_scale)[:, None]
+        background = (total - area * (a @ layout.constant)) / self._remainder(log_scale, x)
+        return torch.cat([area.sqrt() * a.flatten(1), background], dim=1)
 
-    def synthesise(self, d: Tensor, t: Tensor) -> Tensor:
-        """Images (B, C, H, H) of coordinates (B, dim) about positions (B, 2)."""
-        images = self.harmonics.synthesise(self.coefficients(d, flat=True), t)
+    def synthesise(self, d: Tensor, t: Tensor, log_scale: Tensor | None = None) -> Tensor:
+        """Images (B, C, H, H) of coordinates (B, dim) about positions (B, 2), e^log_scale as large."""
+        images = self.harmonics.synthesise(self.coefficients(d, flat=True), t, log_scale)
         return images + self._background(d)[:, :, None, None]
 
-    def evaluate(self, d: Tensor, t: Tensor, points: Tensor) -> Tensor:
+    def evaluate(
+        self, d: Tensor, t: Tensor, points: Tensor, log_scale: Tensor | None = None
+    ) -> Tensor:
         """The same at any points (B, P, 2): (B, C, P)."""
-        images = self.harmonics.evaluate(self.coefficients(d, flat=True), t, points)
+        images = self.harmonics.evaluate(self.coefficients(d, flat=True), t, points, log_scale)
         return images + self._background(d)[:, :, None]
+
+    def stretch(self, d: Tensor, log_scale: Tensor) -> Tensor:
+        """What objects of coordinates (B, ..., dim) have when they are e^log_scale (B,) as large."""
+        return d * self._growth(log_scale, d)
+
+    def shrink(self, d: Tensor, log_scale: Tensor) -> Tensor:
+        """`stretch` undone."""
+        return d / self._growth(log_scale, d)
 
     def coefficients(self, a: Tensor, *, flat: bool = False) -> Tensor:
         """Disk-harmonic coefficients (..., C, dim) of coordinates (..., dim), the background left out.
@@ -160,9 +217,12 @@ class TemplateSpace:
     def derivative(self, d: Tensor, generator: str) -> Tensor:
         """The tangent of a motion, deformation or change of brightness at coordinates (..., dim).
 
-        Generators are "angle" (per radian), those of `eqvae.nn.deformations`, "intensity" (d itself)
-        and "background" (a constant image of height 1 in every channel).
+        Generators are "angle" (per radian), those of `eqvae.nn.deformations`, "growth" (per unit of
+        log-scale, of an object as bright as before), "intensity" (d itself) and "background" (a constant
+        image of height 1 in every channel).
         """
+        if generator == "growth":
+            return self.derivative(d, "scale") + d  # `scale` keeps the norm
         if generator == "angle":
             return self.layout(d).frequency * self.quarter(d)
         if generator == "intensity":
@@ -198,6 +258,19 @@ class TemplateSpace:
         real = (d * a) @ by_frequency
         imaginary = (self.quarter(d) * a) @ by_frequency
         return real @ cos + imaginary @ sin
+
+    def _growth(self, log_scale: Tensor, d: Tensor) -> Tensor:
+        """By what coordinates (B, ..., dim) grow with the object: e^s, and the background's by its norm."""
+        body = torch.exp(log_scale)[:, None].expand(-1, self.dim - self.channels)
+        ground = self._remainder(log_scale, d) / self.layout(d).remainder
+        factor = torch.cat([body, ground.expand(-1, self.channels)], dim=1)
+        return factor.reshape(len(d), *(1,) * (d.dim() - 2), self.dim)
+
+    def _remainder(self, log_scale: Tensor, like: Tensor) -> Tensor:
+        """nu of functions that are e^s as wide, (B, 1)."""
+        constant, pixels = self.layout(like).constant, math.prod(self.harmonics.domain.shape)
+        inside = torch.exp(2 * log_scale)[:, None] * constant.square().sum()
+        return (pixels - inside).clamp_min(1.0).sqrt()
 
     def _background(self, a: Tensor) -> Tensor:
         """Grey value of the background, (..., C), of coordinates (..., dim)."""

@@ -16,7 +16,13 @@ from eqvae.nn.fibre import FibreAction, FibreLinear, FibreMLP, FibreNorm, Fourie
 from eqvae.nn.harmonics import DiskHarmonics
 from eqvae.nn.network import LatentNetwork
 from eqvae.pose.space import TemplateSpace
-from eqvae.symmetry.motions import angle_of, reflection_of, shift_of
+from eqvae.symmetry.motions import (
+    angle_of,
+    has_scale,
+    log_scale_of,
+    reflection_of,
+    shift_of,
+)
 from eqvae.symmetry.plane import PlaneMotions
 from eqvae.symmetry.representations import Representation
 
@@ -27,7 +33,7 @@ class ContentEncoder(LatentNetwork):
     Args:
         harmonics: the basis that images are read in.
         representation: of the latent: position, content psi_0 and one frame psi_1.
-        symmetry: SO(2) or O(2).
+        symmetry: SO(2) or O(2), or SIM(2) for a latent with a scale.
         hidden: functions on the group in each hidden layer.
         frequency: their band limit.
         depth: number of hidden layers.
@@ -53,6 +59,11 @@ class ContentEncoder(LatentNetwork):
                 f"{symmetry.name}. Use symmetry=so2 or symmetry=o2."
             )
         check_pose_latent(representation, symmetry.reflections)
+        if representation.scale != symmetry.has_scales:
+            raise ValueError(
+                f"representation must have a scale with SIM(2), and with no other symmetry; got "
+                f"{representation} with {symmetry.name}. Use symmetry=sim2 with latent.scale=true."
+            )
         super().__init__(harmonics.domain, harmonics.channels, representation, symmetry)
         self.harmonics = harmonics
         self.content_dim = representation.multiplicities[0]
@@ -107,15 +118,16 @@ class TemplateDecoder(LatentNetwork):
 
     def forward(self, z: Tensor) -> Tensor:
         """Images (B, C, H, H) of latents (B, D)."""
-        posed, t = self._posed(z)
-        return self.space.synthesise(posed, t)
+        posed, t, s = self._posed(z)
+        return self.space.synthesise(posed, t, s)
 
     def render(self, z: Tensor, points: Tensor) -> Tensor:
         """The same images at any points of the plane, (B, P, 2) pixels: (B, C, P)."""
-        posed, t = self._posed(z)
-        return self.space.evaluate(posed, t, points)
+        posed, t, s = self._posed(z)
+        return self.space.evaluate(posed, t, points, s)
 
-    def _posed(self, z: Tensor) -> tuple[Tensor, Tensor]:
+    def _posed(self, z: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         content, g = from_latent(self.representation, z)
         d = self.space.extend(self.template(content))
-        return self.space.turn(d, angle_of(g), reflection_of(g)), shift_of(g)
+        size = log_scale_of(g) if has_scale(g) else None
+        return self.space.turn(d, angle_of(g), reflection_of(g)), shift_of(g), size

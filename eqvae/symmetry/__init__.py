@@ -1,6 +1,7 @@
 """Groups, representations and their actions: the only place that knows conventions."""
 
 from eqvae.symmetry.affine import AffineRepresentation, TensorRepresentation
+from eqvae.symmetry.centred import CentredSimilarities
 from eqvae.symmetry.group import Generator, Group
 from eqvae.symmetry.motions import (
     angle_of,
@@ -30,6 +31,7 @@ from eqvae.symmetry.space_representations import SpaceRepresentation
 __all__ = [
     "AffineRepresentation",
     "Block",
+    "CentredSimilarities",
     "Generator",
     "Group",
     "PlaneMotions",

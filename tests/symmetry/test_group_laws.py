@@ -5,11 +5,19 @@ import math
 import pytest
 import torch
 
-from eqvae.symmetry import Group, PlaneMotions, Similarities, compose, motion, with_log_scale
+from eqvae.symmetry import (
+    CentredSimilarities,
+    Group,
+    PlaneMotions,
+    Similarities,
+    compose,
+    motion,
+    with_log_scale,
+)
 from tests.cases import BY_NAME, SYMMETRIES, draw
 
 SCALING = [Similarities(), Similarities(reflections=True), Similarities(rotations=8)]
-GROUPS = [*SYMMETRIES, *SCALING]
+GROUPS = [*SYMMETRIES, *SCALING, CentredSimilarities(), CentredSimilarities(reflections=False)]
 EVERY_GROUP = pytest.mark.parametrize("group", GROUPS, **BY_NAME)
 
 
@@ -73,7 +81,7 @@ def test_log_refuses_mirrors():
 def test_a_grid_is_spread_evenly_and_starts_at_the_identity(group):
     grid = group.grid(12)
     assert torch.equal(grid[:1], group.identity(1, dtype=grid.dtype))
-    if group.is_finite:
+    if getattr(group, "is_finite", False):
         assert torch.equal(grid, group.elements())
     else:
         assert len(grid) == 12 * (1 + group.reflections)

@@ -8,7 +8,7 @@ which turn each template stands upright in one frame for all, see `frames`.
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -23,7 +23,14 @@ from eqvae.distributions.orbit.prior import described
 from eqvae.distributions.orbit.reader import OrbitReader
 from eqvae.distributions.posed import PosedPosterior, to_latent
 from eqvae.distributions.priors import ContentPrior, PosedPrior
-from eqvae.symmetry.motions import angle_of, compose, identity, reflection_of, shift_of
+from eqvae.symmetry.motions import (
+    angle_of,
+    compose,
+    identity,
+    log_scale_of,
+    reflection_of,
+    shift_of,
+)
 from eqvae.symmetry.plane import PlaneMotions
 from eqvae.symmetry.representations import Representation
 
@@ -140,6 +147,7 @@ class OrbitPosedPrior(Kinds, PosedPrior):
         components, rank: of the content, see `OrbitContent`.
         position_scale: standard deviation of the position, pixels.
         frames: of templates, a `TemplateFrames`; None leaves them as the decoder draws them.
+        log_scale_width: standard deviation of the log-scale, where the latent has one.
     """
 
     def __init__(
@@ -149,9 +157,10 @@ class OrbitPosedPrior(Kinds, PosedPrior):
         rank: int = 16,
         position_scale: float = 5.0,
         frames: TemplateFrames | None = None,
+        log_scale_width: float = 0.5,
     ):
         content = OrbitContent(representation.multiplicities[0], components, rank)
-        super().__init__(representation, content, position_scale)
+        super().__init__(representation, content, position_scale, log_scale_width)
         self.frames = frames
 
     @property
@@ -177,6 +186,9 @@ class OrbitPosedPrior(Kinds, PosedPrior):
         mixture = fit(_content(q), _content(held_out), [PlaneMotions.trivial()])
         scale = float(shift_of(q.pose.mode).square().mean().sqrt().clamp_min(1e-3))
         prior = cls(latent, mixture.components, mixture.rank, scale).to(q.content.loc)
+        if latent.scale:
+            width = float(log_scale_of(q.pose.mode).square().mean().sqrt().clamp_min(1e-3))
+            prior.pose = replace(prior.pose, log_scale_width=width)
         prior.content.mixture = mixture
         prior.frames = TemplateFrames.fitted(mixture, q.content.loc, templates, fit.seed)
         return prior
@@ -201,6 +213,7 @@ class OrbitPosedPrior(Kinds, PosedPrior):
             "components": self.mixture.components,
             "rank": self.mixture.rank,
             "position_scale": self.pose.position_scale,
+            "log_scale_width": self.pose.log_scale_width,
             "frames": self.frames
             and {
                 "_target_": "eqvae.distributions.orbit.TemplateFrames",
