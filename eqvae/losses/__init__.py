@@ -2,6 +2,7 @@
 
 from eqvae.losses.augment import AugmentedObjective
 from eqvae.losses.clusters import ClusterPenalty
+from eqvae.losses.contest import gradient_cosines
 from eqvae.losses.elbo import batch_means
 from eqvae.losses.equivariance import (
     DecoderPenalty,
@@ -36,4 +37,5 @@ __all__ = [
     "WarmUp",
     "batch_means",
     "dials",
+    "gradient_cosines",
 ]

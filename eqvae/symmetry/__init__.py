@@ -1,5 +1,6 @@
 """Groups, representations and their actions: the only place that knows conventions."""
 
+from eqvae.symmetry.actions import FasterAction, LatentAction, OwnAction
 from eqvae.symmetry.group import Generator, Group
 from eqvae.symmetry.motions import (
     angle_of,
@@ -20,8 +21,11 @@ from eqvae.symmetry.representations import Block, Representation, Slices
 
 __all__ = [
     "Block",
+    "FasterAction",
     "Generator",
     "Group",
+    "LatentAction",
+    "OwnAction",
     "PlaneMotions",
     "Representation",
     "Slices",
