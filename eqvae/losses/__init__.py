@@ -12,6 +12,7 @@ from eqvae.losses.equivariance import (
     RoundTripPenalty,
 )
 from eqvae.losses.lie import LiePenalty
+from eqvae.losses.mask import MaskPenalty
 from eqvae.losses.objective import Objective, Penalty
 from eqvae.losses.residual import FixedPrecision, GammaPrecision, ResidualPenalty, dials
 from eqvae.losses.schedules import Constant, Cyclic, WarmUp
@@ -28,6 +29,7 @@ __all__ = [
     "FixedPrecision",
     "GammaPrecision",
     "LiePenalty",
+    "MaskPenalty",
     "Objective",
     "Penalty",
     "PenaltyTerm",
