@@ -27,6 +27,7 @@ from collections.abc import Iterable, Mapping
 import torch
 from torch import Tensor, nn
 
+COSINES = "grad_cosine"  # name of the logged values
 WRONG = -0.5  # cosines of trained models below this are a fight
 
 
@@ -38,6 +39,12 @@ def task_error_of_wrong_penalty(weight: float, target: float = 1.0) -> float:
         target: |c|^2.
     """
     return (2 * weight / (1 + 2 * weight)) ** 2 * target
+
+
+def cosines_of(metrics: Mapping[str, float]) -> dict[str, float]:
+    """By penalty the cosine over the later half of a run, from the metrics of that run."""
+    first = f"train/{COSINES}/"
+    return {n.removeprefix(first): value for n, value in metrics.items() if n.startswith(first)}
 
 
 def gradient_cosines(

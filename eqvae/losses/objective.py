@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from eqvae.data.batch import Batch
-from eqvae.losses.contest import gradient_cosines
+from eqvae.losses.contest import COSINES, gradient_cosines
 from eqvae.losses.elbo import batch_means
 from eqvae.losses.residual import check_priced
 from eqvae.losses.schedules import Constant
@@ -110,7 +110,7 @@ class Objective(nn.Module):
         if self._looks(step):
             asked = {n: terms[f"penalty/{n}"] for n, p in self.penalties.items() if p.term.symmetric}
             cosines = gradient_cosines(task, asked, model.parameters())
-            terms |= {f"dial/grad_cosine/{name}": cosine for name, cosine in cosines.items()}
+            terms |= {f"dial/{COSINES}/{name}": cosine for name, cosine in cosines.items()}
         return loss, {"loss": loss, **terms}
 
     def _looks(self, step: int) -> bool:
