@@ -1,5 +1,6 @@
 """Groups, representations and their actions: the only place that knows conventions."""
 
+from eqvae.symmetry.actions import FasterAction, LatentAction, OwnAction
 from eqvae.symmetry.affine import AffineRepresentation, TensorRepresentation
 from eqvae.symmetry.centred import CentredSimilarities
 from eqvae.symmetry.group import Generator, Group
@@ -32,8 +33,11 @@ __all__ = [
     "AffineRepresentation",
     "Block",
     "CentredSimilarities",
+    "FasterAction",
     "Generator",
     "Group",
+    "LatentAction",
+    "OwnAction",
     "PlaneMotions",
     "RegularRepresentation",
     "Representation",

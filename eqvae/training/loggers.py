@@ -42,6 +42,16 @@ class MetricsCSV(Logger):
         """Leave out rows of this step and later ones: a run that goes on logs them anew."""
         self.rows = {known: row for known, row in self.rows.items() if known < step}
 
+    def later_means(self, prefix: str) -> dict[str, float]:
+        """Means over the later half of the values of each name that begins with `prefix`, by the rest of it."""
+        found: dict[str, list[float]] = {}
+        for _, row in sorted(self.rows.items()):
+            for name, value in row.items():
+                if name.startswith(prefix):
+                    found.setdefault(name.removeprefix(prefix), []).append(float(value))
+        later = {name: values[len(values) // 2 :] for name, values in found.items()}
+        return {name: sum(values) / len(values) for name, values in later.items()}
+
     @property
     def name(self) -> str:
         return "csv"

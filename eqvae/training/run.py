@@ -27,6 +27,7 @@ from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from eqvae.config import build, fill_data
 from eqvae.data.extent import ground
 from eqvae.files import write_whole
+from eqvae.losses.contest import COSINES
 from eqvae.registry import stored_configuration
 from eqvae.threads import threads_for
 from eqvae.training.checkpoint import WholeCheckpoints
@@ -167,6 +168,10 @@ def train(run: Run) -> dict[str, float]:
     metrics["train/epochs"] = float(trainer.fit_loop.epoch_progress.current.processed)
     metrics["train/seconds"] = seconds  # of this sitting, if the run was resumed
     metrics["train/processor_seconds"] = busy  # of this process, whatever else the machine does
+    for logger in trainer.loggers:
+        if isinstance(logger, MetricsCSV):
+            cosines = logger.later_means(f"train/dial/{COSINES}/")
+            metrics |= {f"train/{COSINES}/{name}": value for name, value in cosines.items()}
     if path:
         metrics["val/elbo"] = float(best.best_model_score)
     if trainer.is_global_zero and not trainer.fast_dev_run:
