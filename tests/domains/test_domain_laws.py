@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from eqvae.domains import Domain, SquareGrid
+from eqvae.domains import Domain, HexagonalGrid, SquareGrid
 
-DOMAINS = [SquareGrid(17)]
+DOMAINS = [SquareGrid(17), HexagonalGrid(17)]
 EVERY_DOMAIN = pytest.mark.parametrize("domain", DOMAINS, ids=lambda d: type(d).__name__)
 
 
