@@ -126,6 +126,20 @@ class HexagonalGrid(Domain):
         steps = (self.size - 1) // 2 if steps is None else steps
         return (steps_from_middle(axial_points(self.size, dtype=torch.float64)) <= steps).float()
 
+    def frequencies(self) -> Tensor:
+        """|k| of each coefficient of an array's discrete Fourier transform, rad/pixel, float64, (size, size).
+
+        Of the many k that agree on the points it is the shortest.
+        """
+        turn = 2 * math.pi * torch.fft.fftfreq(self.size, dtype=torch.float64)
+        steps = 2 * math.pi * torch.tensor([-1.0, 0.0, 1.0], dtype=torch.float64)
+        # k . e1 and k . e2 times the spacing; r runs up, against the rows
+        along, across = turn[:, None, None] + steps, -turn[:, None, None] - steps
+        k1, k2 = along[None, :, :, :], across[:, None].mT
+        x = k1
+        y = (k2 + k1 / 2) * (2 / math.sqrt(3))
+        return (x.square() + y.square()).sqrt().flatten(2).amin(dim=2) / self.spacing
+
     def act(self, g: Tensor, x: Tensor, interpolation: str = "bicubic") -> Tensor:
         """Move images: (g x)(p) = x(g^-1 p), one motion for each image.
 
