@@ -36,6 +36,7 @@ from eqvae.training.checks import (
     LAST,
     METRICS,
     check_accelerator,
+    check_domain,
     check_first_batch,
     check_folder,
     check_keys,
@@ -121,6 +122,7 @@ def prepare(config: dict[str, Any], folder: str | Path, *, resume: bool = False)
         model_config=config["model"],
         seed=config["seed"],
     )
+    check_domain(module, datamodule.domain)
     check_optimization(module)
     check_first_batch(module, datamodule.train)
     warn_of_large_objects(module, datamodule.train)

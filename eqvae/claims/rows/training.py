@@ -61,7 +61,9 @@ def mask(seed: int, steps: int = 150) -> Measured:
     def draw(axes: Axes) -> None:
         for name, curve in curves.items():
             axes.plot(angles.rad2deg(), curve, marker=".", label=f"{name} decoder")
-        axes.set(xlabel="turn of the latent, degrees", ylabel="IoU with the turned mask", ylim=(0, 1.05))
+        axes.set(
+            xlabel="turn of the latent, degrees", ylabel="IoU with the turned mask", ylim=(0, 1.05)
+        )
         axes.legend()
 
     return Measured(
@@ -72,14 +74,20 @@ def mask(seed: int, steps: int = 150) -> Measured:
         floor=0.0,
         ceiling=1 - iou((still > 0.5).numpy(), (still.roll(1, 0) > 0.5).numpy()).mean().item(),
         unit="1 - IoU",
-        others={"iou_quarter_turns": ours.item(), "iou_between": between, "dice_held_out": float(known)},
+        others={
+            "iou_quarter_turns": ours.item(),
+            "iou_between": between,
+            "dice_held_out": float(known),
+        },
         draw=draw,
     )
 
 
 def sprites(n: int, seed: int) -> Batch:
     """Upright shapes and their masks: where a shape covers half a pixel or more."""
-    shapes = Sprites(n, size=SIZE, radius=(6.0, 8.0), shapes=("flag", "zed", "whirl3"), seed=seed).load()
+    shapes = Sprites(
+        n, size=SIZE, radius=(6.0, 8.0), shapes=("flag", "zed", "whirl3"), seed=seed
+    ).load()
     return Batch(shapes.images, mask=(shapes.images > 0.5).float(), label=shapes.labels)
 
 
@@ -145,7 +153,9 @@ def tug_of_war(seed: int, weights: Sequence[float] = (0.1, 0.5, 2.0)) -> Measure
     def draw(axes: Axes) -> None:
         line = torch.logspace(-2, 1, 60).tolist()
         axes.semilogx(line, [task_error_of_wrong_penalty(w) for w in line], label="formula")
-        axes.semilogx(weights, [wrong[w]["task"] for w in weights], "o", label="wrong representation")
+        axes.semilogx(
+            weights, [wrong[w]["task"] for w in weights], "o", label="wrong representation"
+        )
         axes.semilogx([max(weights)], [right["task"]], "x", label="right one")
         axes.set(xlabel="weight of the penalty", ylabel="error of the task / |c|^2")
         axes.legend()
@@ -177,7 +187,9 @@ def fought(weight: float, seed: int, turns: int, orbits: int = 12) -> dict[str, 
     c = torch.randn(orbits, 1, 2, generator=generator, dtype=torch.float64)
     orbit = torch.einsum("kij,nj->nki", g, x)  # (N, 4, 2)
     torch.manual_seed(seed)
-    net = nn.Sequential(nn.Linear(2, 48), nn.Tanh(), nn.Linear(48, 48), nn.Tanh(), nn.Linear(48, 2)).double()
+    net = nn.Sequential(
+        nn.Linear(2, 48), nn.Tanh(), nn.Linear(48, 48), nn.Tanh(), nn.Linear(48, 2)
+    ).double()
 
     def losses() -> tuple[Tensor, Tensor]:
         f = net(orbit)
