@@ -30,7 +30,9 @@ def bars(numbers: Mapping[str, float]) -> Callable[[Axes], None]:
 
     def draw(axes: Axes) -> None:
         axes.barh(list(numbers), [max(value, 1e-17) for value in numbers.values()], color="#4477aa")
-        axes.set(xscale="log", xlabel="relative error", xlim=(1e-17, 10))
+        axes.set(xlabel="relative error")
+        if min(numbers.values()) < EXACT:
+            axes.set(xscale="log", xlim=(1e-18, 10))
         axes.invert_yaxis()
 
     return draw
