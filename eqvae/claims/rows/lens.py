@@ -216,9 +216,9 @@ def components(seed: int) -> Measured:
     again = latent.act(group.inverse(group.compose(g, pose)), latent.act(g, z))
     content = ((own - again).norm() / own.norm()).item()
     numbers = {
-        "by the inverse": errors[0],
-        "content of a latent": content,
-        "by the change": errors[1],
+        "inverse": errors[0],
+        "latent": content,
+        "change itself": errors[1],
     }
     return Measured(
         max(errors[0], content),
