@@ -150,22 +150,22 @@ def _complex(x: np.ndarray) -> np.ndarray:
     return centred[..., 0] + 1j * centred[..., 1]
 
 
-def _pairs(z: np.ndarray) -> np.ndarray:
-    return np.stack([z.real, z.imag], axis=-1).reshape(*z.shape[:-1], -1)
+def _pairs(w: np.ndarray) -> np.ndarray:
+    return np.stack([w.real, w.imag], axis=-1).reshape(*w.shape[:-1], -1)
 
 
 def latent(x: np.ndarray) -> np.ndarray:
-    z = _complex(x)
-    frames = np.stack([z[..., 0], z[..., 1] - z[..., 2]], axis=-1)
-    content = [np.abs(z[..., 0]), np.abs(z[..., 3]), np.abs(z[..., 1] - z[..., 4])]
-    content = np.stack([*content, np.abs(z[..., 5] - z[..., 2])], axis=-1)
+    w = _complex(x)
+    frames = np.stack([w[..., 0], w[..., 1] - w[..., 2]], axis=-1)
+    content = [np.abs(w[..., 0]), np.abs(w[..., 3]), np.abs(w[..., 1] - w[..., 4])]
+    content = np.stack([*content, np.abs(w[..., 5] - w[..., 2])], axis=-1)
     return np.concatenate([x.mean(-2), content, _pairs(frames)], axis=-1)
 
 
 def mixed_latent(x: np.ndarray) -> np.ndarray:
-    z = _complex(x)
-    content = np.abs(np.stack([z[..., 0], z[..., 1] - z[..., 2]], axis=-1))
-    turning = [_pairs(z[..., :1]), _pairs(z[..., 1:2] ** 2 / 4)]
+    w = _complex(x)
+    content = np.abs(np.stack([w[..., 0], w[..., 1] - w[..., 2]], axis=-1))
+    turning = [_pairs(w[..., :1]), _pairs(w[..., 1:2] ** 2 / 4)]
     return np.concatenate([x.mean(-2), content, *turning], axis=-1) @ _mixed(8)
 
 
@@ -175,8 +175,8 @@ def histogram(x: np.ndarray) -> np.ndarray:
 
 
 def _binned(x: np.ndarray, bins: np.ndarray) -> np.ndarray:
-    z = _complex(x)[..., None]
-    return (np.abs(z) * np.exp(_SHARP * (np.cos(np.angle(z) - bins) - 1))).sum(-2)
+    w = _complex(x)[..., None]
+    return (np.abs(w) * np.exp(_SHARP * (np.cos(np.angle(w) - bins) - 1))).sum(-2)
 
 
 def torch_dihedral(x: torch.Tensor) -> torch.Tensor:
@@ -189,8 +189,8 @@ def torch_dihedral(x: torch.Tensor) -> torch.Tensor:
 
 
 def area(x: np.ndarray) -> np.ndarray:
-    z = _complex(x)
-    return (np.conj(z[..., 0]) * z[..., 1]).imag[..., None]
+    w = _complex(x)
+    return (np.conj(w[..., 0]) * w[..., 1]).imag[..., None]
 
 
 def torch_stress(x: torch.Tensor) -> torch.Tensor:
@@ -200,9 +200,9 @@ def torch_stress(x: torch.Tensor) -> torch.Tensor:
 
 
 def mirrored(x: np.ndarray) -> np.ndarray:
-    z = _complex(x)
-    scalars = np.abs(z[..., :2])
-    turning = [_pairs(z[..., 2:3]), _pairs(z[..., 1:2] ** 2 / 4)]
+    w = _complex(x)
+    scalars = np.abs(w[..., :2])
+    turning = [_pairs(w[..., 2:3]), _pairs(w[..., 1:2] ** 2 / 4)]
     return np.concatenate([scalars, area(x) / 4, *turning], axis=-1) @ _mixed(7)
 
 

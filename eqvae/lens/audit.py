@@ -97,7 +97,7 @@ def audit(
         data: inputs, (N, ...).
         shift: radius of random shifts in the plane, pixels.
         draws: number of random elements.
-        layers: by name how the outputs of a module's layers move, where images and fields do not tell.
+        layers: by name how outputs of a module's layers move, where they do not tell.
         seed: of the draws.
 
     Raises:
@@ -113,17 +113,15 @@ def audit(
         ... )
         (True, False)
     """
-    box = BlackBox(f, data)
-    into, out = movement(group, rho_in, "rho_in"), movement(group, rho_out, "rho_out")
+    box, into = BlackBox(f, data), movement(group, rho_in, "rho_in")
+    out = movement(group, rho_out, "rho_out")
     into.check(box.x, "rho_in", "data")
     still, own = box.repeated()
     out.check(still, "rho_out", "outputs of f")
     elements = elements_of(group, draws, shift, seed)
     moved = [box(into.act(g.expand(len(box.x), -1), box.x)) for g in elements[:, None]]
     expected = [out.act(g, still) for g in each(elements, still)]
-    measure = _measure(out, torch.cat([still, *expected]))
-    found = paired_errors(elements, moved, expected, measure)
-    wrong = paired_errors(elements, moved, [*expected[1:], expected[0]], measure)
+    found, wrong = _errors(out, elements, moved, expected)
     noise = math.sqrt(2 * own.square().mean() / still.square().mean().clamp(min=1e-300))
     return FunctionAudit(
         value=_mean(found),
@@ -137,6 +135,14 @@ def audit(
         n=len(box.x),
         is_batched=box.is_batched,
     )
+
+
+def _errors(
+    out: Movement, elements: Tensor, moved: Sequence[Tensor], expected: Sequence[Tensor]
+) -> tuple[Errors, Errors]:
+    """Of f(g x) against rho(g) f(x), and against rho(h) f(x) with the next element h."""
+    measure, others = _measure(out, torch.cat(list(expected))), [*expected[1:], expected[0]]
+    return tuple(paired_errors(elements, moved, e, measure) for e in (expected, others))
 
 
 def _resampling(x: Tensor, elements: Tensor, into: Movement) -> float:

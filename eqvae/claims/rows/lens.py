@@ -132,6 +132,7 @@ def few_maps(seed: int) -> Measured:
         bound=0.5,
         control=float(first[0].numel() - counts[0][0]),
         holds=all(schur == null for schur, null in counts),
+        floor=0.0,
         ceiling=float(first[0].numel()),
         unit="maps too many or too few",
         others={"maps": float(counts[0][0]), "of": float(first[0].numel())},
@@ -199,12 +200,13 @@ def one_pair(seed: int) -> Measured:
     ),
 )
 def components(seed: int) -> Measured:
-    frames, change = _normal(seed, 100, 3, 3), torch.linalg.qr(_normal(seed + 1, 100, 3, 3)).Q
+    frames = _normal(seed, 100, 3, 3)
+    change = torch.linalg.matrix_exp(0.5 * _normal(seed + 1, 100, 3, 3))
     v = _normal(seed + 2, 100, 3, 1)
     before = torch.linalg.solve(frames, v)
     after = torch.linalg.solve(frames @ change, v)
-    inverse, same = change.mT @ before, change @ before
-    errors = [((after - guess).norm() / after.norm()).item() for guess in (inverse, same)]
+    guesses = torch.linalg.solve(change, before), change @ before
+    errors = [((after - guess).norm() / after.norm()).item() for guess in guesses]
     latent, group = Representation.parse("position + 4x0 + 2x1 + 1x2"), PlaneMotions.o2()
     pose, g = (
         group.sample(100, shift=4.0, generator=_generator(seed + k)).double() for k in (0, 1)
@@ -214,9 +216,9 @@ def components(seed: int) -> Measured:
     again = latent.act(group.inverse(group.compose(g, pose)), latent.act(g, z))
     content = ((own - again).norm() / own.norm()).item()
     numbers = {
-        "by the inverse": errors[0],
-        "content of a latent": content,
-        "by the change": errors[1],
+        "inverse": errors[0],
+        "latent": content,
+        "change itself": errors[1],
     }
     return Measured(
         max(errors[0], content),

@@ -7,7 +7,7 @@ from torch import Tensor
 from eqvae.claims.claim import Measured, claim
 from eqvae.claims.planted import BROKEN, PLANTED, Planted
 from eqvae.claims.rows.lens import EXACT, bars
-from eqvae.lens import audit, identify
+from eqvae.lens import Identified, audit, identify
 from eqvae.lens.actions import movement
 from eqvae.symmetry import SpaceRotations
 from eqvae.symmetry.space import inversion, mirror
@@ -49,7 +49,7 @@ def turning_momentum(seed: int) -> Measured:
     good, bad = (
         audit(f, _SO3, "2x1o", "1x1o", x, seed=seed) for f in (angular_momentum, componentwise)
     )
-    numbers = {"cross product": good.value, "by components": bad.value, "chance": good.ceiling}
+    numbers = {"crossed": good.value, "by components": bad.value, "chance": good.ceiling}
     return Measured(
         good.value,
         bound=EXACT,
@@ -132,7 +132,7 @@ def named(
 ) -> Measured:
     """How many maps are named wrongly, and how many where inputs move by elements that are not told."""
 
-    def wrong(planted: Planted, astray: bool) -> bool:
+    def found(planted: Planted, astray: bool) -> Identified:
         data = planted.data(n, seed)
         moves = movement(planted.group, planted.rho_in, "rho_in").act
         other = planted.group.sample(1, generator=_generator(seed)).double()
@@ -140,7 +140,7 @@ def named(
         def strayed(g: Tensor, x: Tensor) -> Tensor:
             return moves(planted.group.compose(g, planted.group.compose(g, other.expand_as(g))), x)
 
-        found = identify(
+        return identify(
             planted.noisy(data, seed + 1),
             planted.group,
             strayed if astray else planted.rho_in,
@@ -150,19 +150,28 @@ def named(
             refits=0,
             seed=seed,
         )
-        return found.name != planted.name
 
-    missed = [planted.what for planted in maps if wrong(planted, False)]
-    astray = sum(wrong(planted, True) for planted in tried)
-    kinds = {"named": len(maps) - len(missed), "wrong": len(missed)}
+    answers = [found(planted, astray=False) for planted in maps]
+    missed = sum(a.name != planted.name for a, planted in zip(answers, maps, strict=True))
+    astray = sum(found(planted, astray=True).name != planted.name for planted in tried)
+
+    def draw(axis: Axes) -> None:
+        for none, colour, label in ((False, "#2b6cb0", "named"), (True, "#c05621", "none")):
+            at = [k for k, planted in enumerate(maps) if (planted.name == "none") is none]
+            axis.semilogy(at, [answers[k].defect for k in at], "o", color=colour, label=label)
+        axis.semilogy([a.floor for a in answers], "_", color="black", label="noise alone")
+        axis.set_xlabel("function")
+        axis.set_ylabel("defect")
+        axis.legend()
+
     return Measured(
-        float(len(missed)),
+        float(missed),
         bound=0.5,
         control=float(astray),
-        holds=not missed,
+        holds=missed == 0,
         floor=0.0,
         ceiling=float(len(maps)),
         unit="maps named wrongly",
         others={"maps": float(len(maps)), "tried by the control": float(len(tried))},
-        draw=lambda axis: bars(axis, kinds, "maps", log=False),
+        draw=draw,
     )
