@@ -166,7 +166,9 @@ def _copies(drawn: Drawn, posed: _Described) -> dict[str, Score]:
     if train is None:
         null = Score.null(_UNSEEN, better="neither", page=memorisation.PAGE)
         return {f"memorisation_ratio_{how['name']}": null}
-    return memorisation_ratio(posed.real, posed.samples, image_features(drawn.held_out.seen(train.image)), **how)
+    return memorisation_ratio(
+        posed.real, posed.samples, image_features(drawn.held_out.seen(train.image)), **how
+    )
 
 
 @torch.no_grad()

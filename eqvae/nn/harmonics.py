@@ -9,8 +9,8 @@ disc of radius sqrt(2N + 2) / s. Turning the image by theta turns the pair (n, l
 same space as the products h_i(x/s) h_j(y/s), i + j <= N, of Hermite functions, which are evaluated in
 closed form at any position: so the basis can be centred anywhere, at the cost of two thin matrix
 products, exactly. A hexagonal lattice is every other point of a rectangular one, with columns half a step
-apart, and so costs three times as much. There phi_k are sqrt(A) of these, with A the area that a sample stands
-for: orthonormal in sums over samples.
+apart, and so costs three times as much. There phi_k are sqrt(A) of these, with A the area that a sample
+stands for: orthonormal in sums over samples.
 
 References: Beijersbergen, Allen, van der Veen, Woerdman: Astigmatic laser mode converters and transfer
 of orbital angular momentum, Optics Communications 96 (1993), eq. 9-10, for the change of basis, which is
@@ -120,7 +120,9 @@ class DiskHarmonics:
 
     @property
     def numbers(self) -> tuple[float, ...]:
-        """What tells it from others: side of the images, channels, degree, radius; on a lattice its spacing."""
+        """What tells it from others: side of the images, channels, degree, radius; on a lattice its
+        spacing.
+        """
         lattice = (self.domain.spacing,) if isinstance(self.domain, HexagonalGrid) else ()
         return self.domain.size, self.channels, self.degree, self.radius, *lattice
 

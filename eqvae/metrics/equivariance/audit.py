@@ -201,8 +201,10 @@ class SymmetryAudit:
             )
         if not torch.isfinite(image).all():
             raise ValueError("x must be finite; it holds NaN or infinity. Leave those out.")
-        return batch if band_limit is None else batch.replace(
-            image=band_limited(image, band_limit, self.domain)
+        return (
+            batch
+            if band_limit is None
+            else batch.replace(image=band_limited(image, band_limit, self.domain))
         )
 
     def _latents(self, batch: Batch | None, z: Tensor | None) -> Tensor | None:

@@ -24,7 +24,9 @@ def band_limited(x: Tensor, cutoff: float = 0.75, domain: Domain | None = None) 
     size = x.shape[-1]
     if isinstance(domain, HexagonalGrid):
         window = _half_cosine(domain.points(dtype=torch.float64).norm(dim=-1), *_rim(domain))
-        low_pass = _half_cosine(domain.frequencies(), 2 / 3 * cutoff * domain.band, cutoff * domain.band)
+        low_pass = _half_cosine(
+            domain.frequencies(), 2 / 3 * cutoff * domain.band, cutoff * domain.band
+        )
         return torch.fft.ifft2(torch.fft.fft2(x * window.to(x)) * low_pass.to(x)).real
     frequency = torch.fft.fftfreq(size, 0.5).to(x)  # in units of pi per pixel
     frequency = torch.hypot(frequency[:, None], frequency)
