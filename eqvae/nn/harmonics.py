@@ -7,8 +7,8 @@ The Gauss-Laguerre functions of degree 2n + l <= N (the eigenfunctions of the 2-
 are orthonormal, smooth, and concentrated on the disc of radius s sqrt(2N + 2) and, in frequency, on the
 disc of radius sqrt(2N + 2) / s. Turning the image by theta turns the pair (n, l) by l theta. They span the
 same space as the products h_i(x/s) h_j(y/s), i + j <= N, of Hermite functions, which are evaluated in
-closed form at any position: so the basis can be centred anywhere, at the cost of two thin matrix
-products, exactly.
+closed form at any position: so the basis can be centred anywhere, and stretched to any scale, at the cost of
+two thin matrix products, exactly.
 
 References: Beijersbergen, Allen, van der Veen, Woerdman: Astigmatic laser mode converters and transfer
 of orbital angular momentum, Optics Communications 96 (1993), eq. 9-10, for the change of basis, which is
@@ -16,6 +16,7 @@ computed by quadrature here.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -28,6 +29,7 @@ from eqvae.domains import SquareGrid
 from eqvae.nn.bell import bell
 from eqvae.nn.tables import table
 from eqvae.symmetry.representations import Representation
+from eqvae.symmetry.similarities import check_scales
 
 _BAND = 3.0  # rad/pixel that a basis may reach, a little below the pixel grid's pi
 
@@ -38,6 +40,10 @@ class DiskHarmonics:
 
         a_k = sum_p phi_k(p - t) x(p),        x(p) = sum_k a_k phi_k(p - t).
 
+    With a log-scale s the functions are stretched, so that scaling an image leaves its coefficients alone:
+
+        a_k = e^-2s sum_p phi_k(e^-s (p - t)) x(p),        x(p) = sum_k a_k phi_k(e^-s (p - t)).
+
     Coefficients are ordered by angular frequency l, then radial order n, then (cos, sin): exactly the
     layout of `Representation` without position, with floor((N - l) / 2) + 1 copies of psi_l. A
     rotation of the image about t acts on them by rho, a mirror negates the sines.
@@ -45,19 +51,23 @@ class DiskHarmonics:
     A small value, as a symmetry is: build it once and hand it to every part that speaks of it. The degree
     is lowered where the basis would pass 3 rad/pixel.
 
+    Functions that are shrunk pass the pixel grid's band limit sooner: images can be drawn in them, but not
+    read. `reading` has the degree that the smallest scale leaves.
+
     Args:
         domain: of the images.
         channels: of the images.
         degree: N; the basis has (N + 1)(N + 2) / 2 functions.
         radius: of the disc around the object that they cover, s sqrt(2N + 2), pixels; None for 5/8 of half
-            the image, which leaves room for shifts.
+            the image at the largest scale, which leaves room for shifts.
+        scales: smallest and largest scale that objects have, 1 among them.
 
     Attributes:
         asked_degree: the degree before it was lowered.
 
     Raises:
-        ValueError: if the radius is not positive, or the basis reaches beyond the image or beyond the pixel
-            grid's band limit.
+        ValueError: if the radius is not positive, the scales are no range around 1, or the basis reaches
+            beyond the image or beyond the pixel grid's band limit.
 
     Example:
         >>> harmonics = DiskHarmonics(SquareGrid(50), channels=3, degree=30)
@@ -73,6 +83,7 @@ class DiskHarmonics:
     channels: int = 1
     degree: int = 22
     radius: float | None = None
+    scales: Sequence[float] = (1.0, 1.0)
     asked_degree: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -82,11 +93,18 @@ class DiskHarmonics:
                 f"radius must be positive, the objects' size in pixels, or null for 5/8 of half the image; "
                 f"got {radius}."
             )
-        radius = 5 / 8 * size / 2 if radius is None else radius
+        object.__setattr__(self, "scales", check_scales(self.scales))
+        radius = 5 / 8 * size / 2 / self.scales[1] if radius is None else radius
         object.__setattr__(self, "radius", radius)
         object.__setattr__(self, "asked_degree", self.degree)
         object.__setattr__(self, "degree", max(1, min(self.degree, int(_BAND * radius / 2 - 1))))
         band = (2 * self.degree + 2) / radius
+        if radius <= size / 2 < radius * self.scales[1]:
+            raise ValueError(
+                f"scales must leave objects in the image: at the largest, {self.scales[1]:g}, a radius of "
+                f"{radius:g} px becomes {radius * self.scales[1]:.1f} px, and an image of {size} px holds "
+                f"{size / 2:g} px. Pad the images, or choose scales up to {size / 2 / radius:.2f}."
+            )
         if radius > size / 2 or band > math.pi:
             raise ValueError(
                 f"radius={radius:g} and degree={self.degree} reach {radius:.1f} px and {band:.2f} rad/px; "
@@ -129,24 +147,37 @@ class DiskHarmonics:
         """The same disc in functions of a degree that is at most this one."""
         return replace(self, degree=min(degree, self.degree))
 
+    @property
+    def reading(self) -> "DiskHarmonics":
+        """The same disc in as many functions as images of the smallest scale can be read in."""
+        degree = max(1, int(_BAND * self.radius * self.scales[0] / 2 - 1))
+        return self if degree >= self.degree else self.coarser(degree)
+
     def of_channels(self, channels: int) -> "DiskHarmonics":
         """The same functions for images of another number of channels."""
         return replace(self, channels=channels)
 
-    def analyse(self, x: Tensor, t: Tensor) -> Tensor:
-        """Coefficients of images (B, C, H, H) about positions t (B, 2): (B, C, dim)."""
-        across, up = self._hermite_at(t)
+    def analyse(self, x: Tensor, t: Tensor, log_scale: Tensor | None = None) -> Tensor:
+        """Coefficients of images (B, C, H, H) about positions t (B, 2), at log-scales (B,): (B, C, dim)."""
+        across, up = self._hermite_at(t, log_scale)
         products = up @ (x @ across.mT)  # (B, C, j, i)
+        if log_scale is not None:
+            products = products * torch.exp(-2 * log_scale)[:, None, None, None]
         return products.flatten(2) @ self.basis_change(like=x)
 
-    def synthesise(self, coefficients: Tensor, t: Tensor) -> Tensor:
-        """Images (B, C, H, H) from coefficients (B, C, dim) centred at t (B, 2)."""
-        across, up = self._hermite_at(t)
+    def synthesise(
+        self, coefficients: Tensor, t: Tensor, log_scale: Tensor | None = None
+    ) -> Tensor:
+        """Images (B, C, H, H) from coefficients (B, C, dim) centred at t (B, 2), at log-scales (B,)."""
+        across, up = self._hermite_at(t, log_scale)
         return up.mT @ (self._products(coefficients) @ across)
 
-    def evaluate(self, coefficients: Tensor, t: Tensor, points: Tensor) -> Tensor:
+    def evaluate(
+        self, coefficients: Tensor, t: Tensor, points: Tensor, log_scale: Tensor | None = None
+    ) -> Tensor:
         """The same function as `synthesise`, at any points (B, P, 2): (B, C, P)."""
-        h = self._hermite((points - t[:, None]).mT)  # (B, 2, N + 1, P)
+        away = shrunk((points - t[:, None]).mT, log_scale)
+        h = self._hermite(away)  # (B, 2, N + 1, P)
         rows = self._products(coefficients).mT @ h[:, None, 1]  # (B, C, i, P)
         return (rows * h[:, None, 0]).sum(dim=2)
 
@@ -172,16 +203,21 @@ class DiskHarmonics:
         change = self.basis_change(like=coefficients)
         return (coefficients @ change.T).unflatten(2, (count, count))
 
-    def _hermite_at(self, t: Tensor) -> tuple[Tensor, Tensor]:
+    def _hermite_at(self, t: Tensor, log_scale: Tensor | None) -> tuple[Tensor, Tensor]:
         """Hermite functions of the columns and the rows about t, each (B, 1, N + 1, H)."""
         (axes,) = table(_axes, self.domain.size, like=t)
-        h = self._hermite(axes - t[:, :, None])
+        h = self._hermite(shrunk(axes - t[:, :, None], log_scale))
         return h[:, None, 0], h[:, None, 1]
 
     def _hermite(self, distance: Tensor) -> Tensor:
         """Unit-norm Hermite functions of signed distances (..., P) in pixels: (..., N + 1, P)."""
         h = hermite_functions(distance / self.width, self.degree + 1)
         return h / math.sqrt(self.width)
+
+
+def shrunk(distance: Tensor, log_scale: Tensor | None) -> Tensor:
+    """Distances (B, 2, P) in the pixels of objects that are e^s times as large, s (B,); None for s = 0."""
+    return distance if log_scale is None else distance * torch.exp(-log_scale)[:, None, None]
 
 
 def multiplicities(degree: int) -> tuple[int, ...]:
