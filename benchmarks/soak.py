@@ -11,6 +11,7 @@ of benchmarks/results/trust.json; what is there of others stays.
 
 import argparse
 import collections
+import gc
 import json
 import os
 import random
@@ -186,6 +187,7 @@ def leaks(folder: Path, seconds: float) -> dict[str, Any]:
             model = load_vae(run)
             channels, size, _ = model.image_shape
             embed(model, torch.rand(100, channels, size, size), clusters=2)
+            gc.collect()  # models and trainers refer to each other: else they wait for Python to look
             with open("/proc/self/statm") as file:
                 held = int(file.read().split()[1]) * resource.getpagesize() / 2**20
             seen.append((held, len(os.listdir("/proc/self/fd"))))

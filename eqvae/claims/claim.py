@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from matplotlib.axes import Axes
 
-HOLDS, CONDITION, FALSE, NOT_SHOWN = (
+HOLDS, CONDITION, FALSE, NOT_SHOWN = VERDICTS = (
     "holds",
     "holds with a condition",
     "false as told",
@@ -77,6 +77,7 @@ class Claim:
         found: what it means and what the experiment does, two sentences.
         condition: under which it holds, where it does not hold as it is told; else "".
         measure: seed -> `Measured`.
+        repeats: seeds that it is measured with at most; 1 for what trains for long.
     """
 
     id: str
@@ -86,6 +87,7 @@ class Claim:
     found: str
     condition: str
     measure: Callable[[int], Measured]
+    repeats: int = 3
 
     def verdict(self, measured: Measured) -> str:
         """What the numbers make of the sentence."""
@@ -105,7 +107,14 @@ _CLAIMS: dict[str, Claim] = {}
 
 
 def claim(
-    id: str, *, subject: str, title: str, told: str, found: str, condition: str = ""
+    id: str,
+    *,
+    subject: str,
+    title: str,
+    told: str,
+    found: str,
+    condition: str = "",
+    repeats: int = 3,
 ) -> Callable[[Callable[[int], Measured]], Callable[[int], Measured]]:
     """Register the function below as the experiment of a claim, see `Claim`.
 
@@ -117,7 +126,7 @@ def claim(
         taken = _CLAIMS.get(id)
         if taken is not None and taken.measure.__qualname__ != measure.__qualname__:
             raise ValueError(f"id of a claim must be its own; {id!r} is {taken.title!r} already.")
-        _CLAIMS[id] = Claim(id, subject, title, told, found, condition, measure)
+        _CLAIMS[id] = Claim(id, subject, title, told, found, condition, measure, repeats)
         return measure
 
     return register
@@ -125,8 +134,7 @@ def claim(
 
 def all_claims() -> dict[str, Claim]:
     """Every claim by id, in the order of the subjects' files and of the rows in them."""
-    from eqvae.claims import rows
-
+    rows = importlib.import_module("eqvae.claims.rows")  # which import this file
     for module in sorted(m.name for m in pkgutil.iter_modules(rows.__path__)):
         importlib.import_module(f"{rows.__name__}.{module}")
     return dict(_CLAIMS)

@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments = arguments_or_help(arguments, USAGE, alone=True)
     if arguments is None:
         return
-    from eqvae.cli.launch import terminated_as_interrupted
+    from eqvae.cli.launch import end_with_parent, terminated_as_interrupted
     from eqvae.cli.launchers import every_job_waited_for, know_ray, refuse_missing
 
     with one_sentence_errors():
@@ -62,6 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not any(a in ("-m", "--multirun") or a.startswith("cell=") for a in arguments):
         run_with_hydra(lambda config: run(config, arguments), "compare", arguments)
         return
+    end_with_parent()
     with _ended_in_a_line(), terminated_as_interrupted(), every_job_waited_for():
         run_with_hydra(run, "compare", arguments)
 

@@ -107,7 +107,7 @@ def origin_of(subject: "Subject") -> "Origin":
     data = subject.data
     _, height, width = data.source_shape
     side = width if height == width else None
-    return Origin(data.source, data.pose, side, data.image_shape[-1], data.images.images.shape[-1])
+    return Origin(data.source, data.pose, side, data.side, data.images.images.shape[-1])
 
 
 def _formats(words: Sequence[str], origin: "Origin") -> list["TableFormat"]:

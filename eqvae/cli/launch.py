@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,7 @@ from eqvae.cli.console import complain
 from eqvae.cli.launchers import RAY
 
 GRACE = 10  # seconds that a launcher has to end by itself
+LAUNCHED_BY = "EQVAE_LAUNCHED_BY"  # in a launcher's environment: the process that started it
 TRIES = 2  # of a cell whose process is killed
 
 
@@ -93,7 +95,9 @@ def _round(
     for name in names:
         plan.results.forget_running(name)
     begin = time.time()
+    os.environ[LAUNCHED_BY] = str(os.getpid())
     child = subprocess.Popen(command, start_new_session=True)  # a group that can be stopped
+    del os.environ[LAUNCHED_BY]
     try:
         while child.poll() is None:
             time.sleep(0.5)
@@ -114,6 +118,25 @@ def _stop(child: Any) -> None:
                 child.wait(GRACE)
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
+
+
+def end_with_parent() -> None:
+    """Of a launcher: end it and what it has started when who has started it is gone, even by SIGKILL.
+
+    It leads a group of its own, see `_round`: nobody else would stop it. Of any other process: nothing.
+    """
+    parent = os.getppid()
+    if os.environ.pop(LAUNCHED_BY, None) != str(parent):
+        return
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os.killpg(0, signal.SIGTERM)
+        time.sleep(GRACE)
+        os.killpg(0, signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _by(code: int) -> str:

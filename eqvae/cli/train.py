@@ -120,6 +120,10 @@ def _run(find: Callable[[], tuple[dict[str, Any], Path, bool]]) -> None:
         sys.exit(FAULT)
     if prepared.trainer.is_global_zero and not prepared.trainer.fast_dev_run:
         _report(metrics, folder)
+    lost = [logger.lost for logger in prepared.trainer.loggers if getattr(logger, "lost", "")]
+    if lost:
+        complain(f"error: {lost[0]}")
+        sys.exit(FAULT)
 
 
 def _left(folder: Path) -> str:

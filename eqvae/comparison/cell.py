@@ -14,9 +14,11 @@ from eqvae.comparison.measure import measure
 from eqvae.comparison.sizes import num_macs, num_parameters, with_values
 from eqvae.config import compose
 from eqvae.evaluation.held_out import HeldOut
+from eqvae.losses.contest import cosines_of
 from eqvae.training.divergence import Diverged
 from eqvae.training.run import Run, prepare, train
 
+COSINE_EVERY = 50  # steps between two looks at the gradients of penalties: cells are short
 _QUIET = (
     "logger=none",
     "prior=normal",  # rows are compared with those of committed tables
@@ -44,6 +46,7 @@ def cell_config(
     for name, penalty in (made["objective"].get("penalties") or {}).items():
         weight = cell.weight * penalty.get("weight", 1.0)
         values[f"objective.penalties.{name}.weight"] = weight
+        values["objective.cosine_every"] = COSINE_EVERY
     return with_values(made, values)
 
 
@@ -92,6 +95,7 @@ def _row(run: Run, seed: int) -> dict[str, Any]:
         "seconds": found["train/processor_seconds"],
         "wall_seconds": found["train/seconds"],
         "val_elbo": found["val/elbo"],
+        "grad_cosine": min(cosines_of(found).values(), default=None),
         **{name: found[f"test/{name}"] for name in ("elbo", "free_energy", "squared_error", "kl")},
     }
     return row | measure(HeldOut.of(model.eval(), run.datamodule, seed=seed))

@@ -21,7 +21,7 @@ COLUMNS: dict[str, type] = {
     "iwae": float,
     "squared_error": float, "kl": float, "encoder_error": float, "encoder_shift_error": float,
     "decoder_error": float, "pose_degrees": float, "shift_px": float, "leak_r2": float,
-    "clustering": float, "dial": float, "cell": str, "design": str, "reason": str,
+    "clustering": float, "dial": float, "grad_cosine": float, "cell": str, "design": str, "reason": str,
 }  # fmt: skip
 DONE = ("finished", "diverged")
 
@@ -94,10 +94,11 @@ def _row(path: Path) -> dict[str, Any]:
 
 
 def read_table(path: str | Path) -> list[dict[str, Any]]:
-    """Rows of a Parquet table."""
+    """Rows of a Parquet table; what it was written without is None."""
     import pyarrow.parquet as pq
 
-    return pq.read_table(path).to_pylist()
+    rows = pq.read_table(path).to_pylist()
+    return [{name: row.pop(name, None) for name in COLUMNS} | row for row in rows]
 
 
 def write_table(rows: Iterable[Mapping[str, Any]], path: str | Path) -> None:

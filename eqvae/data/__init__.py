@@ -10,6 +10,7 @@ from eqvae.data.images import ImageSet, ImageSource
 from eqvae.data.optics import ctf
 from eqvae.data.posed import PosedImages, StreamedImages
 from eqvae.data.posing import Posing, Rotated, RotatedShifted, Upright
+from eqvae.data.sensor import HexagonalSensor, Sensor, SquareSensor
 from eqvae.data.sources import (
     MNIST,
     SHAPES,
@@ -38,6 +39,7 @@ __all__ = [
     "Cs",
     "Folder",
     "Grey",
+    "HexagonalSensor",
     "ImageDataModule",
     "ImageSet",
     "ImageSource",
@@ -52,8 +54,10 @@ __all__ = [
     "Posing",
     "Rotated",
     "RotatedShifted",
+    "Sensor",
     "Shape",
     "Sprites",
+    "SquareSensor",
     "Stack",
     "Star",
     "StreamedImages",

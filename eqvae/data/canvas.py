@@ -62,7 +62,7 @@ class Canvas:
         """The images on the canvas, with their masks, poses, optics and size of pixels.
 
         Raises:
-            ValueError: if scenes that are drawn at any size should be resampled.
+            ValueError: if scenes that are drawn at any size, or hexagonal pixels, should be resampled.
         """
         height, width = images.images.shape[-2:]
         side, said = self.side(height, width), []
@@ -75,6 +75,10 @@ class Canvas:
                 "the other way)"
             )
         if self.size not in (None, side):
+            if images.domain is not None:
+                raise ValueError(
+                    "canvas.size resamples square pixels, and these are hexagonal. Set data.canvas.size=null."
+                )
             if images.render is not None:
                 raise ValueError(
                     "canvas.size resamples stored images, and these are drawn. Set the source's own size, or "

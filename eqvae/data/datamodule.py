@@ -18,8 +18,9 @@ from eqvae.data.canvas import Canvas
 from eqvae.data.images import ImageSet, ImageSource
 from eqvae.data.pixels import GIB, Pixels
 from eqvae.data.posed import PosedImages, StreamedImages
-from eqvae.data.posing import Posing
+from eqvae.data.posing import Posing, scene_of
 from eqvae.data.room import check_room
+from eqvae.data.sensor import Grid, Sensor, SquareSensor
 from eqvae.data.splitting import check_fractions, split_rows
 
 SPLITS = ("train", "val", "test")
@@ -62,22 +63,22 @@ class ImageDataModule(pl.LightningDataModule):
         limit: int | None = None,
         canvas: Canvas = Canvas(),
         memory: float = 0.25,
+        sensor: Sensor = SquareSensor(),
     ):
         super().__init__()
         if not callable(getattr(source, "load", None)):
             raise ValueError(
                 f"source must have a method load() that returns an ImageSet; got {source!r}."
             )
-        if not isinstance(pose, Posing):
-            raise ValueError(
-                f"pose must be a Posing; got {pose!r}. "
-                "Choose data/pose=upright, rotated or rotated_shifted."
-            )
-        if not isinstance(camera, Camera):
-            raise ValueError(
-                f"camera must be a Camera; got {camera!r}. "
-                "Choose data/camera=none, stretch or light."
-            )
+        for name, part, kind, choices in (
+            ("pose", pose, Posing, "data/pose=upright, rotated or rotated_shifted"),
+            ("camera", camera, Camera, "data/camera=none, stretch or light"),
+            ("sensor", sensor, Sensor, "domain=square or hexagonal"),
+        ):
+            if not isinstance(part, kind):
+                raise ValueError(
+                    f"{name} must be a {kind.__name__}; got {part!r}. Choose {choices}."
+                )
         if not isinstance(batch_size, int) or batch_size < 1:
             raise ValueError(
                 f"batch_size must be a whole number of at least 1; got {batch_size!r}."
@@ -106,6 +107,7 @@ class ImageDataModule(pl.LightningDataModule):
         self.limit = limit
         self.canvas = canvas
         self.memory = memory
+        self.sensor = sensor
         self._images: ImageSet | None = None
         self._source_shape: tuple[int, int, int] | None = None
         self._posed: dict[str, PosedImages | StreamedImages] = {}
@@ -122,6 +124,7 @@ class ImageDataModule(pl.LightningDataModule):
         loaded = self.source.load().usable().numbered()
         self._source_shape = tuple(loaded.images.shape[1:])
         images = self.canvas.of(loaded)
+        self._check_lattice(images)
         train, val, test = split_rows(images, self.split, self.seed)
         parts = (self._limited(train, grouped=images.groups is not None), val, test)
         if self._streams(images):
@@ -149,6 +152,16 @@ class ImageDataModule(pl.LightningDataModule):
     def image_shape(self) -> tuple[int, int, int]:
         """(C, H, H) of the posed images."""
         return self.train.image_shape
+
+    @property
+    def domain(self) -> Grid:
+        """Where the images live."""
+        return self.sensor.domain(scene_of(self.images, self.side))
+
+    @property
+    def side(self) -> int:
+        """Side of the posed scenes that the sensor takes pictures of, pixels."""
+        return self.pose.size or self.images.images.shape[-1]
 
     @property
     def train(self) -> PosedImages | StreamedImages:
@@ -194,6 +207,14 @@ class ImageDataModule(pl.LightningDataModule):
         """How many processes train, and which of them this is."""
         return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
 
+    def _check_lattice(self, images: ImageSet) -> None:
+        """Refuse a camera that knows square pixels only, before images of a lattice."""
+        if images.domain is not None and not isinstance(self.camera, PlainCamera):
+            raise ValueError(
+                "camera must be a PlainCamera for images of a hexagonal lattice; got "
+                f"{self.camera!r}. Set data/camera=none."
+            )
+
     def _streams(self, images: ImageSet) -> bool:
         posed = _posed_bytes(images, len(images), self.pose)
         return isinstance(images.images, Pixels) and posed > self.memory * GIB
@@ -202,9 +223,9 @@ class ImageDataModule(pl.LightningDataModule):
         self, images: ImageSet, rows: Tensor, pose: Posing
     ) -> PosedImages | StreamedImages:
         if self._streams(images):
-            return StreamedImages(images, rows, pose, self.camera, self.memory)
+            return StreamedImages(images, rows, pose, self.camera, self.memory, self.sensor)
         check_room(_posed_bytes(images, len(rows), pose), f"{len(rows):,} posed images")
-        return PosedImages(images, rows, pose, self.camera)
+        return PosedImages(images, rows, pose, self.camera, self.sensor)
 
     def _limited(self, rows: Tensor, *, grouped: bool) -> Tensor:
         if self.limit is None:

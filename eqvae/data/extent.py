@@ -3,12 +3,15 @@
 import torch
 from torch import Tensor
 
+from eqvae.domains.domain import Domain
 from eqvae.domains.grid import border, pixel_coordinates
 
 _BLACK = 0.02
 
 
-def object_radius(images: Tensor, share: float = 0.98) -> float | None:
+def object_radius(
+    images: Tensor, share: float = 0.98, domain: Domain | None = None
+) -> float | None:
     """Radius about each object's centre that holds this share of the squares of all objects, pixels.
 
         sum_i sum_{|p - c_i| <= R} m_i(p)^2 = share sum_i sum_p m_i(p)^2,  c_i = sum_p m_i(p) p / sum_p m_i(p)
@@ -21,6 +24,7 @@ def object_radius(images: Tensor, share: float = 0.98) -> float | None:
     Args:
         images: (N, C, H, H); channels are averaged.
         share: of the squares, between 0 and 1.
+        domain: where the images live; the square grid if None.
 
     Returns:
         The radius, to a tenth of a pixel; None where fewer than half of the images have a say.
@@ -40,7 +44,10 @@ def object_radius(images: Tensor, share: float = 0.98) -> float | None:
     if clear.double().mean() < 0.5:
         return None
     m = torch.where(above, m, 0.0)[clear]
-    points = pixel_coordinates(*x.shape[1:], dtype=x.dtype).flatten(0, 1)
+    if domain is None:
+        points = pixel_coordinates(*x.shape[1:], dtype=x.dtype).flatten(0, 1)
+    else:
+        points = domain.points(dtype=x.dtype).flatten(0, 1)
     centre = (m @ points) / m.sum(dim=1, keepdim=True)
     tenths = ((points - centre[:, None]).norm(dim=2) * 10).long()
     squares = torch.bincount(tenths.flatten(), weights=m.square().flatten())

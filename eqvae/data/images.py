@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from eqvae.data.pixels import Pixels
+from eqvae.domains.hexagonal import HexagonalGrid
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class ImageSet:
         settings: what the source has chosen, as keys of its configuration: with them it reads other images
             in the same way.
         said: lines about what was chosen and what was left out, for the user.
+        domain: the hexagonal lattice that the images are on; None for square pixels.
         render: draws the scenes `rows` moved by `g` on a grid of `size`, without interpolation:
             render(rows (B,), g (B, 4), size) -> (B, C, size, size).
 
@@ -65,6 +67,7 @@ class ImageSet:
     symmetry_orders: tuple[int, ...] | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     said: tuple[str, ...] = ()
+    domain: HexagonalGrid | None = None
     render: Callable[[Tensor, Tensor, int], Tensor] | None = None
 
     def __post_init__(self):

@@ -12,7 +12,15 @@ from eqvae.data.camera import Camera, PlainCamera
 from eqvae.data.images import ImageSet
 from eqvae.data.order import BlockOrder, WholeOrder
 from eqvae.data.pixels import GIB
-from eqvae.data.posing import Posing, check_padding, move_images, pose_images, true_pose
+from eqvae.data.posing import (
+    Posing,
+    check_padding,
+    move_images,
+    pose_images,
+    scene_of,
+    true_pose,
+)
+from eqvae.data.sensor import Sensor, SquareSensor
 
 
 class PosedImages(Dataset):
@@ -30,9 +38,14 @@ class PosedImages(Dataset):
     """
 
     def __init__(
-        self, source: ImageSet, rows: Tensor, posing: Posing, camera: Camera = PlainCamera()
+        self,
+        source: ImageSet,
+        rows: Tensor,
+        posing: Posing,
+        camera: Camera = PlainCamera(),
+        sensor: Sensor = SquareSensor(),
     ):
-        self.batch = pose_images(source, rows, posing, camera)
+        self.batch = pose_images(source, rows, posing, camera, sensor)
         self.images, self.poses = self.batch.image, self.batch.pose
         self.labels, self.indices = self.batch.label, self.batch.index
         self.transfer = self.batch.transfer
@@ -79,16 +92,18 @@ class StreamedImages(Dataset):
         posing: Posing,
         camera: Camera = PlainCamera(),
         memory: float = 0.25,
+        sensor: Sensor = SquareSensor(),
     ):
         size = posing.size or source.images.shape[-1]
         check_padding(tuple(source.images.shape), size)
-        self.source, self.indices, self.camera = source, rows, camera
+        self.source, self.indices, self.camera, self.sensor = source, rows, camera, sensor
+        self.size = size  # of a scene, before the sensor
         self.blocks = source.images.blocks
         self.by_block = replace(source, images=self.blocks)
         self.g = posing.draw(len(source), source.labels)[rows]
         self.poses = true_pose(source, rows, self.g, size)
         self.labels = torch.full_like(rows, -1) if source.labels is None else source.labels[rows]
-        self.image_shape = (source.images.shape[1], size, size)
+        self.image_shape = (source.images.shape[1], *sensor.domain(scene_of(source, size)).shape)
         self.at_once = max(1, int(memory * GIB / (4 * math.prod(self.image_shape))))
 
     def __len__(self) -> int:
@@ -118,5 +133,5 @@ class StreamedImages(Dataset):
         return self.blocks.block_of(self.indices)
 
     def _posed(self, source: ImageSet, rows: slice | Tensor) -> Batch:
-        size = self.image_shape[-1]
-        return move_images(source, self.indices[rows], self.g[rows], size, self.camera)
+        camera = (self.camera, self.sensor)
+        return move_images(source, self.indices[rows], self.g[rows], self.size, *camera)

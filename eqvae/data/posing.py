@@ -3,12 +3,12 @@
 The posed image is g x with (g x)(p) = x(g^-1 p); g is drawn by a `Posing`, the image first padded
 with zeros to the posing's size. Scenes that can be rendered are rendered at g; other images are
 resampled once (bicubic), and not at all where g maps the grid to itself. Padding by an odd number
-puts the spare row at the bottom and the spare column on the right. A `Camera` comes last.
+puts the spare row at the bottom and the spare column on the right. A `Camera` comes last, and its `Sensor`.
 """
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -18,6 +18,7 @@ from eqvae.data.angles import Angles, AnyAngle
 from eqvae.data.batch import Batch
 from eqvae.data.camera import Camera, PlainCamera
 from eqvae.data.images import ImageSet
+from eqvae.data.sensor import Grid, Sensor, SquareSensor
 from eqvae.domains.square import SquareGrid
 from eqvae.symmetry.motions import compose, identity, motion, shift_of, with_shift
 
@@ -167,7 +168,11 @@ def check_padding(images: tuple[int, ...], size: int) -> None:
 
 
 def pose_images(
-    source: ImageSet, rows: Tensor, posing: Posing, camera: Camera = PlainCamera()
+    source: ImageSet,
+    rows: Tensor,
+    posing: Posing,
+    camera: Camera = PlainCamera(),
+    sensor: Sensor = SquareSensor(),
 ) -> Batch:
     """Pose some images of a source, each by the motion that the posing gives its row.
 
@@ -176,6 +181,7 @@ def pose_images(
         rows: which of them, (B,) int64.
         posing: the distribution of the motions.
         camera: what takes the pictures of the posed images.
+        sensor: what its pixels are.
 
     Returns:
         The posed images with all that the source knows about them. Poses are NaN where the source
@@ -185,11 +191,17 @@ def pose_images(
         ValueError: if the images are larger than the posing's size.
     """
     size = posing.size or source.images.shape[-1]
-    return move_images(source, rows, posing.draw(len(source), source.labels)[rows], size, camera)
+    g = posing.draw(len(source), source.labels)[rows]
+    return move_images(source, rows, g, size, camera, sensor)
 
 
 def move_images(
-    source: ImageSet, rows: Tensor, g: Tensor, size: int, camera: Camera = PlainCamera()
+    source: ImageSet,
+    rows: Tensor,
+    g: Tensor,
+    size: int,
+    camera: Camera = PlainCamera(),
+    sensor: Sensor = SquareSensor(),
 ) -> Batch:
     """Some images of a source, each moved by its motion, as `pose_images` has them.
 
@@ -197,25 +209,27 @@ def move_images(
         source: the images.
         rows: which of them, (B,) int64.
         g: motions, (B, 4).
-        size: side of the result in pixels.
+        size: side of the moved images in pixels, before the sensor.
         camera: what takes the pictures.
+        sensor: what its pixels are.
 
     Raises:
         ValueError: if the images are larger than `size`.
     """
     check_padding(tuple(source.images.shape), size)
-    grid = SquareGrid(size)
-    image = torch.empty(len(rows), source.images.shape[1], size, size)
-    mask = None if source.masks is None else torch.empty(len(rows), 1, size, size)
+    grid = scene_of(source, size)
+    shape = sensor.domain(grid).shape
+    image = torch.empty(len(rows), source.images.shape[1], *shape)
+    mask = None if source.masks is None else torch.empty(len(rows), 1, *shape)
     for chunk in torch.arange(len(rows)).split(512):
         if source.render is not None:
             moved = source.render(rows[chunk], g[chunk], size)
         else:
             moved = grid.act(g[chunk], pad_to(source.images[rows[chunk]], size)).clamp(0, 1)
-        image[chunk] = camera.take(moved)
+        image[chunk] = sensor.read(camera.take(moved), grid)
         if mask is not None:
             moved = grid.act(g[chunk], pad_to(source.masks[rows[chunk]].float(), size))
-            mask[chunk] = (camera.place(moved) > 0.5).float()
+            mask[chunk] = sensor.read_mask((camera.place(moved) > 0.5).float(), grid)
     return Batch(
         image=image,
         pose=true_pose(source, rows, g, size),
@@ -225,6 +239,13 @@ def move_images(
         mask=mask,
         pixel_size=None if source.pixel_size is None else source.pixel_size[rows],
     )
+
+
+def scene_of(source: ImageSet, size: int) -> Grid:
+    """Where images of a source are moved, with so many pixels a side."""
+    if source.domain is None:
+        return SquareGrid(size)
+    return replace(source.domain, size=size)
 
 
 def true_pose(source: ImageSet, rows: Tensor, g: Tensor, size: int) -> Tensor:

@@ -4,6 +4,7 @@ A signal x : points -> R^C is sampled at the points of a domain; (g x)(p) = x(g^
 where g maps the points to themselves and interpolated elsewhere.
 """
 
+import math
 from abc import ABC, abstractmethod
 
 import torch
@@ -42,6 +43,30 @@ class Domain(ABC):
     def black(self) -> "Domain":
         """The same domain with 0 beyond it, for what is no image: masks, and images less their ground."""
         return self
+
+    @property
+    def area(self) -> float:
+        """What one sample stands for, pixels^2: sums over samples times it are integrals."""
+        return 1.0
+
+    @property
+    def radius(self) -> float:
+        """Of the disc that every rotation keeps, pixels: where `mask()` is 1."""
+        reached = self.points(dtype=torch.float64).norm(dim=-1) * self.mask().double()
+        return reached.max().item()
+
+    @property
+    def band(self) -> float:
+        """The frequency below which the samples hold every signal, radians per pixel."""
+        return math.pi
+
+    def from_pixels(self, images: Tensor) -> Tensor:
+        """Square images (B, C, H, H) as signals; they are signals already, unless a domain says otherwise."""
+        return images
+
+    def to_pixels(self, x: Tensor) -> Tensor:
+        """Signals as square images (B, C, H, H) about the same centre, to be looked at."""
+        return x
 
     @abstractmethod
     def points(self, *, dtype: torch.dtype | None = None) -> Tensor:

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from eqvae.domains.domain import Domain
 from eqvae.domains.grid import disc_mask, pixel_coordinates
+from eqvae.domains.ground import checked_ground, ground_like
 from eqvae.domains.scaling import softened, zoomed
 from eqvae.symmetry.motions import apply, has_scale, inverse, log_scale_of, motion, shift_of
 from eqvae.symmetry.plane import PlaneMotions
@@ -47,11 +48,7 @@ class SquareGrid(Domain):
     ground: Sequence[float] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "ground", tuple(map(float, self.ground)))
-        if not all(map(math.isfinite, self.ground)):
-            raise ValueError(
-                f"ground must be finite grey values, one for all channels or for each; got {self.ground}."
-            )
+        object.__setattr__(self, "ground", checked_ground(self.ground))
         if not isinstance(self.size, int) or isinstance(self.size, bool) or self.size < 1:
             raise ValueError(f"size must be a whole number of pixels, >= 1; got {self.size!r}.")
 
@@ -79,6 +76,10 @@ class SquareGrid(Domain):
     @property
     def black(self) -> "SquareGrid":
         return self.on(())
+
+    @property
+    def radius(self) -> float:
+        return self.size / 2
 
     def on(self, ground: Sequence[float]) -> "SquareGrid":
         """The same pixels with another ground beyond them."""
@@ -117,7 +118,7 @@ class SquareGrid(Domain):
         if len(g) != len(x):
             raise ValueError(f"g needs one motion for each image; got {len(g)} and {len(x)}.")
         if any(self.ground):
-            ground = self._ground_of(x)
+            ground = ground_like(self.ground, x)
             return self.black.act(g, x - ground, interpolation) + ground
         g = g.to(dtype=x.dtype)  # where it is: motions on the CPU have nothing to wait for
         exact = _maps_grid_to_itself(g)
@@ -131,14 +132,6 @@ class SquareGrid(Domain):
     def resample(self, g: Tensor, x: Tensor, interpolation: str = "bicubic") -> Tensor:
         """The same as `act` on black, by interpolation alone, also where g maps the grid to itself."""
         return _RESAMPLERS[interpolation](g.to(device=x.device, dtype=x.dtype), x)
-
-    def _ground_of(self, x: Tensor) -> Tensor:
-        if len(self.ground) not in (1, x.shape[1]):
-            raise ValueError(
-                f"ground must be one number, or one for each of {x.shape[1]} channels; got "
-                f"{list(self.ground)}. Use .black for what is no image."
-            )
-        return x.new_tensor(self.ground).view(-1, 1, 1)
 
 
 def _maps_grid_to_itself(g: Tensor) -> Tensor:
@@ -198,13 +191,13 @@ def _fourier(g: Tensor, x: Tensor) -> Tensor:
     dx, dy = shift_of(g).split(1, dim=1)
     width = canvas.shape[-1]
     line = torch.arange(width, dtype=x.dtype, device=x.device) - (width - 1) / 2  # = x = -y
-    canvas = _shift_lines(canvas, tan * line, dim=-1)
-    canvas = _shift_lines(canvas, -sin * line - dy, dim=-2)
-    canvas = _shift_lines(canvas, tan * (line + dy) + dx, dim=-1)
+    canvas = shift_lines(canvas, tan * line, dim=-1)
+    canvas = shift_lines(canvas, -sin * line - dy, dim=-2)
+    canvas = shift_lines(canvas, tan * (line + dy) + dx, dim=-1)
     return canvas[..., margin : margin + size, margin : margin + size]
 
 
-def _shift_lines(x: Tensor, shift: Tensor, dim: int) -> Tensor:
+def shift_lines(x: Tensor, shift: Tensor, dim: int) -> Tensor:
     """Shift every line of x along `dim` by its own fraction of pixels, shift (B, number of lines)."""
     size = x.shape[dim]
     frequency = 2 * math.pi * torch.fft.rfftfreq(size, dtype=x.dtype, device=x.device)

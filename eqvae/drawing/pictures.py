@@ -25,15 +25,17 @@ _ORBIT_ROWS = ("move the image", "encode, decode it", "move the latent")
 def reconstruction_picture(model: Model, batch: Batch) -> Image.Image:
     """Images, their reconstructions from the posterior's mode, and the difference."""
     x, again = batch.image, model.reconstruct(batch, model.encode(batch))
+    error, seen = _rms(x - again), model.domain.to_pixels
+    x, again = seen(x), seen(again)
     rows = [("image", x), ("reconstruction", again), ("difference", (x - again).abs())]
-    return stack([panel(rows, f"reconstructions: RMS error {_rms(x - again):.3f}")])
+    return stack([panel(rows, f"reconstructions: RMS error {error:.3f}")])
 
 
 @torch.no_grad()
 def sample_picture(model: Model, rows: int = 4, columns: int = 8, seed: int = 0) -> Image.Image:
     """Mean images of draws from the prior."""
     generator = torch.Generator().manual_seed(seed)
-    images = model.sample(rows * columns, generator)
+    images = model.domain.to_pixels(model.sample(rows * columns, generator))
     return stack([panel([("", part) for part in images.split(columns)], "samples from the prior")])
 
 
@@ -55,9 +57,8 @@ def cluster_picture(
     rows = []
     for k, centre in zip(largest.tolist(), centres, strict=True):
         drawn = prior.draw_upright(torch.full((columns - 1,), k), generator)
-        rows.append(
-            (f"{100 * prior.weights[k]:.1f} %", model.decode(torch.cat([centre[None], drawn])))
-        )
+        images = model.domain.to_pixels(model.decode(torch.cat([centre[None], drawn])))
+        rows.append((f"{100 * prior.weights[k]:.1f} %", images))
     heads = ["middle", *[""] * (columns - 1)]
     title = f"the {len(largest)} largest of {len(prior.weights)} components, upright"
     return stack([panel(rows, title, heads)])
@@ -104,7 +105,8 @@ def orbit_frames(
         a = 2 * math.pi * frame / frames
         shift = (max_shift * math.sin(a), max_shift / 2 * math.sin(2 * a))
         g = motion(angle=a, shift=shift).expand(len(batch), -1)
-        rows = list(zip(_ORBIT_ROWS, _orbit(model, batch, g), strict=True))
+        seen = map(model.domain.to_pixels, _orbit(model, batch, g))
+        rows = list(zip(_ORBIT_ROWS, seen, strict=True))
         title = f"{math.degrees(a):3.0f}\u00b0   x {shift[0]:+.1f}   y {shift[1]:+.1f} px"
         pictures.append(stack([panel(rows, title, scale=scale)]))
     return pictures
@@ -140,6 +142,7 @@ def _orbit_panel(
     many = batch[torch.zeros(len(g), dtype=torch.int64)]
     moved, encoded, acted = _orbit(model, many, g)
     error = _rms(encoded - acted) / max(_rms(encoded), 1e-9)
+    moved, encoded, acted = map(model.domain.to_pixels, (moved, encoded, acted))
     rows = list(zip(_ORBIT_ROWS, (moved, encoded, acted), strict=True))
     rows.append((f"difference x {_CONTRAST}", _CONTRAST * (encoded - acted).abs()))
     return panel(rows, f"{title}: rows 2 and 3 differ by {100 * error:.2g} %", heads)

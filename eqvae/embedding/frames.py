@@ -43,7 +43,7 @@ class Frames:
         images = data.images
         if images.middles is None:
             return None
-        side, shown = images.images.shape[-1], data.image_shape[-1]
+        side, shown = images.images.shape[-1], data.side
         height, width = data.source_shape[1:]
         return cls(
             images.middles[rows],

@@ -47,7 +47,8 @@ class Drawn:
 
     @property
     def real(self) -> Tensor:
-        return self.held_out.images[: len(self)]
+        """Held-out images as square pixels."""
+        return self.held_out.seen(self.held_out.images[: len(self)])
 
     @cached_property
     def samples(self) -> Tensor:
@@ -81,7 +82,7 @@ def recognition_scores(drawn: Drawn) -> dict[str, Score]:
         reason = "the data have no labels of two classes"
     if reason:
         return {"recognised_share": Score.null(reason, page=recognition.PAGE)}
-    judge = Recogniser.trained(train.image, train.label, drawn.held_out.seed)
+    judge = Recogniser.trained(drawn.held_out.seen(train.image), train.label, drawn.held_out.seed)
     n, seed = len(drawn), torch.Generator().manual_seed(drawn.held_out.seed)
     return recognised_share(
         judge.probabilities(drawn.real),
@@ -128,7 +129,7 @@ class _Described:
     ) -> "_Described":
         """The first n images of each kind."""
         real, destroyed = real_features(drawn.real[:n], network, drawn.held_out.seed)
-        again = drawn.held_out.encoding.reconstruction[:n].clamp(0, 1)
+        again = drawn.held_out.seen(drawn.held_out.encoding.reconstruction[:n]).clamp(0, 1)
         sets = [
             drawn.samples[:n],
             None if drawn.held_out.train is None else drawn.oracle[:n],
@@ -165,14 +166,17 @@ def _copies(drawn: Drawn, posed: _Described) -> dict[str, Score]:
     if train is None:
         null = Score.null(_UNSEEN, better="neither", page=memorisation.PAGE)
         return {f"memorisation_ratio_{how['name']}": null}
-    return memorisation_ratio(posed.real, posed.samples, image_features(train.image), **how)
+    return memorisation_ratio(
+        posed.real, posed.samples, image_features(drawn.held_out.seen(train.image)), **how
+    )
 
 
 @torch.no_grad()
 def decoded(held_out: HeldOut, z: Tensor) -> Tensor:
-    """Images of latents, in [0, 1]."""
+    """Images of latents, as square pixels in [0, 1]."""
     parts = z.to(held_out.device).split(BATCH)
-    return torch.cat([held_out.model.decode(part).cpu() for part in parts]).clamp(0, 1)
+    drawn = [held_out.seen(held_out.model.decode(part)).cpu() for part in parts]
+    return torch.cat(drawn).clamp(0, 1)
 
 
 def _classes(labels: Tensor | None) -> int:

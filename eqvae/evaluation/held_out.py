@@ -76,6 +76,10 @@ class HeldOut:
         """(N, C, H, H)."""
         return self.batch.image
 
+    def seen(self, images: Tensor) -> Tensor:
+        """Images or decoded ones as square pixels, for scores of what the eye sees."""
+        return self.model.domain.to_pixels(images)
+
     @property
     def labels(self) -> Tensor | None:
         """Classes (N,), None unless all are known."""

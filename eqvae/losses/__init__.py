@@ -2,6 +2,7 @@
 
 from eqvae.losses.augment import AugmentedObjective
 from eqvae.losses.clusters import ClusterPenalty
+from eqvae.losses.contest import gradient_cosines
 from eqvae.losses.elbo import batch_means
 from eqvae.losses.equivariance import (
     DecoderPenalty,
@@ -11,6 +12,7 @@ from eqvae.losses.equivariance import (
     RoundTripPenalty,
 )
 from eqvae.losses.lie import LiePenalty
+from eqvae.losses.mask import MaskPenalty
 from eqvae.losses.objective import Objective, Penalty
 from eqvae.losses.residual import FixedPrecision, GammaPrecision, ResidualPenalty, dials
 from eqvae.losses.schedules import Constant, Cyclic, WarmUp
@@ -27,6 +29,7 @@ __all__ = [
     "FixedPrecision",
     "GammaPrecision",
     "LiePenalty",
+    "MaskPenalty",
     "Objective",
     "Penalty",
     "PenaltyTerm",
@@ -36,4 +39,5 @@ __all__ = [
     "WarmUp",
     "batch_means",
     "dials",
+    "gradient_cosines",
 ]

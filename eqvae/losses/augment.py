@@ -19,7 +19,7 @@ class AugmentedObjective(Objective):
         symmetry: the group to draw from.
         shift: radius of the disc of shifts, pixels.
         interpolation: how images are moved, "bicubic" or "fourier"; the result is kept in [0, 1].
-        beta, beta_schedule, penalties: as of `Objective`.
+        beta, beta_schedule, penalties, cosine_every: as of `Objective`.
     """
 
     def __init__(
@@ -30,8 +30,9 @@ class AugmentedObjective(Objective):
         beta: float = 1.0,
         beta_schedule: Schedule = Constant(),
         penalties: Mapping[str, Penalty] | None = None,
+        cosine_every: int = 100,
     ):
-        super().__init__(beta, beta_schedule, penalties)
+        super().__init__(beta, beta_schedule, penalties, cosine_every)
         self.symmetry = symmetry
         self.shift = shift
         self.interpolation = interpolation

@@ -14,6 +14,8 @@ References: Kouzelis et al., EQ-VAE (2025), https://arxiv.org/abs/2502.09509, fo
 with scalar feature maps as latents, here with any representation.
 """
 
+from dataclasses import replace
+
 from torch import Tensor
 
 from eqvae.data.batch import Batch
@@ -21,6 +23,7 @@ from eqvae.distributions import GaussianPosterior
 from eqvae.losses.term import PenaltyTerm, check_gaussian
 from eqvae.models.model import Model
 from eqvae.models.vae import LatentELBO
+from eqvae.symmetry.actions import LatentAction, OwnAction
 from eqvae.symmetry.group import Group
 from eqvae.symmetry.plane import PlaneMotions
 
@@ -32,15 +35,21 @@ class EquivariancePenalty(PenaltyTerm):
         symmetry: the group to draw from.
         shift: radius of the disc of shifts, pixels.
         interpolation: how images are moved, "bicubic" or "fourier".
+        action: how a motion of the image moves its latent, g -> what `g z` above means. Another than the
+            latent's own is wrong on purpose: what a wrong symmetry costs.
     """
+
+    symmetric = True
 
     def __init__(
         self,
         symmetry: Group = PlaneMotions.so2(),
         shift: float = 5.0,
         interpolation: str = "bicubic",
+        action: LatentAction = OwnAction(),
     ):
         super().__init__()
+        self.action = action
         self.symmetry = symmetry
         self.shift = shift
         self.interpolation = interpolation
@@ -55,6 +64,14 @@ class EquivariancePenalty(PenaltyTerm):
     def moved(self, g: Tensor, batch: Batch, model: Model) -> Batch:
         return batch.act(g, model.domain, self.interpolation)
 
+    def act(self, g: Tensor, z: Tensor, model: Model) -> Tensor:
+        """g z, as the penalty has it."""
+        return self.action(model.representation, g.to(z), z)
+
+    def target(self, g: Tensor, elbo: LatentELBO, model: Model) -> GaussianPosterior:
+        """g q(z|x), as the penalty has it."""
+        return replace(elbo.posterior, loc=self.act(g, elbo.posterior.loc, model))
+
 
 class EncoderPenalty(EquivariancePenalty):
     """|E(g x) - g E(x)|^2 on means, for every irrep block relative to half of what it is at chance.
@@ -66,10 +83,7 @@ class EncoderPenalty(EquivariancePenalty):
 
     def forward(self, model: Model, batch: Batch, elbo: LatentELBO) -> Tensor:
         g = self.draw(batch.image)
-        moved, target = (
-            model.encode(self.moved(g, batch, model)),
-            elbo.posterior.act(g.to(batch.image)),
-        )
+        moved, target = model.encode(self.moved(g, batch, model)), self.target(g, elbo, model)
         total = batch.image.new_zeros(())
         for block in model.representation.blocks:
             a, b = moved.mode[:, block.slice], target.mode[:, block.slice]
@@ -87,10 +101,7 @@ class PosteriorPenalty(EquivariancePenalty):
 
     def forward(self, model: Model, batch: Batch, elbo: LatentELBO) -> Tensor:
         g = self.draw(batch.image)
-        moved, target = (
-            model.encode(self.moved(g, batch, model)),
-            elbo.posterior.act(g.to(batch.image)),
-        )
+        moved, target = model.encode(self.moved(g, batch, model)), self.target(g, elbo, model)
         return jeffreys(moved, target).mean()
 
 
@@ -99,7 +110,7 @@ class DecoderPenalty(EquivariancePenalty):
 
     def forward(self, model: Model, batch: Batch, elbo: LatentELBO) -> Tensor:
         g = self.draw(batch.image)
-        decoded = model.decode(model.representation.act(g.to(elbo.z), elbo.z))
+        decoded = model.decode(self.act(g, elbo.z, model))
         target = model.domain.act(g, elbo.reconstruction, self.interpolation)
         return _disc_error(decoded, target, model)
 
@@ -109,7 +120,7 @@ class RoundTripPenalty(EquivariancePenalty):
 
     def forward(self, model: Model, batch: Batch, elbo: LatentELBO) -> Tensor:
         g = self.draw(batch.image)
-        decoded = model.decode(model.representation.act(g.to(elbo.z), elbo.z))
+        decoded = model.decode(self.act(g, elbo.z, model))
         return _disc_error(decoded, self.moved(g, batch, model).image, model)
 
 

@@ -10,7 +10,13 @@ from eqvae.models.vae import VAE
 
 
 class PenaltyTerm(nn.Module, ABC):
-    """A scalar >= 0, averaged over the batch."""
+    """A scalar >= 0, averaged over the batch.
+
+    Attributes:
+        symmetric: whether it asks the model for a symmetry, which the data may not have.
+    """
+
+    symmetric = False
 
     def check(self, model: Model) -> None:
         """Refuse a model that the term can't judge, in one sentence, before training starts.

@@ -2,6 +2,7 @@
 
     encode      x -> q(z | x)              score    x -> ELBO, nats
     decode      z -> mean of p(x | z)      sample   p(z) -> images
+    segment     z -> p(m | z), where a model knows masks
 
 Hard symmetry means q(z | g x) = g q(z | x) and D(g z) = g D(z); nothing here depends on whether the parts
 obey it.
@@ -17,6 +18,7 @@ from eqvae.data.batch import Batch
 from eqvae.distributions.orbit import OrbitFit
 from eqvae.distributions.posterior import Posterior
 from eqvae.domains import Domain
+from eqvae.models.object_mask import ObjectMask
 from eqvae.symmetry.plane import PlaneMotions
 from eqvae.symmetry.representations import Representation
 
@@ -56,13 +58,19 @@ class Model(nn.Module, ABC):
             `.channels`.
         prior: p(z), with `.sample(n)` and `.log_prob(z)`.
         likelihood: p(x|z), with `.mean(decoded)` and `.constant(x)`.
+        mask: p(m|z), which pixels are the object; None for a model that knows no masks.
 
     Raises:
         ValueError: if the parts speak different representations.
     """
 
     def __init__(
-        self, encoder: nn.Module, decoder: nn.Module, prior: nn.Module, likelihood: nn.Module
+        self,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        prior: nn.Module,
+        likelihood: nn.Module,
+        mask: ObjectMask | None = None,
     ):
         super().__init__()
         spoken = [encoder.representation, decoder.representation, prior.representation]
@@ -70,10 +78,16 @@ class Model(nn.Module, ABC):
             raise ValueError(
                 f"encoder, decoder and prior must share one representation; got {spoken}."
             )
+        if mask is not None and mask.decoder.representation != spoken[0]:
+            raise ValueError(
+                f"the mask's decoder must share the encoder's representation, {spoken[0]}; got "
+                f"{mask.decoder.representation}."
+            )
         self.encoder = encoder
         self.decoder = decoder
         self.prior = prior
         self.likelihood = likelihood
+        self.mask = mask
 
     @property
     def representation(self) -> Representation:
@@ -140,6 +154,19 @@ class Model(nn.Module, ABC):
     def decode(self, z: Tensor) -> Tensor:
         """Mean images of p(x|z) for latents (B, D)."""
         return self.likelihood.mean(self.decoder(self.framed(z)))
+
+    def segment(self, z: Tensor) -> Tensor:
+        """Probabilities that a pixel belongs to the object, (B, 1, H, H), for latents (B, D).
+
+        Raises:
+            ValueError: if the model knows no masks.
+        """
+        if self.mask is None:
+            raise ValueError(
+                "this model decodes no mask. Train one with mask=harmonic, steerable or plain on images "
+                "whose masks are known."
+            )
+        return self.mask(self.framed(z))
 
     def framed(self, z: Tensor) -> Tensor:
         """Latents (B, D) as the decoder draws them: the same, unless a prior gives objects other frames."""

@@ -43,6 +43,8 @@ class VAE(Model):
         prior: p(z), with `.kl(q, z)` by block, `.kl_in_all(q, z)`, `.log_prob(z)`, `.sample(n)` and
             `.reader`.
         likelihood: p(x|z), with `.log_prob(x, decoded)` and `.mean(decoded)`.
+        mask: p(m|z), which pixels are the object; its term of the loss is `eqvae.losses.MaskPenalty`, and the
+            ELBO stays that of the images.
 
     Raises:
         ValueError: if the parts speak different representations.

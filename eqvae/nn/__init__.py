@@ -4,6 +4,16 @@ GeometricTensor never leaves this folder.
 """
 
 from eqvae.nn.canonical import CanonicalDecoder, CanonicalEncoder, Canonicaliser
+from eqvae.nn.fields import (
+    FibreDropout,
+    FieldDropout,
+    GaussianDownsample,
+    MaxOverOrientations,
+    MaxPool,
+    MeanOverOrientations,
+    NormMaxPool,
+    NormOverOrientations,
+)
 from eqvae.nn.harmonic import HarmonicDecoder, HarmonicEncoder
 from eqvae.nn.harmonics import DiskHarmonics
 from eqvae.nn.localise import CentreOfMass, ImageCentre, Localiser
@@ -27,10 +37,18 @@ __all__ = [
     "CentreOfMass",
     "DenseFibreLinear",
     "DiskHarmonics",
+    "FibreDropout",
+    "FieldDropout",
+    "GaussianDownsample",
     "HarmonicDecoder",
     "HarmonicEncoder",
     "ImageCentre",
     "Localiser",
+    "MaxOverOrientations",
+    "MaxPool",
+    "MeanOverOrientations",
+    "NormMaxPool",
+    "NormOverOrientations",
     "LogPolarConv",
     "PlainDecoder",
     "PlainEncoder",

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from eqvae.distributions import GaussianPosterior, read_pose
-from eqvae.domains import SquareGrid
 from eqvae.nn.fibre import FibreMLP
 from eqvae.nn.harmonics import DiskHarmonics
 from eqvae.nn.localise import Localiser
@@ -118,7 +117,7 @@ class CanonicalEncoder(Wrapper):
     def forward(self, x: Tensor) -> GaussianPosterior:
         """The posterior of images (B, C, H, H)."""
         g = self.canonicaliser(x)
-        return self.encoder(SquareGrid.of(x).resample(inverse(g), x, self.interpolation)).act(g)
+        return self.encoder(self.domain.resample(inverse(g), x, self.interpolation)).act(g)
 
 
 class CanonicalDecoder(Wrapper):
@@ -150,7 +149,7 @@ class CanonicalDecoder(Wrapper):
         """Images (B, C, H, H) of latents (B, D)."""
         g = read_pose(self.representation, z).motion
         images = self.decoder(self.representation.act(inverse(g), z))
-        return SquareGrid.of(images).resample(g, images, self.interpolation)
+        return self.domain.resample(g, images, self.interpolation)
 
 
 def pointing(t: Tensor, direction: Tensor) -> Tensor:

@@ -8,7 +8,9 @@ are orthonormal, smooth, and concentrated on the disc of radius s sqrt(2N + 2) a
 disc of radius sqrt(2N + 2) / s. Turning the image by theta turns the pair (n, l) by l theta. They span the
 same space as the products h_i(x/s) h_j(y/s), i + j <= N, of Hermite functions, which are evaluated in
 closed form at any position: so the basis can be centred anywhere, and stretched to any scale, at the cost of
-two thin matrix products, exactly.
+two thin matrix products, exactly. A hexagonal lattice is every other point of a rectangular one, with columns
+half a step apart, and so costs three times as much. There phi_k are sqrt(A) of these, with A the area that a
+sample stands for: orthonormal in sums over samples.
 
 References: Beijersbergen, Allen, van der Veen, Woerdman: Astigmatic laser mode converters and transfer
 of orbital angular momentum, Optics Communications 96 (1993), eq. 9-10, for the change of basis, which is
@@ -25,7 +27,7 @@ import torch
 from scipy.special import eval_genlaguerre, gammaln
 from torch import Tensor
 
-from eqvae.domains import SquareGrid
+from eqvae.domains import HexagonalGrid, SquareGrid
 from eqvae.nn.bell import bell
 from eqvae.nn.tables import table
 from eqvae.symmetry.representations import Representation
@@ -49,7 +51,7 @@ class DiskHarmonics:
     rotation of the image about t acts on them by rho, a mirror negates the sines.
 
     A small value, as a symmetry is: build it once and hand it to every part that speaks of it. The degree
-    is lowered where the basis would pass 3 rad/pixel.
+    is lowered where the basis would pass 3 rad/pixel (3/pi of the domain's band).
 
     Functions that are shrunk pass the pixel grid's band limit sooner: images can be drawn in them, but not
     read. `reading` has the degree that the smallest scale leaves.
@@ -59,7 +61,7 @@ class DiskHarmonics:
         channels: of the images.
         degree: N; the basis has (N + 1)(N + 2) / 2 functions.
         radius: of the disc around the object that they cover, s sqrt(2N + 2), pixels; None for 5/8 of half
-            the image at the largest scale, which leaves room for shifts.
+            the image (of `domain.radius`) at the largest scale, which leaves room for shifts.
         scales: smallest and largest scale that objects have, 1 among them.
 
     Attributes:
@@ -79,7 +81,7 @@ class DiskHarmonics:
         (22, 276, '2x0 + 2x1 + 1x2 + 1x3')
     """
 
-    domain: SquareGrid
+    domain: SquareGrid | HexagonalGrid
     channels: int = 1
     degree: int = 22
     radius: float | None = None
@@ -87,29 +89,30 @@ class DiskHarmonics:
     asked_degree: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        size, radius = self.domain.size, self.radius
+        half, band, radius = self.domain.radius, self.domain.band, self.radius
         if radius is not None and not radius > 0:
             raise ValueError(
                 f"radius must be positive, the objects' size in pixels, or null for 5/8 of half the image; "
                 f"got {radius}."
             )
         object.__setattr__(self, "scales", check_scales(self.scales))
-        radius = 5 / 8 * size / 2 / self.scales[1] if radius is None else radius
+        largest, most = self.scales[1], _BAND * band / math.pi
+        radius = 5 / 8 * half / largest if radius is None else radius
         object.__setattr__(self, "radius", radius)
         object.__setattr__(self, "asked_degree", self.degree)
-        object.__setattr__(self, "degree", max(1, min(self.degree, int(_BAND * radius / 2 - 1))))
-        band = (2 * self.degree + 2) / radius
-        if radius <= size / 2 < radius * self.scales[1]:
+        object.__setattr__(self, "degree", max(1, min(self.degree, int(most * radius / 2 - 1))))
+        reached = (2 * self.degree + 2) / radius
+        if radius <= half < radius * largest:
             raise ValueError(
-                f"scales must leave objects in the image: at the largest, {self.scales[1]:g}, a radius of "
-                f"{radius:g} px becomes {radius * self.scales[1]:.1f} px, and an image of {size} px holds "
-                f"{size / 2:g} px. Pad the images, or choose scales up to {size / 2 / radius:.2f}."
+                f"scales must leave objects in the image: at the largest, {largest:g}, a radius of "
+                f"{radius:g} px becomes {radius * largest:.1f} px, and an image of {2 * half:g} px holds "
+                f"{half:g} px. Pad the images, or choose scales up to {half / radius:.2f}."
             )
-        if radius > size / 2 or band > math.pi:
+        if radius > half or reached > band:
             raise ValueError(
-                f"radius={radius:g} and degree={self.degree} reach {radius:.1f} px and {band:.2f} rad/px; "
-                f"an image of {size} px holds {size / 2:g} px and {math.pi:.2f} rad/px. Choose a radius "
-                f"from {4 / math.pi:.1f} to {size / 2:g}."
+                f"radius={radius:g} and degree={self.degree} reach {radius:.1f} px and {reached:.2f} rad/px; "
+                f"an image of {2 * half:g} px holds {half:g} px and {band:.2f} rad/px. Choose a radius "
+                f"from {4 / band:.1f} to {half:g}."
             )
 
     @property
@@ -134,14 +137,18 @@ class DiskHarmonics:
         return Representation(copies, position=False)
 
     @property
-    def numbers(self) -> tuple[int, int, int, float]:
-        """What tells it from others: side of the images, channels, degree, radius."""
-        return self.domain.size, self.channels, self.degree, self.radius
+    def numbers(self) -> tuple[float, ...]:
+        """What tells it from others: side of the images, channels, degree, radius; on a lattice its spacing."""
+        lattice = (self.domain.spacing,) if isinstance(self.domain, HexagonalGrid) else ()
+        return self.domain.size, self.channels, self.degree, self.radius, *lattice
 
     @classmethod
-    def of(cls, size: int, channels: int, degree: int, radius: float) -> "DiskHarmonics":
+    def of(
+        cls, size: int, channels: int, degree: int, radius: float, spacing: float | None = None
+    ) -> "DiskHarmonics":
         """The basis that has these `numbers`."""
-        return cls(SquareGrid(size), channels, degree, radius)
+        domain = SquareGrid(size) if spacing is None else HexagonalGrid(size, spacing=spacing)
+        return cls(domain, channels, degree, radius)
 
     def coarser(self, degree: int) -> "DiskHarmonics":
         """The same disc in functions of a degree that is at most this one."""
@@ -150,7 +157,8 @@ class DiskHarmonics:
     @property
     def reading(self) -> "DiskHarmonics":
         """The same disc in as many functions as images of the smallest scale can be read in."""
-        degree = max(1, int(_BAND * self.radius * self.scales[0] / 2 - 1))
+        most = _BAND * self.domain.band / math.pi
+        degree = max(1, int(most * self.radius * self.scales[0] / 2 - 1))
         return self if degree >= self.degree else self.coarser(degree)
 
     def of_channels(self, channels: int) -> "DiskHarmonics":
@@ -160,7 +168,7 @@ class DiskHarmonics:
     def analyse(self, x: Tensor, t: Tensor, log_scale: Tensor | None = None) -> Tensor:
         """Coefficients of images (B, C, H, H) about positions t (B, 2), at log-scales (B,): (B, C, dim)."""
         across, up = self._hermite_at(t, log_scale)
-        products = up @ (x @ across.mT)  # (B, C, j, i)
+        products = up @ (self._in_columns(x) @ across.mT)  # (B, C, j, i)
         if log_scale is not None:
             products = products * torch.exp(-2 * log_scale)[:, None, None, None]
         return products.flatten(2) @ self.basis_change(like=x)
@@ -170,7 +178,7 @@ class DiskHarmonics:
     ) -> Tensor:
         """Images (B, C, H, H) from coefficients (B, C, dim) centred at t (B, 2), at log-scales (B,)."""
         across, up = self._hermite_at(t, log_scale)
-        return up.mT @ (self._products(coefficients) @ across)
+        return self._from_columns(up.mT @ (self._products(coefficients) @ across))
 
     def evaluate(
         self, coefficients: Tensor, t: Tensor, points: Tensor, log_scale: Tensor | None = None
@@ -205,6 +213,12 @@ class DiskHarmonics:
 
     def _hermite_at(self, t: Tensor, log_scale: Tensor | None) -> tuple[Tensor, Tensor]:
         """Hermite functions of the columns and the rows about t, each (B, 1, N + 1, H)."""
+        if self._on_lattice:
+            size, spacing = self.domain.size, self.domain.spacing
+            columns, rows = table(_lattice_axes, size, spacing, like=t)
+            across = shrunk((columns - t[:, :1])[:, None], log_scale)
+            up = shrunk((rows - t[:, 1:])[:, None], log_scale)
+            return self._hermite(across), self._hermite(up)
         (axes,) = table(_axes, self.domain.size, like=t)
         h = self._hermite(shrunk(axes - t[:, :, None], log_scale))
         return h[:, None, 0], h[:, None, 1]
@@ -212,7 +226,26 @@ class DiskHarmonics:
     def _hermite(self, distance: Tensor) -> Tensor:
         """Unit-norm Hermite functions of signed distances (..., P) in pixels: (..., N + 1, P)."""
         h = hermite_functions(distance / self.width, self.degree + 1)
-        return h / math.sqrt(self.width)
+        return h / math.sqrt(self.width / math.sqrt(self.domain.area))
+
+    @property
+    def _on_lattice(self) -> bool:
+        return isinstance(self.domain, HexagonalGrid)
+
+    def _in_columns(self, x: Tensor) -> Tensor:
+        """Images with their samples in the columns that `_hermite_at` knows."""
+        if not self._on_lattice:
+            return x
+        size = self.domain.size
+        wide = x.new_zeros(*x.shape[:2], size * (3 * size - 2))
+        (index,) = table(_columns, size, like=x)
+        return wide.index_copy(2, index, x.flatten(2)).unflatten(2, (size, -1))
+
+    def _from_columns(self, wide: Tensor) -> Tensor:
+        if not self._on_lattice:
+            return wide
+        (index,) = table(_columns, self.domain.size, like=wide)
+        return wide.flatten(2).index_select(2, index).unflatten(2, self.domain.shape)
 
 
 def shrunk(distance: Tensor, log_scale: Tensor | None) -> Tensor:
@@ -229,6 +262,19 @@ def _axes(size: int) -> tuple[Tensor]:
     """x of the columns and y of the rows, (2, H)."""
     points = SquareGrid(size).points(dtype=torch.float64)
     return (torch.stack([points[0, :, 0], points[:, 0, 1]]),)
+
+
+def _lattice_axes(size: int, spacing: float) -> tuple[Tensor, Tensor]:
+    """x of the columns half a step apart that hold all points of a lattice, and y of its rows."""
+    points = HexagonalGrid(size, spacing=spacing).points(dtype=torch.float64)
+    first = points[0, 0, 0]
+    return first + spacing / 2 * torch.arange(3 * size - 2), points[:, 0, 1].contiguous()
+
+
+def _columns(size: int) -> tuple[Tensor]:
+    """Where the points of a lattice lie in rows of those columns, flat: row i begins i half steps on."""
+    i, j = torch.meshgrid(torch.arange(size), torch.arange(size), indexing="ij")
+    return ((i * (3 * size - 2) + i + 2 * j).flatten(),)
 
 
 def _channel_order(degree: int, channels: int) -> tuple[Tensor, Tensor]:

@@ -4,9 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from eqvae.domains import SquareGrid
-from eqvae.nn.bell import bell
-from eqvae.nn.sizes import coarser
+from eqvae.domains import HexagonalGrid, SquareGrid
+from eqvae.nn.blurs import blurs_on
 
 
 class CentreOfMass(nn.Module):
@@ -17,7 +16,7 @@ class CentreOfMass(nn.Module):
         channels: of the images; their mean is taken.
     """
 
-    def __init__(self, domain: SquareGrid, channels: int = 1):
+    def __init__(self, domain: SquareGrid | HexagonalGrid, channels: int = 1):
         super().__init__()
         self.register_buffer("points", domain.points(), persistent=False)
 
@@ -33,7 +32,7 @@ class ImageCentre(nn.Module):
         domain, channels: as of the others, unused.
     """
 
-    def __init__(self, domain: SquareGrid | None = None, channels: int = 1):
+    def __init__(self, domain: SquareGrid | HexagonalGrid | None = None, channels: int = 1):
         super().__init__()
 
     def forward(self, x: Tensor) -> Tensor:
@@ -57,31 +56,29 @@ class Localiser(nn.Module):
 
     def __init__(
         self,
-        domain: SquareGrid,
+        domain: SquareGrid | HexagonalGrid,
         channels: int = 1,
         scales: tuple[float, ...] = (1.5, 3.0, 6.0),
         hidden: int = 4,
     ):
         super().__init__()
-        points = domain.points()
-        axis = points[0, :, 0]
-        coarse = SquareGrid(coarser(domain.size)).points() * 2
-        # Rows sum to 1 away from the border; the coarse grid is centred, so quarter turns stay exact.
-        blurs = [bell((coarse[0, :, None, 0] - axis) / s) / (s * 2.5066282746) for s in scales]
-        outside = (1 - domain.mask()).to(points)
-        self.register_buffer("points", coarse, persistent=False)
+        outside = (1 - domain.mask()).to(domain.points())
         self.register_buffer("outside", outside / outside.sum(), persistent=False)
-        self.register_buffer("blurs", torch.stack(blurs), persistent=False)  # (S, H', H)
+        self.blurs = blurs_on(domain, scales)
         features = (len(scales) - 1) * channels
         self.weigh = nn.Sequential(
             nn.Linear(features, hidden), nn.SiLU(), nn.Linear(hidden, features)
         )
 
+    @property
+    def points(self) -> Tensor:
+        """Where the heat map is, (H', H', 2)."""
+        return self.blurs.points
+
     def forward(self, x: Tensor) -> Tensor:
         """Positions (B, 2) of images (B, C, H, H)."""
         x = x - torch.einsum("bchw,hw->bc", x, self.outside)[:, :, None, None]
-        across = F.linear(x, self.blurs.flatten(0, 1)).unflatten(3, (len(self.blurs), -1))
-        blurred = torch.einsum("skh,bchsw->bcskw", self.blurs, across)  # (B, C, S, H', H')
+        blurred = self.blurs(x)  # (B, C, S, H', H')
         band = (blurred[:, :, :-1] - blurred[:, :, 1:]).flatten(1, 2).movedim(1, -1)
         heat = (band.square() * F.softplus(self.weigh(band))).sum(dim=-1)
         return centroid(heat, self.points)

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from eqvae.domains import SquareGrid
+from eqvae.domains import Domain
 from eqvae.nn.harmonics import DiskHarmonics
 from eqvae.symmetry.plane import PlaneMotions
 from eqvae.symmetry.representations import Representation
@@ -26,7 +26,7 @@ class LatentNetwork(nn.Module):
 
     def __init__(
         self,
-        domain: SquareGrid,
+        domain: Domain,
         channels: int,
         representation: Representation,
         symmetry: PlaneMotions | None,

@@ -3,14 +3,15 @@
 Strided 3x3 convolutions down, nearest-neighbour upsampling and 3x3 convolutions up (no
 checkerboard), group norm, SiLU. The latent is read and written by one linear map of the flattened
 features, so nothing ties the coordinates to the irreps whose names they bear: E(g x) = g . E(x)
-must be learned, if at all.
+must be learned, if at all. On a hexagonal lattice the same convolutions run on its array, where the six
+neighbours of a point are among the eight of its place.
 """
 
 import torch
 from torch import Tensor, nn
 
 from eqvae.distributions import START_LOG_SCALE, GaussianPosterior
-from eqvae.domains import SquareGrid
+from eqvae.domains import HexagonalGrid, SquareGrid
 from eqvae.nn.network import LatentNetwork
 from eqvae.nn.sizes import check_plain_size, coarser
 from eqvae.symmetry.plane import PlaneMotions
@@ -35,7 +36,7 @@ class PlainEncoder(LatentNetwork):
 
     def __init__(
         self,
-        domain: SquareGrid,
+        domain: SquareGrid | HexagonalGrid,
         channels: int,
         representation: Representation,
         symmetry: PlaneMotions | None = None,
@@ -84,7 +85,7 @@ class PlainDecoder(LatentNetwork):
 
     def __init__(
         self,
-        domain: SquareGrid,
+        domain: SquareGrid | HexagonalGrid,
         channels: int,
         representation: Representation,
         width: int = 32,

@@ -5,7 +5,7 @@ convolutions with padding keep it for odd n only; `GaussianResample` does for ev
 steerable networks are exact at quarter turns for any square image that is large enough.
 """
 
-from eqvae.domains import SquareGrid
+from eqvae.domains import Domain, HexagonalGrid, SquareGrid
 
 
 def coarser(size: int) -> int:
@@ -13,7 +13,7 @@ def coarser(size: int) -> int:
     return (size + 1) // 2
 
 
-def check_plain_size(domain: SquareGrid, channels: int, width: int) -> None:
+def check_plain_size(domain: SquareGrid | HexagonalGrid, channels: int, width: int) -> None:
     """Refuse images that three halvings would leave without structure.
 
     Raises:
@@ -23,9 +23,7 @@ def check_plain_size(domain: SquareGrid, channels: int, width: int) -> None:
     _check_side(domain, 16, "16 for a network that halves three times")
 
 
-def check_steerable_size(
-    domain: SquareGrid, channels: int, kernel_size: int, **counts: int
-) -> None:
+def check_steerable_size(domain: Domain, channels: int, kernel_size: int, **counts: int) -> None:
     """Refuse images and kernels that a steerable network can't treat.
 
     Args:
@@ -35,9 +33,14 @@ def check_steerable_size(
         counts: other settings that must be whole numbers >= 1, by name.
 
     Raises:
-        ValueError: if a kernel is even or too small for the features' angular frequencies, the image
+        ValueError: if the images are on no square grid, a kernel is even or too small for the features' angular frequencies, the image
             is below two kernels at half resolution, or a count is not a whole number >= 1.
     """
+    if isinstance(domain, HexagonalGrid):
+        raise ValueError(
+            "domain must be a SquareGrid for a steerable network, whose kernels are made for square pixels; got "
+            "a HexagonalGrid. Use domain=square, or model=harmonic, pose, canonicalised or plain."
+        )
     _check_counts(channels=channels, **counts)
     if not isinstance(kernel_size, int) or kernel_size % 2 == 0 or kernel_size < 5:
         raise ValueError(
@@ -48,7 +51,7 @@ def check_steerable_size(
     _check_side(domain, smallest, f"4 * kernel_size = {smallest} for a steerable network")
 
 
-def _check_side(domain: SquareGrid, smallest: int, reason: str) -> None:
+def _check_side(domain: SquareGrid | HexagonalGrid, smallest: int, reason: str) -> None:
     if domain.size < smallest:
         raise ValueError(
             f"domain must have a size of at least {reason}; got {domain.size}. Pad the images to "

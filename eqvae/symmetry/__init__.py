@@ -1,5 +1,7 @@
 """Groups, representations and their actions: the only place that knows conventions."""
 
+from eqvae.symmetry.actions import FasterAction, LatentAction, OwnAction
+from eqvae.symmetry.affine import AffineRepresentation, TensorRepresentation
 from eqvae.symmetry.centred import CentredSimilarities
 from eqvae.symmetry.group import Generator, Group
 from eqvae.symmetry.motions import (
@@ -21,18 +23,29 @@ from eqvae.symmetry.motions import (
     without_scale,
 )
 from eqvae.symmetry.plane import PlaneMotions
+from eqvae.symmetry.regular import RegularRepresentation
 from eqvae.symmetry.representations import Block, Representation, Slices
 from eqvae.symmetry.similarities import Similarities
+from eqvae.symmetry.space import SpaceRotations
+from eqvae.symmetry.space_representations import SpaceRepresentation
 
 __all__ = [
+    "AffineRepresentation",
     "Block",
     "CentredSimilarities",
+    "FasterAction",
     "Generator",
     "Group",
+    "LatentAction",
+    "OwnAction",
     "PlaneMotions",
+    "RegularRepresentation",
     "Representation",
     "Similarities",
     "Slices",
+    "SpaceRepresentation",
+    "SpaceRotations",
+    "TensorRepresentation",
     "angle_of",
     "apply",
     "compose",

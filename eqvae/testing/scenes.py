@@ -13,6 +13,7 @@ import math
 import torch
 from torch import Tensor
 
+from eqvae.domains.domain import Domain
 from eqvae.domains.grid import pixel_coordinates
 from eqvae.symmetry.motions import apply, linear_part, motion
 
@@ -32,6 +33,7 @@ class GaussianScenes:
         width: standard deviation of the thinnest blob, pixels; below 1 the pixel grid aliases.
         channels: image channels, each with amplitudes of its own.
         dtype: of the images.
+        domain: where images of `size` live, if not on the square grid.
 
     Example:
         >>> scenes = GaussianScenes(4, seed=0, size=50)
@@ -49,8 +51,9 @@ class GaussianScenes:
         width: float = 1.5,
         channels: int = 1,
         dtype: torch.dtype | None = None,
+        domain: Domain | None = None,
     ):
-        self.size = size
+        self.size, self.domain = size, domain
         self.dtype = dtype or torch.get_default_dtype()
         generator = torch.Generator().manual_seed(seed)
         u = torch.rand(n, blobs, 5, generator=generator, dtype=torch.float64)
@@ -89,7 +92,11 @@ class GaussianScenes:
         size = size or self.size
         matrix = linear_part(g)[:, None]
         precision = torch.linalg.inv(matrix @ self.covariances @ matrix.mT)
-        points = pixel_coordinates(size, size, dtype=torch.float64).reshape(1, 1, -1, 2)
+        if self.domain is None or size != self.size:
+            points = pixel_coordinates(size, size, dtype=torch.float64)
+        else:
+            points = self.domain.points(dtype=torch.float64)
+        points = points.reshape(1, 1, -1, 2)
         offset = points - apply(g, self.means)[:, :, None]  # (n, blobs, pixels, 2)
         exponent = torch.einsum("nkpi,nkij,nkpj->nkp", offset, precision, offset)
         images = torch.einsum("nck,nkp->ncp", self.amplitudes, (-exponent / 2).exp())

@@ -14,6 +14,7 @@ from pytorch_lightning.accelerators import AcceleratorRegistry
 
 from eqvae.data import PosedImages, StreamedImages
 from eqvae.data.extent import object_radius
+from eqvae.domains import Domain
 from eqvae.training.module import TrainingModule
 
 LAST = "checkpoints/last.ckpt"  # these three are in the run folder
@@ -94,10 +95,28 @@ def check_first_batch(module: TrainingModule, images: PosedImages | StreamedImag
         )
 
 
+def check_domain(module: TrainingModule, domain: Domain) -> None:
+    """Refuse a model of square pixels for images of a hexagonal lattice, and the other way round.
+
+    Their arrays may be equally large, so that nothing else would show it.
+    """
+    kind, theirs = type(module.vae.domain).__name__, type(domain).__name__
+    if kind != theirs or getattr(module.vae.domain, "spacing", 1.0) != getattr(
+        domain, "spacing", 1.0
+    ):
+        raise ValueError(
+            f"the images live on {domain.black}, and the model is made for {module.vae.domain.black}. Choose "
+            "both at once with domain=square or domain=hexagonal."
+        )
+
+
 def warn_of_large_objects(module: TrainingModule, images: PosedImages | StreamedImages) -> None:
     """Disk harmonics draw nothing beyond their disc, which shows in no other way than a poor ELBO."""
     harmonics = getattr(module.vae.decoder, "harmonics", None)
-    size = object_radius(images[:: max(1, len(images) // 500)].image) if harmonics else None
+    if harmonics is None:
+        return
+    some = images[:: max(1, len(images) // 500)].image
+    size = object_radius(some, domain=module.vae.domain)
     if size is not None and size > harmonics.radius:
         warnings.warn(
             f"image.radius leaves parts of the objects out: the model draws up to {harmonics.radius:.1f} px "

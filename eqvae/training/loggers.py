@@ -5,6 +5,7 @@ import netrc
 import os
 import re
 import secrets
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,8 @@ from pytorch_lightning.loggers import Logger, WandbLogger
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from eqvae.files import write_whole, written
+
+_PATIENCE = 300.0  # seconds that a finished run waits for what is still to be sent
 
 
 class MetricsCSV(Logger):
@@ -38,6 +41,16 @@ class MetricsCSV(Logger):
     def forget_from(self, step: int) -> None:
         """Leave out rows of this step and later ones: a run that goes on logs them anew."""
         self.rows = {known: row for known, row in self.rows.items() if known < step}
+
+    def later_means(self, prefix: str) -> dict[str, float]:
+        """Means over the later half of the values of each name that begins with `prefix`, by the rest of it."""
+        found: dict[str, list[float]] = {}
+        for _, row in sorted(self.rows.items()):
+            for name, value in row.items():
+                if name.startswith(prefix):
+                    found.setdefault(name.removeprefix(prefix), []).append(float(value))
+        later = {name: values[len(values) // 2 :] for name, values in found.items()}
+        return {name: sum(values) / len(values) for name, values in later.items()}
 
     @property
     def name(self) -> str:
@@ -66,6 +79,55 @@ class MetricsCSV(Logger):
             table.writerows(self.rows[key] for key in sorted(self.rows))
 
 
+class LastingWandbLogger(WandbLogger):
+    """W&B's logger, whose faults cost a run nothing: the first is told, then it sends no more.
+
+    A service that is gone raises errors of many kinds in the middle of a training.
+
+    Attributes:
+        lost: what went wrong, one sentence with the way out; "" while all is well.
+    """
+
+    lost = ""
+
+    def log_metrics(self, *args: Any, **kwargs: Any) -> None:
+        with self.lasting():
+            super().log_metrics(*args, **kwargs)
+
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+        with self.lasting():
+            super().log_hyperparams(*args, **kwargs)
+
+    def log_image(self, *args: Any, **kwargs: Any) -> None:
+        with self.lasting():
+            super().log_image(*args, **kwargs)
+
+    def log_video(self, *args: Any, **kwargs: Any) -> None:
+        with self.lasting():
+            super().log_video(*args, **kwargs)
+
+    def close(self, checkpoint: Path | None, config_file: Path) -> None:
+        """Attach a checkpoint with its configuration as an artifact, and wait until all is sent."""
+        with self.lasting():
+            if checkpoint is not None:
+                log_model(self, checkpoint, config_file)
+            self.experiment.finish()
+
+    @contextmanager
+    def lasting(self) -> Iterator[None]:
+        """What fails inside is told once; once something is lost, what fails is passed over."""
+        try:
+            yield
+        except Exception as error:  # of sockets, of W&B, of its service
+            if not self.lost:
+                why = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(": .")
+                self.lost = (
+                    f"Weights & Biases was lost ({why}); metrics.csv and everything else in the run folder "
+                    f"is whole. Bring the run there later with `wandb sync {self.save_dir}/wandb/*run-*`."
+                )
+                warnings.warn(self.lost, stacklevel=3)
+
+
 def wandb_logger(
     mode: Literal["offline", "online", "disabled"] | None = None,
     project: str | None = None,
@@ -75,7 +137,7 @@ def wandb_logger(
     *,
     name: str | None = None,
     folder: str | Path = ".",
-) -> WandbLogger | None:
+) -> LastingWandbLogger | None:
     """A W&B run whose files stay in the run folder; None if disabled.
 
     Args:
@@ -108,7 +170,12 @@ def wandb_logger(
         id=_run_id(Path(folder)),
         resume="allow",
         reinit="create_new",
-        settings=wandb.Settings(silent=mode == "offline", console="off"),
+        settings=wandb.Settings(
+            silent=mode == "offline",
+            console="off",
+            finish_timeout=_PATIENCE,
+            finish_timeout_raises=True,
+        ),
     )
     try:
         run = wandb.init(**how)
@@ -119,7 +186,7 @@ def wandb_logger(
         ) from error
     run.define_metric("trainer/global_step")
     run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
-    return WandbLogger(save_dir=folder, experiment=run, offline=mode == "offline")
+    return LastingWandbLogger(save_dir=folder, experiment=run, offline=mode == "offline")
 
 
 def log_model(logger: WandbLogger, checkpoint: Path, config_file: Path) -> None:

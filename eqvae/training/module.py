@@ -57,7 +57,9 @@ class TrainingModule(pl.LightningModule):
         self.make_scheduler = scheduler
         self.model_config = model_config
         self.seed = seed
-        self._sums: dict[str, Tensor] = {}  # of the epoch's terms, with the number of images
+        self._sums: dict[
+            str, Tensor
+        ] = {}  # of the epoch's terms, each with its number of images, (2,)
 
     def configure_optimizers(self) -> dict[str, Any]:
         optimizer = self.make_optimizer([p for p in self.parameters() if p.requires_grad])
@@ -97,16 +99,16 @@ class TrainingModule(pl.LightningModule):
     def _log_epoch(self, terms: dict[str, Tensor], count: int) -> None:
         """Means over the epoch, logged once at its end, before its checkpoint: Lightning takes a millisecond
         for each term and step, and logs them behind the checkpoint, so that a run that is killed between the
-        two would lack them.
+        two would lack them. A term that some steps lack is a mean over the others.
         """
         weight = torch.tensor(float(count), device=self.device)
-        for name, value in {**terms, "images": weight / count}.items():
-            self._sums[name] = self._sums.get(name, 0.0) + weight * value.detach()
+        for name, value in terms.items():
+            own = torch.stack([weight * value.detach().to(weight), weight])
+            self._sums[name] = self._sums.get(name, 0.0) + own
         trainer = self.trainer
         if trainer.is_last_batch or trainer.global_step + 1 == trainer.max_steps:
             sums = self._over_processes()
-            images = sums.pop("images")
-            means = {name: value / images for name, value in sums.items()}
+            means = {name: total / images for name, (total, images) in sums.items()}
             self.log_dict(means, on_step=False, on_epoch=True, batch_size=1, logger=False)
             row = {name: float(value) for name, value in means.items()}
             for logger in trainer.loggers:
@@ -123,21 +125,25 @@ class TrainingModule(pl.LightningModule):
         )
 
     def _stored_sums(self) -> dict[str, Any] | None:
-        """The sums of each process, (processes, terms): rank 0 alone writes the checkpoint."""
+        """The sums of each process, (processes, terms, 2): rank 0 alone writes the checkpoint."""
         if not self._sums:
             return None
         values = torch.stack([value.float() for value in self._sums.values()])
-        rows = self.all_gather(values).reshape(self.trainer.world_size, -1)
+        rows = self.all_gather(values).reshape(self.trainer.world_size, -1, 2)
         return {"names": list(self._sums), "values": rows.cpu()}
 
     def _sums_of(self, stored: dict[str, Any] | None) -> dict[str, Tensor]:
         """This process's share of stored sums; of another number of processes the first takes all."""
         if not stored:
             return {}
-        rows, rank = stored["values"].to(self.device), self.global_rank
+        names, rows, rank = stored["names"], stored["values"].to(self.device), self.global_rank
+        if rows.dim() == 2:  # of before, when every step had every term
+            images = rows[:, names.index("images"), None].expand_as(rows)
+            rows = torch.stack([rows, images], dim=2)
         if len(rows) != self.trainer.world_size:
             rows = rows.sum(0, keepdim=True)
-        return dict(zip(stored["names"], rows[rank], strict=True)) if rank < len(rows) else {}
+        known = dict(zip(names, rows[rank], strict=True)) if rank < len(rows) else {}
+        return {name: row for name, row in known.items() if name != "images"}
 
     def on_train_start(self) -> None:
         skip_batches_done(self.trainer)

@@ -8,6 +8,7 @@ from PIL.Image import Image
 from pytorch_lightning.loggers import WandbLogger
 
 from eqvae.data.batch import Batch
+from eqvae.drawing.masks import mask_picture
 from eqvae.drawing.pictures import (
     cluster_picture,
     orbit_frames,
@@ -21,7 +22,7 @@ from eqvae.models.model import Model
 
 
 class PictureCallback(pl.Callback):
-    """Write reconstructions, samples, clusters and orbits into <run folder>/pictures.
+    """Write reconstructions, samples, clusters, orbits and masks into <run folder>/pictures.
 
     They show test images when the test ends, validation images during training.
 
@@ -75,6 +76,8 @@ class PictureCallback(pl.Callback):
             "samples": sample_picture(model),
             "orbit": orbit_picture(model, batch[:1], self.max_shift),
         }
+        if model.mask is not None:
+            pictures["masks"] = mask_picture(model, batch)
         _save(folder, pictures)
         _log(trainer, pictures)
         gif = folder / "orbit.gif"

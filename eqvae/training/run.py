@@ -21,13 +21,13 @@ from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ModelCheckpoint
-from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from eqvae.config import build, fill_data
 from eqvae.data.extent import ground
 from eqvae.files import write_whole
+from eqvae.losses.contest import COSINES
 from eqvae.registry import stored_configuration
 from eqvae.threads import threads_for
 from eqvae.training.checkpoint import WholeCheckpoints
@@ -36,6 +36,7 @@ from eqvae.training.checks import (
     LAST,
     METRICS,
     check_accelerator,
+    check_domain,
     check_first_batch,
     check_folder,
     check_keys,
@@ -46,7 +47,7 @@ from eqvae.training.checks import (
 from eqvae.training.cluster import environment
 from eqvae.training.divergence import Diverged, StopWhenDiverged
 from eqvae.training.interruption import InterruptCheckpoint, Interrupted
-from eqvae.training.loggers import MetricsCSV, log_model
+from eqvae.training.loggers import LastingWandbLogger, MetricsCSV
 from eqvae.training.module import TrainingModule
 from eqvae.training.pictures import PictureCallback
 from eqvae.training.prior import KeepPrior, PriorStage, fit_prior
@@ -121,6 +122,7 @@ def prepare(config: dict[str, Any], folder: str | Path, *, resume: bool = False)
         model_config=config["model"],
         seed=config["seed"],
     )
+    check_domain(module, datamodule.domain)
     check_optimization(module)
     check_first_batch(module, datamodule.train)
     warn_of_large_objects(module, datamodule.train)
@@ -168,6 +170,10 @@ def train(run: Run) -> dict[str, float]:
     metrics["train/epochs"] = float(trainer.fit_loop.epoch_progress.current.processed)
     metrics["train/seconds"] = seconds  # of this sitting, if the run was resumed
     metrics["train/processor_seconds"] = busy  # of this process, whatever else the machine does
+    for logger in trainer.loggers:
+        if isinstance(logger, MetricsCSV):
+            cosines = logger.later_means(f"train/dial/{COSINES}/")
+            metrics |= {f"train/{COSINES}/{name}": value for name, value in cosines.items()}
     if path:
         metrics["val/elbo"] = float(best.best_model_score)
     if trainer.is_global_zero and not trainer.fast_dev_run:
@@ -176,10 +182,8 @@ def train(run: Run) -> dict[str, float]:
         metrics |= _finish(run, Path(path) if path else run.folder / LAST)
         write_metrics(run.folder / METRICS, metrics)
     for logger in trainer.loggers:
-        if isinstance(logger, WandbLogger):
-            if path:
-                log_model(logger, Path(path), run.folder / CONFIG)
-            logger.experiment.finish()
+        if isinstance(logger, LastingWandbLogger):
+            logger.close(Path(path) if path else None, run.folder / CONFIG)
     return metrics
 
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eqvae.config import build, compose
+from eqvae.config import TARGET, build, compose
 from eqvae.data import ImageDataModule
 from eqvae.data.batch import Batch
+from eqvae.domains import HexagonalGrid
 from eqvae.models.model import Model
 from eqvae.overrides import values
 from eqvae.registry import stored_configuration
@@ -57,6 +58,9 @@ def subject_of(
     model = load_vae(checkpoint, fitted=fitted)
     folder = run_folder(checkpoint)
     config = data_config(folder, overrides)
+    if isinstance(model.domain, HexagonalGrid):  # other data are brought onto the model's lattice
+        sensor = {TARGET: "eqvae.data.HexagonalSensor", "spacing": model.domain.spacing}
+        config.setdefault("sensor", sensor)
     data = build(config, path="data")
     data.setup()
     if data.image_shape != model.image_shape:

@@ -160,6 +160,43 @@ def test_what_was_started_is_stopped(
         signal.signal(signum, shell)
 
 
+ORPHAN = """
+import os, pathlib, subprocess, sys, time
+from eqvae.cli import launch
+launch.GRACE = 0.2
+launch.end_with_parent()
+worker = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"])
+pathlib.Path({file!r}).write_text(f"{{os.getpid()}} {{worker.pid}}")
+time.sleep(100)
+"""
+PARENT = """
+import os, subprocess, sys, time
+os.environ[{name!r}] = str(os.getpid())
+subprocess.Popen([sys.executable, "-c", {code!r}], start_new_session=True)
+time.sleep(100)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks at processes in /proc")
+@pytest.mark.parametrize("marked", [True, False])
+def test_a_launcher_ends_with_a_parent_that_is_killed(marked: bool, tmp_path: Path) -> None:
+    file = tmp_path / "pids"
+    name = module.LAUNCHED_BY if marked else "OTHER"
+    code = PARENT.format(name=name, code=ORPHAN.format(file=str(file)))
+    parent = subprocess.Popen([sys.executable, "-c", code])
+    while not (file.exists() and file.read_text()):
+        time.sleep(0.05)
+    parent.kill()
+    parent.wait()
+    pids = [int(pid) for pid in file.read_text().split()]
+    end = time.time() + (10 if marked else 1.5)
+    while any(map(is_running, pids)) and time.time() < end:
+        time.sleep(0.1)
+    assert [is_running(pid) for pid in pids] == [not marked] * 2
+    if not marked:  # the control: whoever is not a launcher goes on
+        os.killpg(pids[0], signal.SIGKILL)
+
+
 def test_an_interrupted_cell_leaves_no_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_) -> None:
         raise Interrupted(signal.SIGTERM, None)

@@ -4,9 +4,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from eqvae.domains import Domain, LogPolarGrid, SquareGrid
+from eqvae.domains import Domain, HexagonalGrid, LogPolarGrid, SquareGrid
 
-DOMAINS = [SquareGrid(17), LogPolarGrid.covering(90, angles=80, inner=0.7)]
+DOMAINS = [
+    SquareGrid(17),
+    HexagonalGrid(17),
+    LogPolarGrid.covering(90, angles=80, inner=0.7),
+]
 EVERY_DOMAIN = pytest.mark.parametrize("domain", DOMAINS, ids=lambda d: type(d).__name__)
 
 

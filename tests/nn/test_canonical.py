@@ -73,6 +73,7 @@ class Blurred(torch.nn.Module):
     def __init__(self, decoder: torch.nn.Module):
         super().__init__()
         self.decoder, self.representation, self.symmetry = decoder, LATENT, decoder.symmetry
+        self.domain = decoder.domain
         axis = torch.arange(SIZE) - (SIZE - 1) / 2
         bell = (-(axis**2) / 40).exp()
         self.window = bell[:, None] * bell

@@ -13,9 +13,9 @@ from torch import Tensor
 
 from eqvae.domains import SquareGrid
 from eqvae.domains.grid import disc_mask
+from eqvae.nn.fields.resample import GaussianResample
 from eqvae.nn.steerable import SteerableDecoder, SteerableEncoder
 from eqvae.nn.steerable.blocks import FourierSiLU, SteerableConv, function_fields, scalar_fields
-from eqvae.nn.steerable.resample import GaussianResample
 from eqvae.symmetry import PlaneMotions, Representation, motion
 from eqvae.testing import GaussianScenes, assert_equivariant, latent_error, quarter_turns
 from tests.cases import move

@@ -10,6 +10,7 @@ from eqvae.symmetry import (
     Group,
     PlaneMotions,
     Similarities,
+    SpaceRotations,
     compose,
     motion,
     with_log_scale,
@@ -17,19 +18,22 @@ from eqvae.symmetry import (
 from tests.cases import BY_NAME, SYMMETRIES, draw
 
 SCALING = [Similarities(), Similarities(reflections=True), Similarities(rotations=8)]
-GROUPS = [*SYMMETRIES, *SCALING, CentredSimilarities(), CentredSimilarities(reflections=False)]
+SPACE = [SpaceRotations(), SpaceRotations(parity=True)]
+CENTRED = [CentredSimilarities(), CentredSimilarities(reflections=False)]
+GROUPS = [*SYMMETRIES, *SCALING, *CENTRED, *SPACE]
 EVERY_GROUP = pytest.mark.parametrize("group", GROUPS, **BY_NAME)
 
 
-def points(n: int) -> torch.Tensor:
-    return 5 * torch.randn(n, 7, 2, dtype=torch.float64)
+def points(n: int, group: Group | None = None) -> torch.Tensor:
+    return 5 * torch.randn(n, 7, 3 if group in SPACE else 2, dtype=torch.float64)
 
 
 @EVERY_GROUP
 def test_every_group_is_one(group):
     assert isinstance(group, Group)
-    g, h, k = (draw(group, 20, seed=seed) for seed in (1, 2, 3))
-    p = points(20)
+    shift = 0.0 if group in SPACE else 4.0
+    g, h, k = (draw(group, 20, seed, shift) for seed in (1, 2, 3))
+    p = points(20, group)
     close = torch.testing.assert_close
     close(group.act(group.compose(g, h), p), group.act(g, group.act(h, p)))
     left, right = group.compose(group.compose(g, h), k), group.compose(g, group.compose(h, k))
@@ -50,8 +54,8 @@ def test_exp_follows_the_generators(group):
         torch.testing.assert_close(both, group.exp((s + t) * direction[None]))
         if generator.period is not None:
             once = group.exp(generator.period * direction[None])
-            torch.testing.assert_close(group.act(once, points(1)[:, :0]), points(1)[:, :0])
-            p = points(1)
+            p = points(1, group)
+            torch.testing.assert_close(group.act(once, p[:, :0]), p[:, :0])
             torch.testing.assert_close(group.act(once, p), p)
 
 
@@ -72,9 +76,45 @@ def test_exp_of_the_plane_against_the_matrix_exponential():
     torch.testing.assert_close(group.log(g), u)
 
 
-def test_log_refuses_mirrors():
+def test_exp_of_space_against_the_matrix_exponential():
+    group = SPACE[0]
+    u = torch.randn(30, 3, dtype=torch.float64)
+    u *= torch.linspace(0, 3.1, 30).double()[:, None] / u.norm(dim=1, keepdim=True)
+    u[1] = 1e-9
+    x, y, z = u.unbind(1)
+    zero = torch.zeros_like(x)
+    algebra = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=1).reshape(-1, 3, 3)
+    axes = torch.eye(3).double().expand(30, 3, 3)
+    moved = group.act(group.exp(u), axes).mT
+    torch.testing.assert_close(moved, torch.linalg.matrix_exp(algebra))
+    torch.testing.assert_close(group.log(group.exp(u)), u)
+
+
+@pytest.mark.parametrize("group", SPACE, **BY_NAME)
+def test_a_grid_of_space_is_spread_evenly(group):
+    """Its matrices average to zero, as over the whole group; a control, half of it, does not."""
+    grid = group.grid(200)
+    assert torch.equal(grid[:1], group.identity(dtype=grid.dtype))
+    axes = torch.eye(3).double()
+    mean = group.act(grid[:200], axes.expand(200, 3, 3)).mean(0).norm()
+    half = group.act(grid[:100], axes.expand(100, 3, 3)).mean(0).norm()
+    assert mean < 0.05 < half
+    assert len(grid) == 200 * (1 + group.parity)
+
+
+def test_space_has_no_shifts():
+    with pytest.raises(ValueError, match="shift must be 0: SO\\(3\\) has no translations; got 2"):
+        SPACE[0].sample(3, shift=2.0)
+
+
+@pytest.mark.parametrize(
+    ("group", "mirrored"),
+    [(PlaneMotions.o2(), motion(0.3, reflection=1.0)), (SPACE[1], SPACE[1].grid(1)[1:])],
+    **BY_NAME,
+)
+def test_log_refuses_mirrors(group, mirrored):
     with pytest.raises(ValueError, match="no mirror image"):
-        PlaneMotions.o2().log(motion(0.3, reflection=1.0))
+        group.log(mirrored)
 
 
 @EVERY_GROUP

@@ -8,15 +8,18 @@ import warnings
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import pytorch_lightning as pl
 import torch
+from PIL import Image
 
 import eqvae
 from eqvae.training.ema import ExponentialMovingAverage
 from eqvae.training.interruption import Interrupted
+from eqvae.training.loggers import LastingWandbLogger
 from eqvae.training.run import prepare, stored_config, train
 from tests.training.runs import FAMILIES, NO_PICTURES, SOFT, resumed, tiny_config, tiny_run
 
@@ -200,6 +203,35 @@ def test_wandb_offline_stays_in_the_run_folder(
     assert len(kept) == 1
     media = {path.suffix for path in (tmp_path / "wandb").glob("offline-run-*/files/media/**/*")}
     assert {".png", ".gif"} <= media
+
+
+class Gone:
+    """A W&B run whose service is no longer there."""
+
+    config = SimpleNamespace(update=lambda *args, **kwargs: None)
+
+    def __init__(self, answers: int):
+        self.answers = answers
+
+    def _answer(self, *args: object, **kwargs: object) -> None:
+        self.answers -= 1
+        if self.answers < 0:
+            raise ConnectionResetError("Connection lost")
+
+    log = define_metric = log_artifact = finish = _answer
+
+
+def test_a_run_goes_on_without_wandb_and_says_so(tmp_path: Path) -> None:
+    logger = LastingWandbLogger(save_dir=tmp_path, experiment=Gone(answers=1))
+    logger.log_metrics({"train/loss": 1.0}, step=1)
+    assert not logger.lost
+    with pytest.warns(
+        UserWarning, match="Weights & Biases was lost .Connection.*wandb sync"
+    ) as told:
+        logger.log_metrics({"train/loss": 0.5}, step=2)
+        logger.log_image("pictures/orbit", [Image.new("L", (2, 2))])
+        logger.close(None, tmp_path / "config.yaml")
+    assert len(told) == 1 and "metrics.csv" in logger.lost
 
 
 def test_wandb_online_without_a_key_is_refused(

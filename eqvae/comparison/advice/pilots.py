@@ -3,7 +3,7 @@
 import tempfile
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from eqvae.comparison.measure import mean_residual
 from eqvae.data.batch import Batch
+from eqvae.losses.contest import cosines_of
 from eqvae.models.model import Model
 from eqvae.training.divergence import Diverged
 from eqvae.training.run import prepare, train
@@ -31,6 +32,7 @@ class Pilot:
         elbo: of each held-out image, nats, (N,); None if the training diverged.
         dial: mean residual of its soft layers; None without any.
         seconds: of processor time.
+        cosines: by penalty the cosine of its gradient and the task's, see `eqvae.losses.contest`.
     """
 
     arm: str
@@ -38,6 +40,7 @@ class Pilot:
     elbo: np.ndarray | None
     dial: float | None
     seconds: float
+    cosines: Mapping[str, float] = field(default_factory=dict)
 
 
 def run_pilot(
@@ -58,18 +61,22 @@ def run_pilot(
         run = prepare(dict(config), Path(folder) / "run")
         held_out, images = run.datamodule.test[:], len(run.datamodule.train)
 
-        def pilot(scores: np.ndarray | None = None, dial: float | None = None) -> Pilot:
-            return Pilot(arm, images, scores, dial, time.process_time() - begin)
+        def pilot(
+            scores: np.ndarray | None = None,
+            dial: float | None = None,
+            cosines: Mapping[str, float] | None = None,
+        ) -> Pilot:
+            return Pilot(arm, images, scores, dial, time.process_time() - begin, cosines or {})
 
         try:
-            train(run)
+            cosines = cosines_of(train(run))
         except Diverged:
             return pilot(), None, held_out
         model = run.module.vae.eval()
     scores = elbos(model, held_out, seed).numpy()
     if not np.isfinite(scores).all():
         return pilot(), None, held_out
-    return pilot(scores, mean_residual(model)), model, held_out
+    return pilot(scores, mean_residual(model), cosines), model, held_out
 
 
 @torch.no_grad()

@@ -8,6 +8,7 @@ from eqvae.comparison.advice.choice import Advice
 from eqvae.comparison.advice.pilots import Pilot
 from eqvae.comparison.advice.support import Support
 from eqvae.comparison.arms import arms, of_kind
+from eqvae.losses.contest import WRONG
 
 
 def told(advice: Advice, support: Sequence[Support], pilots: Sequence[Pilot]) -> list[str]:
@@ -39,10 +40,25 @@ def told(advice: Advice, support: Sequence[Support], pilots: Sequence[Pilot]) ->
             f"dial: the layers of the relaxed pilot left the equivariant ones by {np.mean(opened):.2f} of "
             "their size (0: not at all)."
         )
+    lines += _fights(pilots)
     lines.append(
         "Small models, short trainings: trust the order; the numbers are not your model's."
     )
     return lines
+
+
+def _fights(pilots: Iterable[Pilot]) -> list[str]:
+    """A line for each penalty whose gradient points against that of the task."""
+    found: dict[str, list[float]] = {}
+    for pilot in pilots:
+        for name, cosine in pilot.cosines.items():
+            found.setdefault(f"{name} of {pilot.arm}", []).append(cosine)
+    return [
+        f"penalty {name} fights the task: gradients at cosine {np.mean(cosines):.2f}; the data may not have "
+        "this symmetry, or the representation is wrong."
+        for name, cosines in found.items()
+        if np.mean(cosines) < WRONG
+    ]
 
 
 def _mean(pilots: Iterable[Pilot], arm: str, images: int) -> float | None:

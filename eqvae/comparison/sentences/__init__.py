@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from eqvae.comparison.sentences.budgets import budgets, costs, fairness
+from eqvae.comparison.sentences.contests import contests
 from eqvae.comparison.sentences.scenarios import by_scenario, in_short, other_aims, surprises
 from eqvae.comparison.sentences.sweeps import weights
 from eqvae.comparison.sentences.words import sentence
@@ -21,6 +22,7 @@ def sentences(rows: Iterable[Row]) -> dict[str, list[str]]:
         "Pose and clusters": other_aims(rows),
         "Training images": budgets(rows),
         "Weights of the soft penalties": weights(rows),
+        "Task and symmetry": contests(rows),
         "Cost": costs(rows),
         "Fairness and losses": fairness(rows),
     }

@@ -47,9 +47,9 @@ class Npz:
         classes: names of classes that have a number already, in their order.
         group: key of what must not be torn apart by the split, such as the source micrograph.
         mask: key of which pixels are the object: (N, H, H) of 0 and 1, or bits (N, H * H / 8) as
-            `numpy.packbits(mask.reshape(N, -1), axis=1)` makes them. All others are set to 0, so
-            that neighbours disappear.
+            `numpy.packbits(mask.reshape(N, -1), axis=1)` makes them. All others are set to 0.
         mask_margin: pixels around the mask, in every direction, that are kept as well.
+        neighbours: keep all pixels, for masks that are to be learned from images as they are.
         aligned: the objects are upright and centred, so the motions of the posing are true poses.
         skip_unreadable: leave out NaN and constant images with a warning instead of an error.
         grey: how grey values are read.
@@ -61,6 +61,7 @@ class Npz:
     group: str | None = None
     mask: str | None = None
     mask_margin: int = 2
+    neighbours: bool = False
     aligned: bool = False
     skip_unreadable: bool = False
     classes: Sequence[str] | None = None
@@ -100,7 +101,7 @@ class Npz:
     def _images(self, arrays: "Arrays") -> ImageSet:
         stored = arrays.stored(self._image_key(arrays))
         masks = None if self.mask is None else self._masks(arrays, stored.shape)
-        keep = None if masks is None else dilated(masks, self.mask_margin)
+        keep = None if masks is None or self.neighbours else dilated(masks, self.mask_margin)
         seen = survey(stored)
         images, settings, said = brightness(stored, self.grey, keep, seen.ends)
         labels, names, unknown = self._classes(arrays)

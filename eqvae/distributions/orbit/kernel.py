@@ -96,12 +96,16 @@ class Kernel:
             )
             for b in self.mixture.representation.blocks
         ]
+        features = torch.cat(features, 3).unbind(2)  # of the mean and of each factor
         table = torch.cat([self.tables[b.name] for b in self.mixture.representation.blocks])
-        y = torch.cat(features, 3) @ table  # (B, T, 1 + r, A)
         shaped = (v[:, None].square() * self.precision[component]).sum(2)
         still = self.constant[component] - 0.5 * shaped
-        spread = (y[:, :, 1:] + self.offset[component][..., None]).square().sum(2)
-        return (y[:, :, 0] + still[..., None] + 0.5 * spread).permute(2, 0, 1)
+        joint = features[0] @ table + still[..., None]  # (B, T, A)
+        offset = self.offset[component]
+        for j in range(self.rank):  # one by one: together they are many times as large
+            y = features[1 + j] @ table + offset[:, :, j, None]
+            joint = joint.addcmul_(y, y, value=0.5)
+        return joint.permute(2, 0, 1)
 
     def squares(self, v: Tensor, block: Block | None = None) -> Tensor:
         """sum_m |v_m|^2 / s_km^2 of one block or of all, (B, K)."""

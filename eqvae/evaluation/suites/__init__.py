@@ -6,6 +6,8 @@
     equivariance       nothing                     does the law f(g x) = g f(x) hold, and where does it break?
     pose               an angle in the latent;     how far off is the pose, and does it know?
                        true poses for errors
+    segmentation       a model with masks;         does it know which pixels are the object, and
+                       true masks for Dice         does its mask move with the object?
     content            nothing; true poses for     does content ignore pose?
                        the leak
     clustering         labels                      do classes fall out of the content?

@@ -15,7 +15,9 @@ def equivariance(held_out: HeldOut) -> Findings:
     n = min(len(held_out.batch), 16 if held_out.fast else 32)
     batch = held_out.batch[:n].to(held_out.device)
     x = batch.image
-    scenes = GaussianScenes(n, seed=held_out.seed, size=x.shape[-1], channels=x.shape[1])
+    domain = held_out.model.domain
+    how = {"size": x.shape[-1], "channels": x.shape[1], "domain": domain}
+    scenes = GaussianScenes(n, seed=held_out.seed, **how)
     audit = SymmetryAudit.of(held_out.model)
     found = audit.run(batch, scenes=scenes, preset=held_out.effort, seed=held_out.seed)
     one = held_out.batch[_asymmetric(held_out)].to(held_out.device)

@@ -21,11 +21,10 @@ def generation(held_out: HeldOut) -> Findings:
     """Reconstructions against images, samples against data, and both at every orientation."""
     model, seed, groups = held_out.model, held_out.seed, held_out.groups
     n = min(len(held_out.batch), 2000 if held_out.fast else 10_000)
-    kept = held_out.encoding.reconstruction.clamp(0, 1)
+    kept = held_out.seen(held_out.encoding.reconstruction).clamp(0, 1)
     first = slice(len(kept))
-    scores = reconstruction_scores(
-        held_out.images[first], kept, groups=picked(groups, first), seed=seed
-    )
+    real = held_out.seen(held_out.images[first])
+    scores = reconstruction_scores(real, kept, groups=picked(groups, first), seed=seed)
     shown = {
         "Reconstructions": reconstruction_picture(model, held_out.batch[:8].to(held_out.device)),
         "Samples from the prior": sample_picture(model, seed=seed),
@@ -45,7 +44,8 @@ def _by_orientation(drawn: Drawn) -> dict[str, Score]:
 
     def turned(angle: float) -> Tensor:
         g = motion(angle=angle).expand(few, -1)
-        return held_out.model.domain.act(g, drawn.real[:few]).clamp(0, 1)
+        moved = held_out.model.domain.act(g, held_out.images[:few])
+        return held_out.seen(moved).clamp(0, 1)
 
     def redrawn(angle: float) -> Tensor:
         g = motion(angle=angle).expand(few, -1)

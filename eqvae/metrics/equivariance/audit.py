@@ -201,7 +201,11 @@ class SymmetryAudit:
             )
         if not torch.isfinite(image).all():
             raise ValueError("x must be finite; it holds NaN or infinity. Leave those out.")
-        return batch if band_limit is None else batch.replace(image=band_limited(image, band_limit))
+        return (
+            batch
+            if band_limit is None
+            else batch.replace(image=band_limited(image, band_limit, self.domain))
+        )
 
     def _latents(self, batch: Batch | None, z: Tensor | None) -> Tensor | None:
         """The latents to decode, in the middle, where nothing is cut off, unless they are given."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from eqvae.data.batch import Batch
-from eqvae.domains import Domain, SquareGrid
+from eqvae.domains import Domain, HexagonalGrid, SquareGrid
 from eqvae.metrics.equivariance.audit_result import AuditResult
 from eqvae.metrics.equivariance.decibels import decibel_score
 from eqvae.metrics.equivariance.errors import (
@@ -233,8 +233,8 @@ class AuditRun:
             if audit.render is not None:
                 act = _RenderedAction(self, z)
             inner = None
-            if isinstance(self.domain, SquareGrid):  # where windows are 1
-                inner = 7 / 16 * self.domain.size
+            if isinstance(self.domain, SquareGrid | HexagonalGrid):  # where windows are 1
+                inner = 7 / 8 * self.domain.radius
             mask = self.domain.mask(inner).to(z)
             scores = lie_scores(audit.decode, z, act=act, act_in=audit.act, weight=mask, **known)
             self.result.scores.update({f"lie/decoder/{name}": s for name, s in scores.items()})

@@ -5,12 +5,12 @@ import math
 import torch
 from torch import Tensor
 
-from eqvae.domains import Domain, SquareGrid
+from eqvae.domains import Domain, HexagonalGrid, SquareGrid
 from eqvae.metrics.equivariance.errors import Errors, each, paired_errors
 from eqvae.metrics.equivariance.norms import masked_norms
 
 
-def band_limited(x: Tensor, cutoff: float = 0.75) -> Tensor:
+def band_limited(x: Tensor, cutoff: float = 0.75, domain: Domain | None = None) -> Tensor:
     """Images that can be resampled nearly without loss: low-pass, on the inscribed disc.
 
     Frequencies fall from 1 to 0 between 2/3 of the cutoff and the cutoff, and the image from 1 to 0 over
@@ -19,8 +19,15 @@ def band_limited(x: Tensor, cutoff: float = 0.75) -> Tensor:
     Args:
         x: images (B, C, H, H).
         cutoff: fraction of the grid's highest frequency, pi per pixel.
+        domain: where the images live; the square grid if None.
     """
     size = x.shape[-1]
+    if isinstance(domain, HexagonalGrid):
+        window = _half_cosine(domain.points(dtype=torch.float64).norm(dim=-1), *_rim(domain))
+        low_pass = _half_cosine(
+            domain.frequencies(), 2 / 3 * cutoff * domain.band, cutoff * domain.band
+        )
+        return torch.fft.ifft2(torch.fft.fft2(x * window.to(x)) * low_pass.to(x)).real
     frequency = torch.fft.fftfreq(size, 0.5).to(x)  # in units of pi per pixel
     frequency = torch.hypot(frequency[:, None], frequency)
     low_pass = _half_cosine(frequency, 2 / 3 * cutoff, cutoff)
@@ -29,8 +36,13 @@ def band_limited(x: Tensor, cutoff: float = 0.75) -> Tensor:
 
 def border_window(size: int) -> Tensor:
     """1 on the inner 7/8 of the inscribed disc, then half a cosine down to 0 at its rim, (H, H)."""
-    radius = SquareGrid(size).points(dtype=torch.float64).norm(dim=-1)
-    return _half_cosine(radius, 7 / 8 * size / 2, size / 2)
+    grid = SquareGrid(size)
+    return _half_cosine(grid.points(dtype=torch.float64).norm(dim=-1), *_rim(grid))
+
+
+def _rim(domain: Domain) -> tuple[float, float]:
+    """Where the window begins to fall, and where it ends, pixels."""
+    return 7 / 8 * domain.radius, domain.radius
 
 
 def _half_cosine(r: Tensor, inner: float, outer: float) -> Tensor:

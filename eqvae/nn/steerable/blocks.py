@@ -139,7 +139,7 @@ def nonlinearity(symmetry: PlaneMotions, field_type: FieldType) -> nn.Module:
 
 def block(
     symmetry: PlaneMotions, in_type: FieldType, out_type: FieldType, kernel_size: int
-) -> nn.Module:
+) -> nn.Sequential:
     """Convolution, norm, SiLU."""
     return nn.Sequential(
         SteerableConv(in_type, out_type, kernel_size),

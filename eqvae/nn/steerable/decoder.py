@@ -9,27 +9,21 @@ interpolation; only what the convolutions add to u_0 can err. Full resolution fr
 upsampling filter, and the low band of u leaves room for the frequencies that SiLU makes.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from eqvae.domains import SquareGrid
 from eqvae.nn.fibre import FibreMLP, quieten
+from eqvae.nn.fields.layer import LayerPart
 from eqvae.nn.harmonics import DiskHarmonics
 from eqvae.nn.network import LatentNetwork
 from eqvae.nn.sizes import check_steerable_size
-from eqvae.nn.steerable.blocks import (
-    SteerableConv,
-    block,
-    function_fields,
-    scalar_fields,
-    sign_fields,
-)
-from eqvae.nn.steerable.harmonics import (
-    Synthesis,
-    check_steerable,
-    fibre_symmetry,
-)
+from eqvae.nn.steerable.blocks import function_fields, scalar_fields, sign_fields
+from eqvae.nn.steerable.harmonics import Synthesis, check_steerable, fibre_symmetry
+from eqvae.nn.steerable.trunk import trunk
 from eqvae.symmetry.plane import PlaneMotions
 from eqvae.symmetry.representations import Representation
 
@@ -54,6 +48,7 @@ class SteerableDecoder(LatentNetwork):
             border.
         hidden, frequency, fibre_depth: functions on the circle in the fibre network, their band
             limit, and its number of hidden layers.
+        layers: layers of `eqvae.nn.fields` behind every non-linear one, in order, such as dropout.
 
     Raises:
         ValueError: as `SteerableEncoder`.
@@ -75,6 +70,7 @@ class SteerableDecoder(LatentNetwork):
         hidden: int = 32,
         frequency: int = 5,
         fibre_depth: int = 2,
+        layers: Sequence[LayerPart] = (),
     ):
         check_steerable(representation, symmetry, frequency)
         check_steerable_size(domain, channels, kernel_size, width=width, depth=depth, maps=maps)
@@ -93,14 +89,19 @@ class SteerableDecoder(LatentNetwork):
             out_frequency=sharp.degree,
         )
         quieten(self.mlp.head)
-        hidden_type = function_fields(symmetry, width)
         seed_type = scalar_fields(symmetry, maps)
         if representation.sign:
             seed_type = seed_type + sign_fields(symmetry, representation.sign)
-        layers = [block(symmetry, seed_type, hidden_type, kernel_size)]
-        layers += [block(symmetry, hidden_type, hidden_type, kernel_size) for _ in range(depth - 1)]
-        out_type = scalar_fields(symmetry, channels)
-        self.trunk = nn.Sequential(*layers, SteerableConv(hidden_type, out_type, kernel_size))
+        self.trunk = trunk(
+            symmetry,
+            seed_type,
+            function_fields(symmetry, width),
+            scalar_fields(symmetry, channels),
+            depth=depth,
+            kernel_size=kernel_size,
+            size=larger.size,
+            layers=layers,
+        )
         self.gain = nn.Parameter(torch.tensor(0.1))
 
     def forward(self, z: Tensor) -> Tensor:

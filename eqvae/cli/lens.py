@@ -1,0 +1,107 @@
+"""`eqvae lens`: measure every claim about equivariance, and write the numbers and the page."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from eqvae.cli.console import arguments_or_help, one_sentence_errors, printer, stopped_by_ctrl_c
+from eqvae.cli.options import Option, unbracketed
+from eqvae.files import write_whole, written
+from eqvae.overrides import expanded
+from eqvae.watch import watched
+
+if TYPE_CHECKING:
+    from eqvae.claims.claim import Claim
+    from eqvae.claims.measure import Row
+
+USAGE = """\
+Measure claims about equivariance: each with a part that obeys, a control that must fail, and a verdict.
+
+Usage: {lens} [KEY=VALUE ...]
+
+  rows=[16,17]                   some claims, by their ids; default: all, minutes on two cores
+  seeds=3                        of each; claims that train a model take one
+  out=FOLDER                     where lens.json and equivariance.md go; default: benchmarks/results and docs
+                                 of a checkout, else lens
+
+Rows that are not measured now keep the numbers that they have there."""
+OWN = {
+    "rows": Option("all"),
+    "seeds": Option("3", least=1),
+    "out": Option(),
+}
+CHECKOUT = (Path("benchmarks/results"), Path("docs"))  # of the results, of the page
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure what the arguments say, by default those of this process."""
+    arguments = arguments_or_help(arguments, USAGE, alone=True)
+    if arguments is None:
+        return
+    with (
+        stopped_by_ctrl_c("rows that were measured are kept; the same command goes on"),
+        one_sentence_errors(),
+    ):
+        _run(_options(arguments))
+
+
+def _options(arguments: Sequence[str]) -> dict[str, Any]:
+    given = {}
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        if not (equals and key in OWN):
+            raise ValueError(
+                f"{argument!r} is not an option: give KEY=VALUE with {', '.join(OWN)}."
+            )
+        given[key] = expanded(value) if key == "out" else value
+    return {key: option.read(key, given.get(key, option.default)) for key, option in OWN.items()}
+
+
+def _run(options: Mapping[str, Any]) -> None:
+    from eqvae.claims.claim import all_claims
+    from eqvae.claims.measure import measured_row
+
+    claims = all_claims()
+    chosen = _chosen(options["rows"], claims)
+    places = CHECKOUT if all(p.is_dir() for p in CHECKOUT) else (Path("lens"), Path("lens"))
+    results, pages = (Path(options["out"]),) * 2 if options["out"] else places
+    pictures = pages / "equivariance"
+    pictures.mkdir(parents=True, exist_ok=True)
+    results.mkdir(parents=True, exist_ok=True)
+    console, seeds = printer(), range(options["seeds"])
+    for claim in watched(chosen, "claims"):
+        row, figure = measured_row(claim, seeds)
+        if figure is not None:
+            with written(pictures / row.file) as path:
+                figure.savefig(path, dpi=90, format="png")
+        _keep(row, claims, results / "lens.json", pages / "equivariance.md")
+        console.print(f"{row.id:<6} {row.verdict:<23} {row.value:.2g}  {row.title}")
+    console.print(f"{results / 'lens.json'}, {pages / 'equivariance.md'}")
+
+
+def _chosen(rows: str, claims: Mapping[str, "Claim"]) -> list["Claim"]:
+    if rows == "all":
+        return list(claims.values())
+    asked = [part.strip() for part in unbracketed(rows).split(",")]
+    unknown = [part for part in asked if part not in claims]
+    if unknown:
+        raise ValueError(f"rows must be ids out of {', '.join(claims)}; got {unknown[0]!r}.")
+    return [claims[id] for id in dict.fromkeys(asked)]
+
+
+def _keep(row: "Row", claims: Mapping[str, "Claim"], results: Path, page: Path) -> None:
+    """Put a row among those that are there already, and write the page of all."""
+    from eqvae.claims.measure import Row
+    from eqvae.claims.page import page as page_of
+    from eqvae.claims.targets import targets
+
+    rows = {}
+    if results.is_file():
+        rows = {kept["id"]: kept for kept in json.loads(results.read_text())["rows"]}
+    rows[row.id] = row.as_dict()
+    ordered = [rows[id] for id in claims if id in rows]
+    found = {"rows": ordered, "targets": targets({kept["id"]: kept for kept in ordered})}
+    write_whole(results, json.dumps(found, indent=1) + "\n")
+    drawn = [path.name for path in (page.parent / "equivariance").glob("*.png")]
+    write_whole(page, page_of([Row(**kept) for kept in ordered], drawn))

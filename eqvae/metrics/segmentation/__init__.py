@@ -1,0 +1,1 @@
+"""Segmentation: how far two masks of an object overlap."""
