@@ -30,13 +30,13 @@ from eqvae.evaluation.suites.segmentation import segmentation
 from eqvae.metrics.segmentation.overlap import overlap_scores
 from eqvae.training.run import prepare, train
 
-SEEDS, STEPS, IMAGES, BATCH = (0, 1, 2), 500, 1000, 64
+SEEDS, STEPS, IMAGES, BATCH = (0, 1, 2), 300, 1000, 64
 QUIET = "logger=none prior=normal callbacks.early_stopping=null callbacks.pictures=null callbacks.progress=null"
 DATA = (
     f"data=npz data/pose=rotated_shifted data.source.group=source data.source.mask=mask data.canvas.size=32 "
     f"data.source.neighbours=true data.pose.size=36 data.pose.shift_scale=1.0 data.pose.max_shift=2.0 "
     f"data.limit={IMAGES} data.batch_size={BATCH} image.radius=14.0 model.prior.position_scale=2.0 "
-    f"trainer.max_epochs=-1 +trainer.max_steps={STEPS} +trainer.val_check_interval=100 "
+    f"trainer.max_epochs=-1 +trainer.max_steps={STEPS} +trainer.val_check_interval={STEPS} "
     "trainer.check_val_every_n_epoch=null"
 )
 MODEL = "model=harmonic mask=harmonic latent=default optimizer.lr=3e-2"
@@ -45,7 +45,7 @@ MODEL = "model=harmonic mask=harmonic latent=default optimizer.lr=3e-2"
 class UNet(nn.Module):
     """Three scales, 3x3 convolutions, group norm, skip connections: (B, 1, H, H) -> logits of the mask."""
 
-    def __init__(self, width: int = 16):
+    def __init__(self, width: int = 8):
         super().__init__()
         self.down = nn.ModuleList([_twice(1, width), _twice(width, 2 * width)])
         self.middle = _twice(2 * width, 4 * width)

@@ -108,7 +108,9 @@ class Objective(nn.Module):
             terms[f"penalty/{name}"] = value
             terms |= {f"dial/{key}": dial for key, dial in penalty.term.dials(model).items()}
         if self._looks(step):
-            asked = {n: terms[f"penalty/{n}"] for n, p in self.penalties.items() if p.term.symmetric}
+            asked = {
+                n: terms[f"penalty/{n}"] for n, p in self.penalties.items() if p.term.symmetric
+            }
             cosines = gradient_cosines(task, asked, model.parameters())
             terms |= {f"dial/{COSINES}/{name}": cosine for name, cosine in cosines.items()}
         return loss, {"loss": loss, **terms}

@@ -57,7 +57,9 @@ class TrainingModule(pl.LightningModule):
         self.make_scheduler = scheduler
         self.model_config = model_config
         self.seed = seed
-        self._sums: dict[str, Tensor] = {}  # of the epoch's terms, each with its number of images, (2,)
+        self._sums: dict[
+            str, Tensor
+        ] = {}  # of the epoch's terms, each with its number of images, (2,)
 
     def configure_optimizers(self) -> dict[str, Any]:
         optimizer = self.make_optimizer([p for p in self.parameters() if p.requires_grad])

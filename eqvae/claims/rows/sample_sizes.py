@@ -69,7 +69,9 @@ def nearly(seed: int, breaking: tuple[float, ...] = (0.0, 0.1, 0.3, 1.0)) -> Mea
     def draw(axes: Axes) -> None:
         for name in ("none", "hard", "soft"):
             axes.plot(breaking, [found[eps][name] for eps in breaking], marker="o", label=name)
-        axes.set(xlabel="how far the symmetry is broken", ylabel="relative squared error", yscale="log")
+        axes.set(
+            xlabel="how far the symmetry is broken", ylabel="relative squared error", yscale="log"
+        )
         axes.legend()
 
     return Measured(
