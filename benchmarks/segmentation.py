@@ -1,4 +1,4 @@
-"""Masks of held-out nuclei: a latent that was never made for segmentation, and a network that does nothing else.
+"""Masks of held-out nuclei: decoded from a latent, and by a network that does nothing else.
 
 Usage: python benchmarks/segmentation.py NUCLEI.npz [OUT.json]
 
@@ -7,8 +7,9 @@ Two models learn from the same 1,000 images of 36 pixels, split by source image,
     eqvae       model=harmonic mask=harmonic: 54 numbers for each image, its mask decoded from them
     unet        a small U-Net, pixels to pixels, with its skip connections
 
-and `threshold` is what no training gives: the object is where an image is brighter than the mean of its extremes.
-Dice on held-out images in any pose, and IoU of mask(rho(g) z) and g mask(z), for the U-Net of mask(g x) and g mask(x).
+and `threshold` is what no training gives: the object is where an image is brighter than the mean of its
+extremes. Dice on held-out images in any pose, and IoU of mask(rho(g) z) and g mask(z), for the U-Net of mask(g x)
+and g mask(x).
 Three seeds, one thread. Writes benchmarks/results/segmentation.json.
 """
 
@@ -31,7 +32,10 @@ from eqvae.metrics.segmentation.overlap import overlap_scores
 from eqvae.training.run import prepare, train
 
 SEEDS, STEPS, IMAGES, BATCH = (0, 1, 2), 300, 1000, 64
-QUIET = "logger=none prior=normal callbacks.early_stopping=null callbacks.pictures=null callbacks.progress=null"
+QUIET = (
+    "logger=none prior=normal callbacks.early_stopping=null callbacks.pictures=null "
+    "callbacks.progress=null"
+)
 DATA = (
     f"data=npz data/pose=rotated_shifted data.source.group=source data.source.mask=mask data.canvas.size=32 "
     f"data.source.neighbours=true data.pose.size=36 data.pose.shift_scale=1.0 data.pose.max_shift=2.0 "

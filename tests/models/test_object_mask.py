@@ -1,4 +1,4 @@
-"""The mask beside the image: turns with its object, is learned where masks are known, and is refused where not."""
+"""The mask beside the image: it turns with its object, and is learned where masks are known."""
 
 import math
 
