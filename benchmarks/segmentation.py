@@ -8,8 +8,8 @@ Two models learn from the same 1,000 images of 36 pixels, split by source image,
     unet        a small U-Net, pixels to pixels, with its skip connections
 
 and `threshold` is what no training gives: the object is where an image is brighter than the mean of its
-extremes. Dice on held-out images in any pose, and IoU of mask(rho(g) z) and g mask(z), for the U-Net of mask(g x)
-and g mask(x).
+extremes. Dice on held-out images in any pose, and IoU of mask(rho(g) z) and g mask(z), for the U-Net of
+mask(g x) and g mask(x).
 Three seeds, one thread. Writes benchmarks/results/segmentation.json.
 """
 

@@ -7,8 +7,8 @@ gains, the task loses, as where the penalty names a group that the data do not h
 is not the right one.
 
 What such a fight costs can be told in closed form. Let the target of the task be c, the same for all g x, and
-let the penalty say that f moves by a representation rho without an invariant vector, so that the mean of rho over
-the group is 0. With the two losses
+let the penalty say that f moves by a representation rho without an invariant vector, so that the mean of rho
+over the group is 0. With the two losses
 
     L_task = E |f(x) - c|^2,    L_eq = E_g |f(g x) - rho(g) f(x)|^2,
 

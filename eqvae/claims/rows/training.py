@@ -37,10 +37,11 @@ LATENT = Representation((6, 3, 2))
     "4",
     subject=SUBJECT,
     title="A mask that turns with its object",
-    told="If the network is equivariant, the outline that it draws around an object turns with the object.",
-    found="A second decoder draws the mask from the same latent as the image, and the latent is turned instead "
-    "of the image. Between quarter turns the comparison itself costs an interpolation; an ordinary decoder that "
-    "learned the same masks of upright objects does not follow.",
+    told="If the network is equivariant, the outline that it draws around an object turns with the "
+    "object.",
+    found="A second decoder draws the mask from the same latent as the image, and the latent is turned "
+    "instead of the image. Between quarter turns the comparison itself costs an interpolation; an "
+    "ordinary decoder that learned the same masks of upright objects does not follow.",
 )
 def mask(seed: int, steps: int = 150) -> Measured:
     batch, held_out = blobs(96, seed), blobs(64, seed + 1)
@@ -155,10 +156,11 @@ def descend(module: nn.Module, loss: Callable[[], Tensor], steps: int, rate: flo
     "5",
     subject=SUBJECT,
     title="A penalty that fights the task",
-    told="A penalty for the wrong symmetry pulls the network one way while its task pulls it the other.",
-    found="A small network learns values that no turn changes, and pays for not turning them as arrows. What "
-    "the task loses follows a formula in the weight of the penalty alone, and the two gradients end up opposite; "
-    "named rightly, the same penalty costs nothing.",
+    told="A penalty for the wrong symmetry pulls the network one way while its task pulls it the "
+    "other.",
+    found="A small network learns values that no turn changes, and pays for not turning them as arrows. "
+    "What the task loses follows a formula in the weight of the penalty alone, and the two "
+    "gradients end up opposite; named rightly, the same penalty costs nothing.",
 )
 def tug_of_war(seed: int, weights: Sequence[float] = (0.1, 0.5, 2.0)) -> Measured:
     wrong = {w: fought(w, seed, turns=1) for w in weights}
@@ -236,8 +238,9 @@ def fought(weight: float, seed: int, turns: int, orbits: int = 6) -> dict[str, f
     subject=SUBJECT,
     title="A penalty teaches a symmetry",
     told="Punish a wrong answer to a moved input in the loss, and the network learns the symmetry.",
-    found="An ordinary encoder is trained with and without such a term, and both are asked about moved images "
-    "that neither has seen. The error falls far below chance, and not to nothing, as it is in layers that obey.",
+    found="An ordinary encoder is trained with and without such a term, and both are asked about moved "
+    "images that neither has seen. The error falls far below chance, and not to nothing, as it is "
+    "in layers that obey.",
 )
 def penalty(seed: int, steps: int = 300) -> Measured:
     batch, unseen = sprites(64, seed), sprites(64, seed + 1)
@@ -276,8 +279,9 @@ def penalty(seed: int, steps: int = 300) -> Measured:
     subject=SUBJECT,
     title="One word between hard, soft and none",
     told="Whether a symmetry is built in or only asked for is one choice, and all others can stay.",
-    found="The configurations of four runs that differ in the one word are held against each other, entry by "
-    "entry. A model brings the learning rate and the length that suit it, so a fair comparison sets these.",
+    found="The configurations of four runs that differ in the one word are held against each other, "
+    "entry by entry. A model brings the learning rate and the length that suit it, so a fair "
+    "comparison sets these.",
     condition="learning rate, length of training and shape of the latent are set, as a comparison does",
 )
 def one_word(seed: int) -> Measured:
