@@ -129,8 +129,9 @@ for name, f in functions.items():
 
 # %% [markdown]
 # A stretched position is still found to carry `1o`: it is one in other coordinates, and a representation
-# does not depend on them. The rectified one is none. The group decides what can be told: under turns by
-# 180 degrees alone a vector in the plane and any odd thing look alike, and the lens says so.
+# does not depend on them. The rectified one is none. The group decides what can be told: an arrow that turns
+# twice as fast is not moved at all by turns of 180 degrees alone, and looks like two numbers that nothing
+# moves; the lens says what it can't tell apart.
 
 # %%
 arrows = np.random.default_rng(1).normal(size=(80, 2))
