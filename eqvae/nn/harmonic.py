@@ -8,10 +8,14 @@ with b the grey of the ground, which no motion changes and the basis, confined t
 Rotating the image turns the coefficients of frequency l by l theta, exactly, at every angle; moving it
 moves t. The decoder is a closed-form function of the plane, so that D(g z) = g D(z) holds to rounding and
 the aliasing of the fibre non-linearity; the encoder adds the pixel grid of its input.
+
+Where the latent has a scale s, both look at the object in functions that are stretched by e^s, see `View`:
+then coefficients are those of the object whatever its size, and D(g z) = g D(z) for similarities too.
 """
 
 import math
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +25,7 @@ from eqvae.nn.fibre import FibreAction, FibreLinear, FibreMLP, FibreNorm, Fourie
 from eqvae.nn.harmonics import DiskHarmonics
 from eqvae.nn.localise import Localiser
 from eqvae.nn.network import LatentNetwork
+from eqvae.nn.views import AdaptiveMoments, View
 from eqvae.symmetry.motions import identity
 from eqvae.symmetry.plane import PlaneMotions
 from eqvae.symmetry.representations import Representation
@@ -32,8 +37,9 @@ class HarmonicEncoder(LatentNetwork):
     Args:
         harmonics: the basis that images are read in.
         representation: of the latent; needs a position.
-        symmetry: SO(2) or O(2).
-        localiser: images -> positions (B, 2), default a learned `Localiser`.
+        symmetry: SO(2) or O(2), or SIM(2) for a latent with a scale.
+        localiser: images -> positions (B, 2), default a learned `Localiser`; with a scale the first guess of
+            `ScaledSight`.
         hidden: functions on the group in each hidden layer.
         frequency: their band limit.
         depth: number of hidden layers.
@@ -63,9 +69,11 @@ class HarmonicEncoder(LatentNetwork):
         grey = grey_of_ground(background, harmonics.channels)
         domain = harmonics.domain.on(background)
         super().__init__(domain, harmonics.channels, representation, symmetry)
+        harmonics = harmonics.reading
         self.harmonics = harmonics
         self.register_buffer("background", grey, persistent=False)  # the configuration has it
         self.localiser = localiser or Localiser(harmonics.domain, harmonics.channels)
+        self.moments = AdaptiveMoments(harmonics) if representation.scale else None
         out = posterior_type(representation)
         self.mlp = FibreMLP(
             harmonics.representation,
@@ -87,22 +95,26 @@ class HarmonicEncoder(LatentNetwork):
 
     def forward(self, x: Tensor) -> GaussianPosterior:
         """The posterior of images (B, C, H, H)."""
-        t = self.position(x)
-        return self.posterior(self.coefficients(x, t), t)
+        view = self.view(x)
+        return self.posterior(self.coefficients(x, view), view)
 
-    def position(self, x: Tensor) -> Tensor:
-        """Where the localiser sees the objects of images (B, C, H, H), (B, 2)."""
-        return self.localiser(x - self.background)
+    def view(self, x: Tensor) -> View:
+        """Where the objects of images (B, C, H, H) are seen, and at which scale if the latent has one."""
+        bright = x - self.background
+        first = View(self.localiser(bright))
+        return first if self.moments is None else self.moments(bright, first)
 
-    def coefficients(self, x: Tensor, t: Tensor) -> Tensor:
-        """What the network reads: the object about t (B, 2), irrep by irrep, (B, C dim)."""
-        return self.harmonics.by_irrep(self.harmonics.analyse(x - self.background, t))
+    def coefficients(self, x: Tensor, view: View) -> Tensor:
+        """What the network reads: the object in its view, irrep by irrep, (B, C dim)."""
+        seen = self.harmonics.analyse(x - self.background, view.position, view.log_scale)
+        return self.harmonics.by_irrep(seen)
 
-    def posterior(self, coefficients: Tensor, t: Tensor) -> GaussianPosterior:
-        """The posterior of an object with these coefficients about t."""
-        v, log_scale, correction = self.split(self.mlp(coefficients))
-        loc = torch.cat([t + correction, v], dim=1)
-        return GaussianPosterior(self.representation, loc, log_scale)
+    def posterior(self, coefficients: Tensor, view: View) -> GaussianPosterior:
+        """The posterior of an object with these coefficients in its view."""
+        part = self.split(self.mlp(coefficients))
+        view = view.corrected(part.shift, part.growth)
+        loc = torch.cat([view.coordinates, part.v], dim=1)
+        return GaussianPosterior(self.representation, loc, view.spread(part.log_scale))
 
 
 class HarmonicDecoder(LatentNetwork):
@@ -152,8 +164,9 @@ class HarmonicDecoder(LatentNetwork):
 
     def forward(self, z: Tensor) -> Tensor:
         """Images (B, C, H, H) of latents (B, D)."""
-        position = z[:, self.representation.slices.position]
-        return self.harmonics.synthesise(self.coefficients(z), position) + self.background
+        view = View.of(self.representation, z)
+        drawn = self.harmonics.synthesise(self.coefficients(z), view.position, view.log_scale)
+        return drawn + self.background
 
     def template(self, content: Tensor) -> Tensor:
         """Coefficients (B, C, dim) of an object in its own frame, for latents of content and one frame."""
@@ -162,13 +175,29 @@ class HarmonicDecoder(LatentNetwork):
 
     def render(self, z: Tensor, points: Tensor) -> Tensor:
         """The same images at any points of the plane, (B, P, 2) pixels: (B, C, P)."""
-        position = z[:, self.representation.slices.position]
-        drawn = self.harmonics.evaluate(self.coefficients(z), position, points)
+        view = View.of(self.representation, z)
+        drawn = self.harmonics.evaluate(self.coefficients(z), view.position, points, view.log_scale)
         return drawn + self.background[..., 0]
 
 
+class Parts(NamedTuple):
+    """What a fibre network says of a latent.
+
+    Attributes:
+        v: everything but position and scale.
+        log_scale: log standard deviations by copy, (B, num_copies).
+        shift: correction of the position, (B, 2).
+        growth: correction of the log-scale, (B,); None where the latent has no scale.
+    """
+
+    v: Tensor
+    log_scale: Tensor
+    shift: Tensor
+    growth: Tensor | None
+
+
 class LatentSplit(nn.Module):
-    """Take the output of a fibre network apart into v, log-scales and a position correction."""
+    """Take the output of a fibre network apart into v, standard deviations and corrections of the view."""
 
     def __init__(self, out: Representation, representation: Representation):
         super().__init__()
@@ -176,6 +205,10 @@ class LatentSplit(nn.Module):
         scales = slice(invariants.stop - representation.num_copies, invariants.stop)
         correction = slice(vectors.stop - 2, vectors.stop)
         taken = set(range(out.dim)[scales]) | set(range(out.dim)[correction])
+        self.growth = scales.start - 1 if representation.scale else None
+        if representation.scale:
+            taken.add(self.growth)
+            self.growth_gain = nn.Parameter(torch.zeros(()))  # starts at what the moments say
         v = [i for i in range(out.dim) if i not in taken]
         self.register_buffer("v", torch.tensor(v), persistent=False)
         self.scales = scales
@@ -184,9 +217,10 @@ class LatentSplit(nn.Module):
         self.scale_gain = nn.Parameter(torch.zeros(()))  # and at the same scales for all images
         self.offset = nn.Parameter(torch.full((representation.num_copies,), START_LOG_SCALE))
 
-    def forward(self, h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, h: Tensor) -> Parts:
         log_scale = bounded(self.scale_gain * h[:, self.scales] + self.offset, -7.0, 3.0)
-        return h[:, self.v], log_scale, self.gain * h[:, self.correction]
+        growth = None if self.growth is None else self.growth_gain * h[:, self.growth]
+        return Parts(h[:, self.v], log_scale, self.gain * h[:, self.correction], growth)
 
 
 def grey_of_ground(background: Sequence[float], channels: int) -> Tensor:
@@ -206,6 +240,11 @@ def check_harmonic(representation: Representation, symmetry: PlaneMotions, frequ
             f"symmetry must be SO(2) or O(2) for a harmonic network, which is exact at every angle; "
             f"got {symmetry.name}. Use symmetry=so2 or symmetry=o2, or model=steerable."
         )
+    if representation.scale != symmetry.has_scales:
+        raise ValueError(
+            f"representation must have a scale with SIM(2), and with no other symmetry; got {representation} "
+            f"with {symmetry.name}. Use symmetry=sim2 with latent.scale=true, or symmetry=so2."
+        )
     if representation.sign:
         raise ValueError(
             f"sign must be 0 for a harmonic network: functions on the circle hold no sign irreps; got "
@@ -224,10 +263,17 @@ def check_harmonic(representation: Representation, symmetry: PlaneMotions, frequ
 
 
 def posterior_type(representation: Representation) -> Representation:
-    """v, a log-scale for each irrep copy (invariant) and a vector that may correct the position."""
+    """v, a log-scale for each irrep copy (invariant), and a vector that may correct the position.
+
+    A latent with a scale takes one more invariant, which may correct that.
+    """
     first, *rest = representation.multiplicities or (0,)
     vectors, *rest = rest or (0,)
     return Representation(
-        multiplicities=(first + representation.num_copies, vectors + 1, *rest),
+        multiplicities=(
+            first + representation.num_copies + representation.scale,
+            vectors + 1,
+            *rest,
+        ),
         position=False,
     )

@@ -176,8 +176,9 @@ class RelaxedHarmonicEncoder(Wrapper):
 
     def forward(self, x: Tensor) -> GaussianPosterior:
         """The posterior of images (B, C, H, H)."""
-        t = self.harmonic.position(x)
-        return self.harmonic.posterior(self.position(self.harmonic.coefficients(x, t), t), t)
+        view = self.harmonic.view(x)
+        h = self.position(self.harmonic.coefficients(x, view), view.position)
+        return self.harmonic.posterior(h, view)
 
 
 class RelaxedHarmonicDecoder(Wrapper):
@@ -205,7 +206,7 @@ class RelaxedHarmonicDecoder(Wrapper):
     def _placed(self, z: Tensor) -> Tensor:
         slices = self.representation.slices
         t, v = z[:, slices.position], z[:, slices.vector]
-        return torch.cat([t, self.position(v, t)], dim=1)
+        return torch.cat([z[:, : slices.vector.start], self.position(v, t)], dim=1)
 
 
 def equivariant_size(layer: FibreLinear) -> Tensor:

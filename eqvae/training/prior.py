@@ -22,6 +22,7 @@ from eqvae.distributions import concatenated
 from eqvae.distributions.orbit import OrbitFit
 from eqvae.distributions.posterior import Posterior
 from eqvae.models.model import Model
+from eqvae.nn.views import View
 from eqvae.symmetry.plane import PlaneMotions
 from eqvae.training.checkpoint import has_prior, load_vae, store_prior
 from eqvae.watch import Watch, unwatched, watched
@@ -99,8 +100,9 @@ def warn_of_symmetries(model: Model, batch: Batch, q: Posterior) -> None:
     if harmonics is None or latent.max_frequency == 1 or not latent.position:
         return
     like = next(model.parameters())
-    t = q.mode[: len(batch), latent.slices.position].to(like)
-    a = harmonics.by_irrep(harmonics.analyse(batch.image.to(like), t))
+    view = View.of(latent, q.mode[: len(batch)].to(like))
+    a = harmonics.analyse(batch.image.to(like), view.position, view.log_scale)
+    a = harmonics.by_irrep(a)
     blocks = [block for block in harmonics.representation.blocks if block.frequency > 0]
     energy = torch.stack([a[:, block.slice].square().sum(1) for block in blocks], dim=1)
     share = [energy[:, k - 1 :: k].sum(1) / energy.sum(1).clamp_min(1e-12) for k in range(1, 13)]

@@ -125,7 +125,7 @@ class SteerableEncoder(LatentNetwork):
         t = centroid(heat.square().sum(dim=1), self.points)
         maps = torch.cat([pooled, maps], dim=1)
         coefficients = self.readout.analyse(maps, t / self.step)
-        v, log_scale, correction = self.split(self.mlp(self.readout.by_irrep(coefficients)))
+        v, log_scale, correction, _ = self.split(self.mlp(self.readout.by_irrep(coefficients)))
         invariants = self.representation.multiplicities[0]
         parts = [t + correction, v[:, :invariants], v[:, invariants:]]
         if self.representation.sign:
