@@ -2,8 +2,8 @@
 
 from eqvae.domains.domain import Domain
 from eqvae.domains.grid import border, disc_mask, pixel_coordinates
-from eqvae.domains.log_polar import LogPolarGrid
 from eqvae.domains.hexagonal import HexagonalGrid
+from eqvae.domains.log_polar import LogPolarGrid
 from eqvae.domains.square import SquareGrid
 
 __all__ = [
