@@ -1,4 +1,4 @@
-"""Masks of held-out nuclei: a latent that was never made for segmentation, and a network that does nothing else.
+"""Masks of held-out nuclei: decoded from a latent, and by a network that does nothing else.
 
 Usage: python benchmarks/segmentation.py NUCLEI.npz [OUT.json]
 
@@ -7,8 +7,9 @@ Two models learn from the same 1,000 images of 36 pixels, split by source image,
     eqvae       model=harmonic mask=harmonic: 54 numbers for each image, its mask decoded from them
     unet        a small U-Net, pixels to pixels, with its skip connections
 
-and `threshold` is what no training gives: the object is where an image is brighter than the mean of its extremes.
-Dice on held-out images in any pose, and IoU of mask(rho(g) z) and g mask(z), for the U-Net of mask(g x) and g mask(x).
+and `threshold` is what no training gives: the object is where an image is brighter than the mean of its
+extremes. Dice on held-out images in any pose, and IoU of mask(rho(g) z) and g mask(z), for the U-Net of
+mask(g x) and g mask(x).
 Three seeds, one thread. Writes benchmarks/results/segmentation.json.
 """
 
@@ -30,13 +31,16 @@ from eqvae.evaluation.suites.segmentation import segmentation
 from eqvae.metrics.segmentation.overlap import overlap_scores
 from eqvae.training.run import prepare, train
 
-SEEDS, STEPS, IMAGES, BATCH = (0, 1, 2), 500, 1000, 64
-QUIET = "logger=none prior=normal callbacks.early_stopping=null callbacks.pictures=null callbacks.progress=null"
+SEEDS, STEPS, IMAGES, BATCH = (0, 1, 2), 300, 1000, 64
+QUIET = (
+    "logger=none prior=normal callbacks.early_stopping=null callbacks.pictures=null "
+    "callbacks.progress=null"
+)
 DATA = (
     f"data=npz data/pose=rotated_shifted data.source.group=source data.source.mask=mask data.canvas.size=32 "
     f"data.source.neighbours=true data.pose.size=36 data.pose.shift_scale=1.0 data.pose.max_shift=2.0 "
     f"data.limit={IMAGES} data.batch_size={BATCH} image.radius=14.0 model.prior.position_scale=2.0 "
-    f"trainer.max_epochs=-1 +trainer.max_steps={STEPS} +trainer.val_check_interval=100 "
+    f"trainer.max_epochs=-1 +trainer.max_steps={STEPS} +trainer.val_check_interval={STEPS} "
     "trainer.check_val_every_n_epoch=null"
 )
 MODEL = "model=harmonic mask=harmonic latent=default optimizer.lr=3e-2"
@@ -45,7 +49,7 @@ MODEL = "model=harmonic mask=harmonic latent=default optimizer.lr=3e-2"
 class UNet(nn.Module):
     """Three scales, 3x3 convolutions, group norm, skip connections: (B, 1, H, H) -> logits of the mask."""
 
-    def __init__(self, width: int = 16):
+    def __init__(self, width: int = 8):
         super().__init__()
         self.down = nn.ModuleList([_twice(1, width), _twice(width, 2 * width)])
         self.middle = _twice(2 * width, 4 * width)

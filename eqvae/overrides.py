@@ -12,12 +12,12 @@ from typing import Any
 
 PATHS = (
     *("run_dir", "resume", "results", "work"),
-    *(f"data.source.{key}" for key in ("path", "root", "masks", "passthrough")),
+    *(f"data.source.{key}" for key in ("path", "root", "masks", "passthrough", "pixels")),
 )
 NAMES = (
     "name",
     *(f"data.source.{key}" for key in ("image", "label", "group", "mask", "key", "field")),
-    *(f"data.source.{key}" for key in ("page", "x", "y", "diameter", "angle")),
+    *(f"data.source.{key}" for key in ("page", "x", "y", "diameter", "angle", "centres")),
     *(f"logger.{key}" for key in ("project", "entity", "group")),
 )
 _WITH_VALUE = (  # Hydra's own options whose value is the next word

@@ -1,7 +1,8 @@
 """Sensors: what the pixels of a camera are, and so which domain the images that it takes live on.
 
-Objects are posed and seen by the camera on square pixels, or on the hexagonal lattice that a source has them on.
-The sensor then takes the picture: it keeps square pixels, or resamples them onto a hexagonal lattice, once.
+Objects are posed and seen by the camera on square pixels, or on the hexagonal lattice that a source has
+them on. The sensor then takes the picture: it keeps square pixels, or resamples them onto a hexagonal
+lattice, once.
 """
 
 import math
@@ -52,12 +53,12 @@ class SquareSensor(Sensor):
 class HexagonalSensor(Sensor):
     """Hexagonal pixels: images of the same lattice as they are, square ones resampled by splines.
 
-    The lattice is the smallest that holds the inscribed disc of the square; what lies in the corners beyond the
-    square is as grey as the median of the image's border.
+    The lattice is the smallest that holds the inscribed disc of the square; what lies in the corners beyond
+    the square is as grey as the median of the image's border.
 
     Args:
-        spacing: of neighbours, pixels of the square images; 2 / sqrt(3), where rows are one pixel apart, holds all
-            their frequencies.
+        spacing: of neighbours, pixels of the square images; 2 / sqrt(3), where rows are one pixel apart,
+            holds all their frequencies.
 
     Raises:
         ValueError: if the spacing is not positive.

@@ -1,8 +1,9 @@
 """The hexagonal lattice as a domain: how motions of the plane act on images whose pixels are hexagons.
 
 Sixths of a turn, mirrors and steps from point to point permute the points and are exact. Everything else is
-interpolated: linearly on the triangle that a point lies in, cubically along two axes of the lattice, or by three
-Fourier shears, each along an axis of the lattice, so that points stay on it (exact for band-limited images).
+interpolated: linearly on the triangle that a point lies in, cubically along two axes of the lattice, or by
+three Fourier shears, each along an axis of the lattice, so that points stay on it (exact for band-limited
+images).
 
 With rows one pixel apart, which is the default, points lie 2 / sqrt(3) = 1.155 pixels apart and hold every
 frequency below pi, as the square grid does, with 13 % fewer points.
@@ -40,21 +41,24 @@ _SIXTH = math.pi / 3
 
 @dataclass(frozen=True)
 class HexagonalGrid(Domain):
-    """A rhombus of a hexagonal lattice about the image centre, stored as an ordinary array (B, C, size, size).
+    """A rhombus of a hexagonal lattice about the image centre, stored as an ordinary array (B, C, size,
+    size).
 
-    Columns and rows of the array are axial coordinates, see `lattice.py`. Stored this way a step on the lattice is
-    a step in the array, so that a convolution of the array is one of the lattice, any network of square arrays
-    takes it, and sixths of a turn are permutations. The price is the rhombus: what lies in its two sharp corners,
-    beyond the hexagon of `hexagon()`, leaves it when it is turned, as corners of square images do.
+    Columns and rows of the array are axial coordinates, see `lattice.py`. Stored this way a step on the
+    lattice is a step in the array, so that a convolution of the array is one of the lattice, any network of
+    square arrays takes it, and sixths of a turn are permutations. The price is the rhombus: what lies in
+    its two sharp corners, beyond the hexagon of `hexagon()`, leaves it when it is turned, as corners of
+    square images do.
 
     Args:
         size: points along each axis of the lattice; odd, so that one of them is the centre.
         ground: grey beyond the lattice, of all channels or of each; none for 0.
-        spacing: of neighbours, pixels. 2 / sqrt(3) holds the frequencies of the square grid; 1.0746 has as many
-            points as there are square pixels.
+        spacing: of neighbours, pixels. 2 / sqrt(3) holds the frequencies of the square grid; 1.0746 has as
+            many points as there are square pixels.
 
     Raises:
-        ValueError: if size is no odd whole number, spacing is not positive, or the ground is no finite numbers.
+        ValueError: if size is no odd whole number, spacing is not positive, or the ground is no finite
+            numbers.
 
     Example:
         >>> x, grid = torch.rand(1, 1, 9, 9), HexagonalGrid(9)
@@ -146,16 +150,16 @@ class HexagonalGrid(Domain):
         Args:
             g: motions [reflection, angle, x, y], (B, 4), radians and pixels.
             x: images, (B, C, size, size).
-            interpolation: "linear" on triangles of three neighbours, "bicubic" along two axes of the lattice, or
-                "fourier" by three shears along them, exact for frequencies below 0.77 of the band; unused where g
-                maps the lattice to itself.
+            interpolation: "linear" on triangles of three neighbours, "bicubic" along two axes of the
+                lattice, or "fourier" by three shears along them, exact for frequencies below 0.77 of the
+                band; unused where g maps the lattice to itself.
 
         Returns:
             The moved images, of the ground's grey where they come from outside.
 
         Raises:
-            ValueError: if `interpolation` is none of these, g and x differ in length, or x is not of this grid or
-                has other channels than the ground.
+            ValueError: if `interpolation` is none of these, g and x differ in length, or x is not of this
+                grid or has other channels than the ground.
         """
         self._check(x)
         if interpolation not in _RESAMPLERS:

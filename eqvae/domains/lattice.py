@@ -1,10 +1,10 @@
 """The hexagonal lattice: where its points lie, and which whole numbers stand for them.
 
-A point is p = a (q e1 + r e2) with e1 = (1, 0), e2 = (-1/2, sqrt(3)/2): axial coordinates (q, r), whole on the
-lattice, 120 degrees between their axes. Its six neighbours are +-(1, 0), +-(0, 1) and +-(1, 1). An array keeps q
-along its columns and r up its rows: row i and column j of n x n hold r = (n - 1)/2 - i and q = j - (n - 1)/2.
-A sixth of a turn is (q, r) -> (q - r, q) and the mirror y -> -y is (q, r) -> (q - r, -r). Only this file
-converts between array, lattice and plane.
+A point is p = a (q e1 + r e2) with e1 = (1, 0), e2 = (-1/2, sqrt(3)/2): axial coordinates (q, r), whole on
+the lattice, 120 degrees between their axes. Its six neighbours are +-(1, 0), +-(0, 1) and +-(1, 1). An
+array keeps q along its columns and r up its rows: row i and column j of n x n hold r = (n - 1)/2 - i and q
+= j - (n - 1)/2. A sixth of a turn is (q, r) -> (q - r, q) and the mirror y -> -y is (q, r) -> (q - r, -r).
+Only this file converts between array, lattice and plane.
 """
 
 import math

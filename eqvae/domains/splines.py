@@ -1,6 +1,7 @@
 """Quintic splines through the values of an array, at rows of places.
 
-    f(u, v) = sum_ij x_ij c(u - i) c(v - j),    c the cardinal spline: c(0) = 1, c(k) = 0 at other whole numbers,
+    f(u, v) = sum_ij x_ij c(u - i) c(v - j),    c the cardinal spline: c(0) = 1, c(k) = 0 at other whole
+    numbers,
 
 on an array that is zero outside. Places lie on lines of equal row u, at any columns v along them: so are the
 points of a hexagonal lattice in a square array, and those of a square grid in a lattice's.

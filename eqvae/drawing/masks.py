@@ -16,8 +16,7 @@ _DECODED, _TRUE = (0.85, 0.1, 0.1), (0.1, 0.6, 0.9)  # colours of outlines
 
 @torch.no_grad()
 def mask_picture(model: Model, batch: Batch) -> Image.Image:
-    """Images with the outline of their true mask, where it is known, and reconstructions with that of the
-    decoded one."""
+    """Images and reconstructions with the outline of the decoded mask, and of a known true one."""
     posterior = model.encode(batch)
     again, decoded = model.reconstruct(batch, posterior), model.segment(posterior.mode)
     scale, title = scale_of(batch.image.shape[-1]), "outlines of the decoded masks"

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from eqvae.data.batch import Batch
-from eqvae.domains import Domain
+from eqvae.domains import Domain, HexagonalGrid, SquareGrid
 from eqvae.embedding.images import Images, image_batches
 from eqvae.embedding.latents import upright_latents
 from eqvae.embedding.resolution import mean_frc, resolution
@@ -99,9 +99,14 @@ def class_averages(
     moments = ContentMoments()
     for rows in row_batches(embedding):
         moments.add(content_of(rows), _clusters_of(rows))
-    collected = _Collected(moments, model.image_shape, model.domain, shown, seed)
+    domain, shape = model.domain, model.image_shape
+    if isinstance(domain, HexagonalGrid):  # averages are square, as the eye sees them
+        side = round(2 * domain.radius)
+        domain, shape = SquareGrid(side, domain.ground), (shape[0], side, side)
+    collected = _Collected(moments, shape, domain, shown, seed)
     table = RowStream(row_batches(embedding))
     for part in image_batches(model, images, batch, transfer, watch, "averaging"):
+        part = part.replace(image=model.domain.to_pixels(part.image.float()))
         collected.add(part, table.take(len(part)))
     if table.left():
         raise ValueError(
@@ -172,4 +177,4 @@ def _templates(model: Model, content: np.ndarray) -> Tensor:
     """What the model makes of contents (K, m) in the middle, upright."""
     c = torch.from_numpy(content).to(next(model.parameters()))
     z = upright_latents(model.representation, c)
-    return model.decode(z).float().cpu()
+    return model.domain.to_pixels(model.decode(z).float().cpu())

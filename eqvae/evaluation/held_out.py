@@ -16,6 +16,7 @@ from torch import Tensor
 from eqvae.data import ImageDataModule
 from eqvae.data.batch import Batch
 from eqvae.distributions.posterior import Posterior
+from eqvae.domains import HexagonalGrid
 from eqvae.evaluation.encoding import Encoding, Moved, encode, encode_moved, some_motions
 from eqvae.models.model import Model
 from eqvae.symmetry.motions import motion, reflection_of
@@ -78,7 +79,10 @@ class HeldOut:
 
     def seen(self, images: Tensor) -> Tensor:
         """Images or decoded ones as square pixels, for scores of what the eye sees."""
-        return self.model.domain.to_pixels(images)
+        domain = self.model.domain
+        if isinstance(domain, HexagonalGrid):
+            return domain.to_pixels(images).clamp(0, 1)  # splines overshoot at edges
+        return images
 
     @property
     def labels(self) -> Tensor | None:

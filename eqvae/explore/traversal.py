@@ -105,7 +105,7 @@ def latent_traversal(
     """
     walk = [changed(model.representation, z, block, copy, float(value)) for value in values]
     with torch.no_grad():
-        return model.decode(torch.cat(walk))
+        return model.domain.to_pixels(model.decode(torch.cat(walk)))
 
 
 def orbit_grid(model: Model, batch: Batch, angles: Tensor, shifts: Tensor) -> Tensor:
@@ -123,7 +123,7 @@ def orbit_grid(model: Model, batch: Batch, angles: Tensor, shifts: Tensor) -> Te
     g = motion(angle=angles.repeat(len(shifts)), shift=shifts.repeat_interleave(len(angles), dim=0))
     with torch.no_grad():
         z = model.encode(batch).mode.expand(len(g), -1)
-        images = model.decode(model.representation.act(g.to(z), z))
+        images = model.domain.to_pixels(model.decode(model.representation.act(g.to(z), z)))
     return images.unflatten(0, (len(shifts), len(angles)))
 
 

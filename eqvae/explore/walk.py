@@ -72,7 +72,8 @@ def content_walk(
     way = torch.linspace(0, 1, steps).to(ends)[:, None]
     content = torch.lerp(ends[:1], ends[1:], way)
     images = model.decode(latent_of(q, content, pose.expand(steps, 4)))
-    return ContentWalk(batch.image, content, pose, images)
+    images = model.domain.to_pixels(images)
+    return ContentWalk(model.domain.to_pixels(batch.image), content, pose, images)
 
 
 def latent_of(q: Posterior, content: Tensor, g: Tensor) -> Tensor:

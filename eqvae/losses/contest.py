@@ -6,9 +6,9 @@ over the parameters that both reach. About 0: they mind their own business. Near
 gains, the task loses, as where the penalty names a group that the data do not have, or a representation that
 is not the right one.
 
-What such a fight costs can be told in closed form. Let the target of the task be c, the same for all g x, and let
-the penalty say that f moves by a representation rho without an invariant vector, so that the mean of rho over
-the group is 0. With the two losses
+What such a fight costs can be told in closed form. Let the target of the task be c, the same for all g x, and
+let the penalty say that f moves by a representation rho without an invariant vector, so that the mean of rho
+over the group is 0. With the two losses
 
     L_task = E |f(x) - c|^2,    L_eq = E_g |f(g x) - rho(g) f(x)|^2,
 
@@ -28,7 +28,8 @@ import torch
 from torch import Tensor, nn
 
 COSINES = "grad_cosine"  # name of the logged values
-WRONG = -0.5  # cosines of trained models below this are a fight
+# Below this mean is a fight. Above it may be one: in short trainings on small batches, noise hides it.
+WRONG = -0.5
 
 
 def task_error_of_wrong_penalty(weight: float, target: float = 1.0) -> float:

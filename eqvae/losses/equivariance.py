@@ -27,6 +27,8 @@ from eqvae.symmetry.actions import LatentAction, OwnAction
 from eqvae.symmetry.group import Group
 from eqvae.symmetry.plane import PlaneMotions
 
+_OWN = OwnAction()
+
 
 class EquivariancePenalty(PenaltyTerm):
     """What all penalties share: the motions.
@@ -46,7 +48,7 @@ class EquivariancePenalty(PenaltyTerm):
         symmetry: Group = PlaneMotions.so2(),
         shift: float = 5.0,
         interpolation: str = "bicubic",
-        action: LatentAction = OwnAction(),
+        action: LatentAction = _OWN,
     ):
         super().__init__()
         self.action = action

@@ -11,8 +11,8 @@ from eqvae.models.vae import LatentELBO
 class MaskPenalty(PenaltyTerm):
     """-log p(m|z) in nats, z ~ q(z|x), averaged over the batch; at weight 1 the loss is -ELBO of (x, m).
 
-    Images without a mask are judged by the image alone when a model is validated or tested; to train, the data
-    must have masks.
+    Images without a mask are judged by the image alone when a model is validated or tested; to train, the
+    data must have masks.
     """
 
     def check(self, model: Model) -> None:

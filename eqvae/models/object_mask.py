@@ -2,8 +2,8 @@
 
     p(m_p = 1 | z) = sigmoid(sharpness (D_m(z)_p - 1/2))
 
-D_m is any decoder of one channel. It starts near 0, a mask without an object, and 1 is the object. Where it obeys
-D_m(g z) = g D_m(z), the mask turns and moves with the object: mask(rho(g) z) = g mask(z).
+D_m is any decoder of one channel. It starts near 0, a mask without an object, and 1 is the object. Where it
+obeys D_m(g z) = g D_m(z), the mask turns and moves with the object: mask(rho(g) z) = g mask(z).
 """
 
 import torch.nn.functional as F

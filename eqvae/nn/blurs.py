@@ -1,7 +1,8 @@
 """Gaussian blurs of images on a coarser grid about the same centre: what a localiser looks for objects in.
 
-On square pixels exp(-|p|^2 / 2 s^2) is a product of rows and columns. On a hexagonal lattice its sampled values
-are a convolution of the array that turns by 60 degrees map to itself, done as a product of Fourier series.
+On square pixels exp(-|p|^2 / 2 s^2) is a product of rows and columns. On a hexagonal lattice its sampled
+values are a convolution of the array that turns by 60 degrees map to itself, done as a product of Fourier
+series.
 """
 
 import math
@@ -59,7 +60,7 @@ class LatticeBlurs(nn.Module):
         self.width = size + reach  # what wraps around a canvas so wide comes from beyond the blur
         kernel = HexagonalGrid(2 * reach + 1, spacing=domain.spacing)
         distance = kernel.points(dtype=torch.float64).norm(dim=-1)
-        bells = torch.stack([bell(distance / s) for s in scales])
+        bells = torch.stack([bell(distance / s) for s in scales]) * kernel.hexagon()
         bells = bells / bells.sum(dim=(1, 2), keepdim=True)
         canvas = torch.zeros(len(scales), self.width, self.width, dtype=torch.float64)
         places = torch.arange(-reach, reach + 1) % self.width
@@ -68,13 +69,19 @@ class LatticeBlurs(nn.Module):
         spectrum = torch.fft.rfft2(canvas).real.to(points)
         self.register_buffer("points", points[self.first :: 2, self.first :: 2], persistent=False)
         self.register_buffer("spectrum", spectrum, persistent=False)
+        self.register_buffer("inside", frame_of(domain).to(points), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Blurred images (B, C, S, H', H') of images (B, C, H, H)."""
         canvas = (self.width, self.width)
-        spectrum = torch.fft.rfft2(x, s=canvas)[:, :, None] * self.spectrum
-        blurred = torch.fft.irfft2(spectrum, s=canvas)
-        return blurred[..., self.first : self.size : 2, self.first : self.size : 2]
+        spectrum = torch.fft.rfft2(x * self.inside, s=canvas)[:, :, None] * self.spectrum
+        blurred = torch.fft.irfft2(spectrum, s=canvas)[..., : self.size, : self.size] * self.inside
+        return blurred[..., self.first :: 2, self.first :: 2]
+
+
+def frame_of(domain: SquareGrid | HexagonalGrid) -> Tensor:
+    """1 where turns of the domain's own group keep its points: everywhere, or on the hexagon, (H, H)."""
+    return domain.hexagon() if isinstance(domain, HexagonalGrid) else torch.ones(domain.shape)
 
 
 def blurs_on(domain: SquareGrid | HexagonalGrid, scales: tuple[float, ...]) -> nn.Module:

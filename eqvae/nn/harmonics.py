@@ -138,7 +138,9 @@ class DiskHarmonics:
 
     @property
     def numbers(self) -> tuple[float, ...]:
-        """What tells it from others: side of the images, channels, degree, radius; on a lattice its spacing."""
+        """What tells it from others: side of the images, channels, degree, radius; on a lattice its
+        spacing.
+        """
         lattice = (self.domain.spacing,) if isinstance(self.domain, HexagonalGrid) else ()
         return self.domain.size, self.channels, self.degree, self.radius, *lattice
 

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from eqvae.domains import HexagonalGrid, SquareGrid
-from eqvae.nn.blurs import blurs_on
+from eqvae.nn.blurs import blurs_on, frame_of
 
 
 class CentreOfMass(nn.Module):
@@ -62,7 +62,7 @@ class Localiser(nn.Module):
         hidden: int = 4,
     ):
         super().__init__()
-        outside = (1 - domain.mask()).to(domain.points())
+        outside = (frame_of(domain) - domain.mask()).to(domain.points())
         self.register_buffer("outside", outside / outside.sum(), persistent=False)
         self.blurs = blurs_on(domain, scales)
         features = (len(scales) - 1) * channels

@@ -33,12 +33,14 @@ def check_steerable_size(domain: Domain, channels: int, kernel_size: int, **coun
         counts: other settings that must be whole numbers >= 1, by name.
 
     Raises:
-        ValueError: if the images are on no square grid, a kernel is even or too small for the features' angular frequencies, the image
-            is below two kernels at half resolution, or a count is not a whole number >= 1.
+        ValueError: if the images are on no square grid, a kernel is even or too small for the features'
+            angular frequencies, the image is below two kernels at half resolution, or a count is not a
+            whole number >= 1.
     """
     if isinstance(domain, HexagonalGrid):
         raise ValueError(
-            "domain must be a SquareGrid for a steerable network, whose kernels are made for square pixels; got "
+            "domain must be a SquareGrid for a steerable network, whose kernels are made for square "
+            "pixels; got "
             "a HexagonalGrid. Use domain=square, or model=harmonic, pose, canonicalised or plain."
         )
     _check_counts(channels=channels, **counts)

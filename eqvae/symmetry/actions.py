@@ -31,7 +31,7 @@ class OwnAction(LatentAction):
 
 @dataclass(frozen=True)
 class FasterAction(LatentAction):
-    """t as g moves it, and v as a turn by `times` the angle: psi_l turns `times` l times as fast as the object.
+    """t as g moves it, and v as a turn by `times` the angle: psi_l turns `times` l times as fast.
 
     No latent of an object without that symmetry can obey it: a turn by 2 pi / times must change nothing of v,
     and so the object's image and its turned image share it.

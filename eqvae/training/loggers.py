@@ -43,7 +43,7 @@ class MetricsCSV(Logger):
         self.rows = {known: row for known, row in self.rows.items() if known < step}
 
     def later_means(self, prefix: str) -> dict[str, float]:
-        """Means over the later half of the values of each name that begins with `prefix`, by the rest of it."""
+        """Means over the later half of each name that begins with `prefix`, by the rest of the name."""
         found: dict[str, list[float]] = {}
         for _, row in sorted(self.rows.items()):
             for name, value in row.items():

@@ -17,7 +17,7 @@ EXACT = {
 
 @pytest.fixture(scope="module")
 def _claims():
-    from eqvae.claims import all_claims
+    from eqvae.claims.claim import all_claims
 
     return all_claims()
 

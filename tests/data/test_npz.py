@@ -6,7 +6,7 @@ import torch
 from scipy.ndimage import distance_transform_edt
 
 from eqvae.data import ImageDataModule, Npz, Upright
-from eqvae.data.sources.npz import _opened
+from eqvae.data.sources.npz import opened
 
 RANDOM = np.random.default_rng(0)
 GREY = RANDOM.integers(0, 256, (12, 9, 9), dtype=np.uint8)
@@ -192,7 +192,7 @@ def test_numbers_stay_in_the_archive_and_are_the_same_however_it_is_packed(tmp_p
         save(tmp_path / f"{name}.npz", first=np.arange(3), images=images, big=images.astype(">u2"))
         save(tmp_path / f"{name}_columns.npz", images=np.asfortranarray(images))
     for file in tmp_path.glob("*.npz"):
-        with _opened(file) as arrays:
+        with opened(file) as arrays:
             stored = arrays.stored("images")
             in_file = stored.part.func.__name__ == "_bytes"
             assert in_file == (file.stem == "flat")

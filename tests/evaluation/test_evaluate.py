@@ -48,6 +48,8 @@ def exact(datamodule) -> Evaluation:
 def test_every_suite_says_something(exact):
     assert list(exact.suites) == list(SUITES) == list(exact.seconds)
     for suite, found in exact.suites.items():
+        if suite == "segmentation":  # of a model without masks: tests/models/test_object_mask.py
+            continue
         assert any(s.value is not None for s in found.scores.values()), suite
         assert suite == "disentanglement" or found.figures
     for name, score in exact.scores.items():

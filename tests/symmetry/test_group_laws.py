@@ -117,7 +117,7 @@ def test_log_refuses_mirrors(group, mirrored):
         group.log(mirrored)
 
 
-@EVERY_GROUP
+@pytest.mark.parametrize("group", [*SYMMETRIES, *SCALING, *CENTRED], **BY_NAME)
 def test_a_grid_is_spread_evenly_and_starts_at_the_identity(group):
     grid = group.grid(12)
     assert torch.equal(grid[:1], group.identity(1, dtype=grid.dtype))

@@ -1,11 +1,11 @@
 """Linear maps from few examples: with the symmetry built in, asked for, or left out, all in closed form.
 
-The truth is W = C + eps G, with C circulant, which commutes with every shift of its d inputs, and G any matrix of the
-same size as C in the mean. From y = W x + noise are fitted
+The truth is W = C + eps G, with C circulant, which commutes with every shift of its d inputs, and G any
+matrix of the same size as C in the mean. From y = W x + noise are fitted
 
     none   argmin |Y - W X|^2 + lambda |W|^2
     hard   argmin |Y - W X|^2                       over circulant W
-    soft   argmin |Y - W X|^2 + lambda |W - P(W)|^2   with P(W) the nearest circulant, the mean along diagonals
+    soft   argmin |Y - W X|^2 + lambda |W - P(W)|^2   P(W): the nearest circulant, means of diagonals
 
 with lambda chosen on validation data. An error is E |W x - W' x|^2 / E |W x|^2 on all of space.
 """
@@ -27,8 +27,9 @@ SUBJECT = "Built in, or asked for"
     subject=SUBJECT,
     title="Fewer examples with a symmetry",
     told="A network that knows the symmetry needs far fewer examples.",
-    found="A linear map that commutes with shifts is learned from as many examples as it has inputs, once among all "
-    "maps and once among those that commute. The second has one number to find for every row of the first.",
+    found="A linear map that commutes with shifts is learned from as many examples as it has inputs, "
+    "once among all maps and once among those that commute. The second has one number to find for "
+    "every row of the first.",
 )
 def few_examples(seed: int, counts: tuple[int, ...] = (4, 12, 48, 192)) -> Measured:
     found = {n: errors(0.0, n, seed) for n in counts}
@@ -57,10 +58,11 @@ def few_examples(seed: int, counts: tuple[int, ...] = (4, 12, 48, 192)) -> Measu
     "25",
     subject=SUBJECT,
     title="Nearly a symmetry",
-    told="Where a symmetry holds only roughly, asking for it beats both building it in and leaving it out.",
-    found="A map that nearly commutes with shifts is learned in three ways, the strength of the request being chosen "
-    "on data kept aside. The number is the error of asking over that of the better of the other two; where the "
-    "symmetry is exact there is nothing to win.",
+    told="Where a symmetry holds only roughly, asking for it beats both building it in and leaving it "
+    "out.",
+    found="A map that nearly commutes with shifts is learned in three ways, the strength of the request "
+    "being chosen on data kept aside. The number is the error of asking over that of the better "
+    "of the other two; where the symmetry is exact there is nothing to win.",
 )
 def nearly(seed: int, breaking: tuple[float, ...] = (0.0, 0.1, 0.3, 1.0)) -> Measured:
     found = {eps: errors(eps, 4 * SIZE, seed) for eps in breaking}

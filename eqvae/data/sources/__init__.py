@@ -2,6 +2,7 @@
 
 from eqvae.data.sources.cells import Cells
 from eqvae.data.sources.cs import Cs
+from eqvae.data.sources.detector import Detector
 from eqvae.data.sources.folder import Folder
 from eqvae.data.sources.mnist import MNIST, MNIST5k
 from eqvae.data.sources.npz import Npz
@@ -16,6 +17,7 @@ __all__ = [
     "SHAPES",
     "Cells",
     "Cs",
+    "Detector",
     "Folder",
     "MNIST5k",
     "Npz",

@@ -26,7 +26,7 @@ from eqvae.files import user_path
 from eqvae.symmetry.motions import identity
 
 _PIECE = 2**24  # bytes
-_FAULTS = (  # of zipfile and numpy, as a damaged file likes
+FAULTS = (  # of zipfile and numpy, as a damaged file likes
     *(OSError, EOFError, zipfile.BadZipFile, zlib.error, struct.error, SyntaxError, TypeError),
     *(RuntimeError, LookupError, ArithmeticError, MemoryError, lzma.LZMAError),
 )
@@ -90,9 +90,9 @@ class Npz:
                 f"path must be an .npz archive; there is no file {str(self.path)!r}. Set data.source.path."
             )
         try:
-            with _opened(user_path(self.path)) as arrays:
+            with opened(user_path(self.path)) as arrays:
                 return self._images(arrays)
-        except _FAULTS as error:
+        except FAULTS as error:
             raise ValueError(
                 f"path={str(self.path)!r} cannot be read as an .npz archive of plain arrays "
                 f"({error!s:.200}). Write one with numpy.savez(path, images=images)."
@@ -193,7 +193,7 @@ class Npz:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator["Arrays | Single"]:
+def opened(path: Path) -> Iterator["Arrays | Single"]:
     """The arrays of an archive; a single array counts as `images`, that of an .npy file as `Stack` reads it.
 
     Raises:

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from eqvae.data.batch import Batch
+from eqvae.domains import HexagonalGrid
 from eqvae.embedding.latents import upright_latents
 from eqvae.embedding.table import Embedding
 from eqvae.embedding.write import Origin
@@ -95,8 +96,13 @@ def write_page(
         seed: of umap.
 
     Raises:
-        ValueError: if the folder holds other things, or a choice is unknown.
+        ValueError: if the folder holds other things, a choice is unknown, or images have hexagonal pixels.
     """
+    if isinstance(model.domain, HexagonalGrid):
+        raise ValueError(
+            "domain of the model must be square for a page, whose browser draws square pixels; got a "
+            "HexagonalGrid. Use scripts/evaluate.py and scripts/embed.py, which draw them."
+        )
     folder = Path(folder)
     check_folder(folder)
     with written_folder(folder) as part:

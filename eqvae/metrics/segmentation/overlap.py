@@ -31,8 +31,8 @@ def overlap_scores(
         **draws: see `Draws`.
 
     Returns:
-        "dice" and "iou"; higher is better, 1 is perfect. The floor is that of the masks of other images in the
-        same place.
+        "dice" and "iou"; higher is better, 1 is perfect. The floor is that of the masks of other images in
+        the same place.
 
     Raises:
         ValueError: if the masks differ in shape, or are not finite.
