@@ -8,6 +8,7 @@ puts the spare row at the bottom and the spare column on the right. A `Camera` c
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -20,7 +21,15 @@ from eqvae.data.camera import Camera, PlainCamera
 from eqvae.data.images import ImageSet
 from eqvae.data.sensor import Grid, Sensor, SquareSensor
 from eqvae.domains.square import SquareGrid
-from eqvae.symmetry.motions import compose, identity, motion, shift_of, with_shift
+from eqvae.symmetry.motions import (
+    compose,
+    identity,
+    motion,
+    shift_of,
+    with_log_scale,
+    with_shift,
+)
+from eqvae.symmetry.similarities import check_scales
 
 
 class Posing(ABC):
@@ -36,12 +45,17 @@ class Posing(ABC):
 
     @abstractmethod
     def draw(self, n: int, labels: Tensor | None = None) -> Tensor:
-        """Motions of n images, (n, 4), the same at every call.
+        """Motions of n images, (n, 4), with scales (n, 5), the same at every call.
 
         Args:
             n: how many.
             labels: their classes, (n,) int64, for a distribution that depends on them.
         """
+
+    @property
+    def largest(self) -> float:
+        """The largest scale that is drawn."""
+        return 1.0
 
     def __post_init__(self):
         if self.size is not None and (not isinstance(self.size, int) or self.size < 1):
@@ -75,7 +89,7 @@ class Rotated(Posing):
 
 @dataclass(frozen=True)
 class RotatedShifted(Posing):
-    """x and y normal with standard deviation `shift_scale`, cut at `max_shift`; the angle as `angles` has it.
+    """x and y normal with standard deviation `shift_scale`, cut at `max_shift`; angle and scale as told.
 
     The defaults are MNIST(U), as used by spatial-VAE and TARGET-VAE: 28 x 28 digits on 50 x 50.
 
@@ -85,6 +99,8 @@ class RotatedShifted(Posing):
         max_shift: |x|, |y| <= max_shift, pixels; beyond it is drawn again, not clipped.
         seed: of the draws.
         angles: distribution of the angle.
+        scales: smallest and largest scale, drawn log-uniformly; None for images at scale 1, whose poses have
+            no scale.
 
     References:
         Bepler, Zhong, Kelley, Brignole, Berger: Explicitly disentangling image content from
@@ -96,6 +112,7 @@ class RotatedShifted(Posing):
     max_shift: float = 10.0
     seed: int = 0
     angles: Angles = AnyAngle()
+    scales: Sequence[float] | None = None
 
     def __post_init__(self):
         super().__post_init__()
@@ -104,6 +121,8 @@ class RotatedShifted(Posing):
                 f"angles must be Angles, such as eqvae.data.AnyAngle; got {self.angles!r}. "
                 "Choose data/pose=rotated_shifted, limited or upright_classes."
             )
+        if self.scales is not None:
+            object.__setattr__(self, "scales", check_scales(self.scales))
         for name in ("shift_scale", "max_shift"):
             if not getattr(self, name) > 0:
                 raise ValueError(
@@ -119,7 +138,16 @@ class RotatedShifted(Posing):
         u = torch.rand(n, 2, generator=generator, dtype=torch.float64)
         shift = torch.special.ndtri(1 - edge + u * (2 * edge - 1)) * self.shift_scale
         shift = shift.clamp(-self.max_shift, self.max_shift)  # rounding only
-        return motion(angle, shift, dtype=torch.float32)
+        g = motion(angle, shift, dtype=torch.float32)
+        if self.scales is None:
+            return g
+        low, high = map(math.log, self.scales)
+        u = torch.rand(n, generator=generator, dtype=torch.float64)
+        return with_log_scale(g, (low + (high - low) * u).to(g))
+
+    @property
+    def largest(self) -> float:
+        return 1.0 if self.scales is None else self.scales[1]
 
 
 def pad_to(images: Tensor, size: int) -> Tensor:
@@ -190,7 +218,9 @@ def pose_images(
     Raises:
         ValueError: if the images are larger than the posing's size.
     """
-    size = posing.size or source.images.shape[-1]
+    side = int(source.images.shape[-1])
+    size = posing.size or side
+    _check_scales(posing, side, size)
     g = posing.draw(len(source), source.labels)[rows]
     return move_images(source, rows, g, size, camera, sensor)
 
@@ -259,6 +289,17 @@ def true_pose(source: ImageSet, rows: Tensor, g: Tensor, size: int) -> Tensor:
     if source.render is None:  # else it is drawn about the centre of the result
         own = with_shift(own, shift_of(own) + moved_by_padding(source.images.shape[-1], size).to(g))
     return compose(g, own)
+
+
+def _check_scales(posing: Posing, side: int, size: int) -> None:
+    """Refuse scales at which images of a side no longer fit into those of a size, pixels."""
+    largest = side * posing.largest
+    if posing.largest > 1 and largest > size:
+        raise ValueError(
+            f"scales must leave images inside the posed ones: at {posing.largest:g} their {side} pixels are "
+            f"{largest:.1f}, and there are {size}. Set data.pose.size={math.ceil(largest)} or larger, or "
+            f"scales up to {size / side:.2f} in data.pose.scales."
+        )
 
 
 def _angles(n: int, generator: torch.Generator) -> Tensor:

@@ -17,7 +17,7 @@ from eqvae.distributions import GaussianPosterior, read_pose
 from eqvae.nn.fibre import FibreMLP
 from eqvae.nn.harmonics import DiskHarmonics
 from eqvae.nn.localise import Localiser
-from eqvae.nn.network import Wrapper
+from eqvae.nn.network import Wrapper, refuse_scale
 from eqvae.symmetry.motions import inverse, motion
 from eqvae.symmetry.plane import PlaneMotions
 from eqvae.symmetry.representations import Representation
@@ -158,7 +158,9 @@ def pointing(t: Tensor, direction: Tensor) -> Tensor:
 
 
 def check_canonical(part: nn.Module) -> None:
-    """Refuse mirrors."""
+    """Refuse mirrors and scales."""
+    if part.symmetry is not None:
+        refuse_scale(part.representation, part.symmetry, "a canonicalised network")
     if part.symmetry is not None and part.symmetry.reflections:
         raise ValueError(
             f"symmetry must have no mirrors for a canonicalised network, whose poses are turns and "

@@ -38,6 +38,19 @@ class LatentNetwork(nn.Module):
         self.symmetry = symmetry
 
 
+def refuse_scale(representation: Representation, symmetry: PlaneMotions, who: str) -> None:
+    """Refuse latents and groups with a scale in networks that find none.
+
+    Raises:
+        ValueError: if the latent or the group has one.
+    """
+    if representation.scale or symmetry.has_scales:
+        raise ValueError(
+            f"representation and symmetry must be without scale for {who}, which has none; got "
+            f"{representation} with {symmetry.name}. Use model=harmonic, or symmetry=so2 and no latent.scale."
+        )
+
+
 def _of_inner(name: str) -> property:
     return property(lambda wrapper: getattr(getattr(wrapper, wrapper.inner), name))
 

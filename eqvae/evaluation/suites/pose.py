@@ -12,10 +12,11 @@ from eqvae.metrics.pose.calibration import angle_calibration, position_calibrati
 from eqvae.metrics.pose.consistency import pose_consistency
 from eqvae.metrics.pose.error import pose_errors, pose_errors_by_class
 from eqvae.metrics.pose.gauge import apply_gauge, fit_gauge, gauge_residuals
+from eqvae.metrics.pose.scale import scale_errors
 from eqvae.metrics.pose.split import gauge_split
 from eqvae.metrics.pose.symmetry_order import symmetry_order_accuracy
 from eqvae.metrics.score import Score
-from eqvae.symmetry.motions import angle_of, reflection_of, shift_of
+from eqvae.symmetry.motions import angle_of, has_scale, reflection_of, shift_of
 
 PLACE = 40
 _LEVELS = (50, 90, 95)  # per cent, of the credible sets
@@ -70,6 +71,9 @@ def _errors(held_out: HeldOut) -> dict[str, Score]:
             "the data do not say which objects look the same after a part of a turn: none, assumed"
         )
         errors["angle_median"] = replace(errors["angle_median"], reason=assumed)
+    if has_scale(held_out.poses):
+        sizes = {"classes": labels, "groups": held_out.groups, "seed": held_out.seed}
+        errors |= scale_errors(held_out.pose, held_out.poses, **sizes)
     scores = {f"error/{name}": score for name, score in errors.items()}
     if labels is None:
         return scores

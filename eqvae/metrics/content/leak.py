@@ -6,9 +6,10 @@ would read. A content that is the same for every image leaks nothing either, so 
 
     R^2 = 1 - sum |y - y_hat|^2 / sum |y - y_bar|^2,      y_bar the mean of the training rows
 
-y is (cos l theta, sin l theta) for each frequency l, or the position (x, y). A content that changes with
-theta but not under 180 degrees leaks nothing at l = 1, and what the pixel grid leaves in a network that is
-exact for quarter turns shows at l = 4. A third of the rows (of the sources, with groups) is held out.
+y is (cos l theta, sin l theta) for each frequency l, the position (x, y), or the log-scale. A content that
+changes with theta but not under 180 degrees leaks nothing at l = 1, and what the pixel grid leaves in a
+network that is exact for quarter turns shows at l = 4. A third of the rows (of the sources, with groups) is
+held out.
 
 Probes, on standardised content: ridge regression with its penalty chosen on the training rows ("linear"),
 10 nearest neighbours ("knn"), and gradient-boosted trees, 50 of 8 leaves ("gbt"). Where poses are distributed
@@ -33,7 +34,7 @@ from eqvae.metrics.clustering.clusterers import varying
 from eqvae.metrics.inputs import as_array, as_classes, as_codes, check_lengths
 from eqvae.metrics.intervals import Draws, Resampling
 from eqvae.metrics.score import Score
-from eqvae.symmetry.motions import angle_of, shift_of
+from eqvae.symmetry.motions import angle_of, has_scale, log_scale_of, shift_of
 
 PROBES = ("linear", "knn", "gbt")
 # (rows that the probes see, shuffled controls)
@@ -56,7 +57,8 @@ def pose_leak(
 
     Args:
         content: (N, D).
-        pose: motions [reflection, angle, x, y], (N, 4), radians and pixels; columns of NaN are unknown.
+        pose: motions [reflection, angle, x, y], (N, 4), radians and pixels, or (N, 5) with log-scales;
+            columns of NaN are unknown.
         probes: any of "linear", "knn", "gbt".
         frequencies: l >= 1 of the angle.
         classes: (N,); with them probes, mean poses and shuffles are those of each class.
@@ -64,10 +66,11 @@ def pose_leak(
         **draws: see `Draws`; the seed also grows the trees.
 
     Returns:
-        R^2 under "angle/{probe}" (l = 1), "angle_{l}/{probe}", "position/{probe}"; 0 is perfect, 1 is a
-        complete leak, and floor is the mean over shuffled poses, below 0 for "knn" and "gbt".
-        "angle/best" and "position/best" are the largest R^2 - floor over probes and frequencies, which is
-        never quite 0: their floor is the mean of the same maximum for shuffled poses and std its spread.
+        R^2 under "angle/{probe}" (l = 1), "angle_{l}/{probe}", "position/{probe}" and, of poses with a
+        scale, "scale/{probe}"; 0 is perfect, 1 is a complete leak, and floor is the mean over shuffled poses,
+        below 0 for "knn" and "gbt". "angle/best", "position/best" and "scale/best" are the largest
+        R^2 - floor over probes and frequencies, which is never quite 0: their floor is the mean of the same
+        maximum for shuffled poses and std its spread.
         Null where the pose is unknown or does not vary, the content is constant, or with under 50 rows.
 
     Raises:
@@ -86,7 +89,8 @@ def pose_leak(
     sources = rows if resampling.groups is None else np.asarray(resampling.groups)[rows]
     resampling = replace(resampling, groups=sources)
     split = _split_by_stratum(sources, strata[rows], resampling.seed)
-    scores, reasons, found = {}, {}, {"angle": [], "position": []}
+    scores, reasons = {}, {}
+    found = {"angle": [], "position": []} | {name.split("_")[0]: [] for name in targets}
     for name, y in targets.items():
         part = name.split("_")[0]
         y = None if y is None else y[rows]
@@ -105,13 +109,14 @@ def pose_leak(
 
 
 def _targets(pose: ArrayLike, frequencies: Sequence[int]) -> dict[str, np.ndarray | None]:
-    """What the probes predict, (N, 2) each; None where the pose is unknown throughout."""
+    """What the probes predict, (N, 2) each, of scales (N, 1); None where the pose is unknown throughout."""
     if any(k != int(k) or k < 1 for k in frequencies):
         raise ValueError(f"frequencies must be whole numbers from 1; got {tuple(frequencies)}.")
     pose = pose.detach().cpu().numpy() if torch.is_tensor(pose) else np.asarray(pose, dtype=float)
-    if pose.ndim != 2 or pose.shape[1] != 4:
+    if pose.ndim != 2 or pose.shape[1] not in (4, 5):
         raise ValueError(
-            f"pose must be motions [reflection, angle, x, y], shape (N, 4); got {pose.shape}."
+            f"pose must be motions [reflection, angle, x, y], shape (N, 4), or (N, 5) with log-scales; got "
+            f"{pose.shape}."
         )
     angle, position = angle_of(pose), shift_of(pose)
     targets = {}
@@ -123,6 +128,10 @@ def _targets(pose: ArrayLike, frequencies: Sequence[int]) -> dict[str, np.ndarra
             targets[name] = np.stack([np.cos(turned), np.sin(turned)], axis=1)
     unknown = np.isnan(position).all()
     targets["position"] = None if unknown else as_array(position, "pose position", 2)
+    if has_scale(pose):
+        size = log_scale_of(pose)
+        unknown = np.isnan(size).all()
+        targets["scale"] = None if unknown else as_array(size, "pose scale", 1)[:, None]
     return targets
 
 

@@ -67,7 +67,7 @@ def pose_consistency(
 
     generator = resampling.generator()
     shuffled = [
-        shift_error(moved.reshape(m, n, 4)[:, generator.permutation(n)].reshape(-1, 4))
+        shift_error(moved.reshape(m, n, -1)[:, generator.permutation(n)].reshape(m * n, -1))
         for _ in range(_SHUFFLES if n > 1 else 0)
     ]
     turned = order > 0
@@ -88,9 +88,9 @@ def pose_consistency(
 def _as_moved(values: ArrayLike, m: int, n: int) -> np.ndarray:
     """Poses of n images moved by m motions, as (m n, 4)."""
     moved = as_array(values, "moved_pose", 3)
-    if moved.shape != (m, n, 4):
+    if moved.shape[:2] != (m, n):
         raise ValueError(
-            f"moved_pose must hold one pose for each motion and image, shape ({m}, {n}, 4); got "
+            f"moved_pose must hold one pose for each motion and image, shape ({m}, {n}, 4 or 5); got "
             f"{moved.shape}."
         )
-    return as_poses(moved.reshape(-1, 4), "moved_pose")
+    return as_poses(moved.reshape(m * n, -1), "moved_pose")

@@ -9,12 +9,14 @@ g_i^-1 g_hat_i = s_i h carries all of it: with (a_i, w_i) its angle and shift,
 
     phi = (1/k) arg sum_i exp(i k a_i),      tau = mean_i R(-s_i) w_i,
 
-s_i being the element that explains angle and shift best. Nothing else is fitted: a mirrored axis or a y
-axis that points down is a mistake of convention on the left of g and stays an error.
+s_i being the element that explains angle and shift best. Of poses with a scale h has one as well, the median
+of what log-scales differ by, and shifts w_i are in pixels of the object as it is upright. Nothing else is
+fitted: a mirrored axis or a y axis that points down is a mistake of convention on the left of g and stays an
+error.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -23,7 +25,14 @@ from numpy.typing import ArrayLike
 from eqvae.metrics.inputs import check_lengths
 from eqvae.metrics.pose.orders import Orders, as_labels, row_orders
 from eqvae.metrics.pose.poses import as_poses, product, relative_motion, wrap
-from eqvae.symmetry.motions import angle_of, motion, reflection_of, shift_of
+from eqvae.symmetry.motions import (
+    angle_of,
+    has_scale,
+    log_scale_of,
+    motion,
+    reflection_of,
+    shift_of,
+)
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,7 @@ class Gauge:
             reflections can say.
         axis: angle of a mirror axis of the object in its upright frame, radians; None if it has none
             or no pose showed it. With it the stabiliser is D_k.
+        growth: log-scale of h; None where poses have none.
     """
 
     angle: float
@@ -45,11 +55,13 @@ class Gauge:
     order: int = 1
     reflection: int = 0
     axis: float | None = None
+    growth: float | None = None
 
     @property
     def element(self) -> np.ndarray:
-        """h, (1, 4)."""
-        return motion(self.angle, self.shift, self.reflection, dtype=torch.float64).numpy()
+        """h, (1, 4) or (1, 5)."""
+        how = {"log_scale": self.growth, "dtype": torch.float64}
+        return motion(self.angle, self.shift, self.reflection, **how).numpy()
 
 
 def fit_gauge(
@@ -62,7 +74,8 @@ def fit_gauge(
     """The gauge h of each class that brings g h closest to the model's poses.
 
     Args:
-        pose: the model's poses g_hat, (N, 4) rows [reflection, angle, x, y], radians and pixels.
+        pose: the model's poses g_hat, (N, 4) rows [reflection, angle, x, y], radians and pixels, or
+            (N, 5) with log-scales.
         true_pose: g, (N, 4).
         classes: class of each row, (N,) whole numbers >= 0; None means one class, 0.
         orders: k of the stabiliser C_k, see `Orders`. 0 means that any turn looks the same: the angle is
@@ -81,8 +94,12 @@ def fit_gauge(
     labels = as_labels(classes, check_lengths(pose=pose, true_pose=true_pose))
     order = row_orders(orders, labels)
     relative = relative_motion(true_pose, pose)
+    scaled = has_scale(pose) and has_scale(true_pose)
     return {
-        int(c): _fit_class(relative[labels == c], int(order[labels == c][0]), dihedral)
+        int(c): replace(
+            _fit_class(relative[labels == c], int(order[labels == c][0]), dihedral),
+            growth=float(np.median(log_scale_of(relative[labels == c]))) if scaled else None,
+        )
         for c in np.unique(labels)
     }
 
@@ -130,7 +147,31 @@ def gauge_residuals(
             angle[rows] = wrap(a - gauge.angle, 2 * np.pi / gauge.order)
         folded = w[:, None] * np.exp(-1j * _stabiliser(gauge.order))
         shift[rows] = np.abs(folded - complex(*gauge.shift)).min(axis=1)
+    if has_scale(true_pose):
+        shift = shift * np.exp(log_scale_of(true_pose))  # from upright pixels to those of the image
     return angle, shift
+
+
+def growth_residuals(
+    pose: ArrayLike,
+    true_pose: ArrayLike,
+    gauges: Mapping[int, Gauge],
+    classes: ArrayLike | None = None,
+) -> np.ndarray:
+    """What a gauge leaves of each log-scale, s_hat - s - s_h, (N,).
+
+    Raises:
+        ValueError: if a class has no gauge, or poses have no scale.
+    """
+    pose, true_pose = as_poses(pose, "pose"), as_poses(true_pose, "true_pose")
+    if not (has_scale(pose) and has_scale(true_pose)):
+        raise ValueError(
+            f"pose and true_pose must have log-scales, shape (N, 5); got {pose.shape} and {true_pose.shape}."
+        )
+    labels = as_labels(classes, check_lengths(pose=pose, true_pose=true_pose))
+    _check_gauges(gauges, labels)
+    offset = {c: gauge.growth for c, gauge in gauges.items()}
+    return log_scale_of(pose) - log_scale_of(true_pose) - np.array([offset[int(c)] for c in labels])
 
 
 def _fit_class(relative: np.ndarray, order: int, dihedral: bool) -> Gauge:

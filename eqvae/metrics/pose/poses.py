@@ -11,15 +11,16 @@ from eqvae.symmetry.motions import compose, inverse, reflection_of
 
 
 def as_poses(values: ArrayLike, name: str) -> np.ndarray:
-    """Poses as float64 (N, 4) motions [reflection, angle, x, y].
+    """Poses as float64 motions [reflection, angle, x, y], (N, 4), or with a log-scale after them, (N, 5).
 
     Raises:
         ValueError: if they have another shape, are not finite, or a reflection is neither 0 nor 1.
     """
     poses = as_array(values, name, 2).astype(np.float64)
-    if poses.shape[1] != 4:
+    if poses.shape[1] not in (4, 5):
         raise ValueError(
-            f"{name} must be motions (N, 4), rows [reflection, angle, x, y]; got shape {poses.shape}."
+            f"{name} must be motions (N, 4), rows [reflection, angle, x, y], or (N, 5) with log-scales; got "
+            f"shape {poses.shape}."
         )
     mirror = reflection_of(poses)
     if not np.isin(mirror, (0, 1)).all():
@@ -32,7 +33,8 @@ def as_poses(values: ArrayLike, name: str) -> np.ndarray:
 
 def product(g: np.ndarray, other: np.ndarray) -> np.ndarray:
     """The motions g other, (N, 4); a single row serves for all."""
-    g, other = np.broadcast_arrays(g, other)
+    n = len(np.broadcast_arrays(g[:, 0], other[:, 0])[0])
+    g, other = (np.broadcast_to(part, (n, part.shape[1])) for part in (g, other))
     return compose(torch.from_numpy(g.copy()), torch.from_numpy(other.copy())).numpy()
 
 

@@ -54,6 +54,19 @@ def shift_scores(
     return scores
 
 
+def scale_scores(
+    error: np.ndarray, shuffled: list[np.ndarray], resampling: Resampling, page: str
+) -> dict[str, Score]:
+    """Errors of scales in per cent, (N,), with floors from shuffled ones."""
+    known = {"better": "lower", "ceiling": 0.0, "unit": "%", "page": page}
+    chance = np.mean([s.mean() for s in shuffled])
+    scores = {"scale_mean": Score.of_mean(error, resampling, floor=chance, **known)}
+    for name, q in (("scale_median", 0.5), ("scale_p95", 0.95)):
+        chance = np.mean([np.quantile(s, q) for s in shuffled])
+        scores[name] = _quantile(error, q, resampling, floor=chance, **known)
+    return scores
+
+
 def reflection_score(right: np.ndarray, resampling: Resampling, page: str) -> Score:
     """Share of right reflections, from (N,) or (N, M) of bool; half of them are right by chance."""
     return Score.of_mean(right, resampling, floor=0.5, ceiling=1.0, page=page)

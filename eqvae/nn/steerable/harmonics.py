@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from eqvae.nn.harmonics import DiskHarmonics
+from eqvae.nn.network import refuse_scale
 from eqvae.symmetry.plane import PlaneMotions
 from eqvae.symmetry.representations import Representation
 
@@ -50,6 +51,7 @@ def check_steerable(representation: Representation, symmetry: PlaneMotions, freq
             "representation must carry a position for a steerable network, which reads and writes "
             "its features there; got position=False. Set latent.position=true."
         )
+    refuse_scale(representation, symmetry, "a steerable network")
     if not any(representation.multiplicities):
         raise ValueError(
             f"multiplicities must name at least one irrep for a steerable network; got "
