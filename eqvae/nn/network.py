@@ -47,7 +47,7 @@ def refuse_scale(representation: Representation, symmetry: PlaneMotions, who: st
     if representation.scale or symmetry.has_scales:
         raise ValueError(
             f"representation and symmetry must be without scale for {who}, which has none; got "
-            f"{representation} with {symmetry.name}. Use model=harmonic, or symmetry=so2 without latent.scale."
+            f"{representation} with {symmetry.name}. Use model=harmonic, or symmetry=so2 and no latent.scale."
         )
 
 
