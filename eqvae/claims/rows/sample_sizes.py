@@ -1,6 +1,6 @@
 """Linear maps from few examples: with the symmetry built in, asked for, or left out, all in closed form.
 
-The truth is W = C + eps G, with C circulant, which commutes with every shift of its d inputs, and G any matrix
+The truth is W = C + eps G, with C circulant, which commutes with every shift of its inputs, and G any matrix
 of the same size as C in the mean. From y = W x + noise are fitted
 
     none   argmin |Y - W X|^2 + lambda |W|^2
