@@ -53,7 +53,7 @@ def test_a_look_is_taken_at_some_steps_of_training_and_changes_nothing(step, eve
 
 @pytest.mark.parametrize("weight", [0.1, 2.0])
 def test_what_a_wrong_penalty_costs_follows_the_formula(weight):
-    wrong, right = (fought(weight, seed=3, turns=turns, orbits=3) for turns in (1, 0))
+    wrong, right = (fought(weight, seed=3, turns=turns, orbits=2) for turns in (1, 0))
     assert wrong["task"] == pytest.approx(task_error_of_wrong_penalty(weight), rel=0.05)
     assert wrong["cosine"] < -0.99 and right["task"] < 1e-3, "control: the right representation"
 
