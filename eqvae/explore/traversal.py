@@ -23,7 +23,7 @@ from eqvae.symmetry.representations import Block, Representation
 
 
 def content_directions(representation: Representation) -> list[tuple[str, int]]:
-    """All (block, copy) that `changed` can walk along: every irrep copy but the position."""
+    """All (block, copy) that `changed` can walk along: every irrep copy but position and scale."""
     return [
         (name, copy)
         for name, block in _content_blocks(representation).items()
@@ -67,9 +67,11 @@ def changed(
 
 
 def _content_blocks(representation: Representation) -> dict[str, Block]:
-    """All blocks by name, but the position."""
-    where = representation.slices.position
-    return {block.name: block for block in representation.blocks if block.slice != where}
+    """All blocks by name, but position and scale."""
+    parts = representation.slices
+    return {
+        b.name: b for b in representation.blocks if b.slice not in (parts.position, parts.scale)
+    }
 
 
 def by_spread(model: Model, batch: Batch, block: str) -> list[int]:
@@ -125,6 +127,36 @@ def orbit_grid(model: Model, batch: Batch, angles: Tensor, shifts: Tensor) -> Te
         z = model.encode(batch).mode.expand(len(g), -1)
         images = model.domain.to_pixels(model.decode(model.representation.act(g.to(z), z)))
     return images.unflatten(0, (len(shifts), len(angles)))
+
+
+def scale_walk(model: Model, batch: Batch, scales: Tensor) -> Tensor:
+    """Images D(g . E(x)) of an object at every scale, in its place and upright as it is.
+
+    Args:
+        model: whose latent has a scale.
+        batch: one image.
+        scales: relative to that of the image, (S,).
+
+    Returns:
+        Images, (S, C, H, H).
+
+    Raises:
+        ValueError: if the latent has no scale.
+    """
+    latent = model.representation
+    if not latent.scale:
+        raise ValueError(
+            f"model must have a latent with a scale to walk along it; got {latent}. Train it with "
+            "symmetry=sim2."
+        )
+    with torch.no_grad():
+        z = model.encode(batch).mode.expand(len(scales), -1)
+        # the motion that scales about the object: t stays where it is
+        t = z[:, latent.slices.position]
+        g = motion(
+            shift=(1 - scales.to(t))[:, None] * t, log_scale=scales.log().to(t), dtype=t.dtype
+        )
+        return model.domain.to_pixels(model.decode(latent.act(g, z)))
 
 
 def grid_picture(

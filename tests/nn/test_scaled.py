@@ -10,6 +10,7 @@ from torch import Tensor
 from eqvae.data.batch import Batch
 from eqvae.distributions import GaussianLikelihood, GaussianPrior
 from eqvae.domains import SquareGrid
+from eqvae.explore.traversal import content_directions, scale_walk
 from eqvae.models import VAE
 from eqvae.nn import CentreOfMass, DiskHarmonics, HarmonicDecoder, HarmonicEncoder
 from eqvae.nn.views import AdaptiveMoments, View
@@ -184,3 +185,18 @@ def test_scales_that_leave_the_window_are_refused():
     basis = DiskHarmonics(SquareGrid(64), degree=20, radius=16.0, scales=(0.6, 1.6))
     assert (basis.degree, basis.reading.degree) == (20, 13)  # 3 rad/px at the smallest scale
     assert DiskHarmonics(SquareGrid(64)).reading.degree == DiskHarmonics(SquareGrid(64)).degree
+
+
+def test_a_walk_along_the_scale_stays_in_place_and_grows():
+    model, x = vae(), seen(Similarities().identity(N))[:1]
+    walk = scale_walk(model, Batch(x), torch.tensor([0.8, 1.0, 1.25]))
+    again = model.decode(model.encode(Batch(x)).mode)
+    torch.testing.assert_close(walk[1:2], again)
+    size = walk.abs().sum(dim=(1, 2, 3))
+    torch.testing.assert_close(
+        size[2] / size[0], torch.tensor((1.25 / 0.8) ** 2), rtol=0.02, atol=0
+    )
+    assert ("log_scale", 0) not in content_directions(LATENT)
+    flat = vae(Representation((6, 3, 2)), PlaneMotions.so2())
+    with pytest.raises(ValueError, match="latent with a scale to walk along"):
+        scale_walk(flat, Batch(x), torch.ones(2))

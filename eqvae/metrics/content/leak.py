@@ -19,7 +19,7 @@ then has probes of its own, R^2 counts from the mean pose of the class, and pose
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal, Unpack
+from typing import Any, Literal, Unpack
 
 import numpy as np
 import torch
@@ -57,20 +57,18 @@ def pose_leak(
 
     Args:
         content: (N, D).
-        pose: motions [reflection, angle, x, y], (N, 4), radians and pixels, or (N, 5) with log-scales;
-            columns of NaN are unknown.
+        pose: motions, (N, 4) or with log-scales (N, 5); columns of NaN are unknown.
         probes: any of "linear", "knn", "gbt".
         frequencies: l >= 1 of the angle.
-        classes: (N,); with them probes, mean poses and shuffles are those of each class.
+        classes: (N,); with them probes, means and shuffles are of each class.
         preset: "fast" uses up to 4,000 random rows and 4 shuffles, "full" 20,000 and 10.
         **draws: see `Draws`; the seed also grows the trees.
 
     Returns:
         R^2 under "angle/{probe}" (l = 1), "angle_{l}/{probe}", "position/{probe}" and, of poses with a
-        scale, "scale/{probe}"; 0 is perfect, 1 is a complete leak, and floor is the mean over shuffled poses,
-        below 0 for "knn" and "gbt". "angle/best", "position/best" and "scale/best" are the largest
-        R^2 - floor over probes and frequencies, which is never quite 0: their floor is the mean of the same
-        maximum for shuffled poses and std its spread.
+        scale, "scale/{probe}"; 0 is perfect, 1 a complete leak, and floor the mean over shuffled poses, below
+        0 for "knn" and "gbt". "angle/best" and so on are the largest R^2 - floor, which is never quite 0:
+        their floor is the mean of the same maximum for shuffled poses and std its spread.
         Null where the pose is unknown or does not vary, the content is constant, or with under 50 rows.
 
     Raises:
@@ -89,8 +87,7 @@ def pose_leak(
     sources = rows if resampling.groups is None else np.asarray(resampling.groups)[rows]
     resampling = replace(resampling, groups=sources)
     split = _split_by_stratum(sources, strata[rows], resampling.seed)
-    scores, reasons = {}, {}
-    found = {"angle": [], "position": []} | {name.split("_")[0]: [] for name in targets}
+    scores, reasons, found = {}, {}, _nothing_found(targets)
     for name, y in targets.items():
         part = name.split("_")[0]
         y = None if y is None else y[rows]
@@ -106,6 +103,11 @@ def pose_leak(
         reason = reasons.get(part, "no frequency was asked for")
         scores[f"{part}/best"] = _best(scored) if scored else _null(reason, len(rows))
     return scores
+
+
+def _nothing_found(targets: dict[str, Any]) -> dict[str, list]:
+    """Nothing yet, for each part of the pose."""
+    return {part: [] for part in ("angle", "position", *targets) if "_" not in part}
 
 
 def _targets(pose: ArrayLike, frequencies: Sequence[int]) -> dict[str, np.ndarray | None]:
