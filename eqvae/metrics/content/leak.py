@@ -85,10 +85,7 @@ def pose_leak(
     targets = _targets(pose, frequencies)
     limit, shuffles = PRESETS[preset]
     rows = np.sort(resampling.generator().permutation(len(content))[:limit])
-    strata = np.zeros(len(content), int) if classes is None else as_classes(classes, "classes")
-    sources = rows if resampling.groups is None else np.asarray(resampling.groups)[rows]
-    resampling = replace(resampling, groups=sources)
-    split = _split_by_stratum(sources, strata[rows], resampling.seed)
+    resampling, split = _split_rows(rows, classes, len(content), resampling)
     scores, reasons = {}, {}
     found = {"angle": [], "position": []} | {name.split("_")[0]: [] for name in targets}
     for name, y in targets.items():
@@ -102,10 +99,21 @@ def pose_leak(
             score, chance = _held_out(content[rows], y, split, probe, shuffles, resampling)
             scores[f"{name}/{probe}"] = score
             found[part].append((score, chance))
-    for part, scored in found.items():
-        reason = reasons.get(part, "no frequency was asked for")
-        scores[f"{part}/best"] = _best(scored) if scored else _null(reason, len(rows))
-    return scores
+    none = "no frequency was asked for"
+    return scores | {
+        f"{part}/best": _best(scored) if scored else _null(reasons.get(part, none), len(rows))
+        for part, scored in found.items()
+    }
+
+
+def _split_rows(
+    rows: np.ndarray, classes: ArrayLike | None, count: int, resampling: Resampling
+) -> tuple[Resampling, list[tuple[np.ndarray, np.ndarray]]]:
+    """Draws and the split of some of `count` images, no source on both sides."""
+    strata = np.zeros(count, int) if classes is None else as_classes(classes, "classes")
+    sources = rows if resampling.groups is None else np.asarray(resampling.groups)[rows]
+    resampling = replace(resampling, groups=sources)
+    return resampling, _split_by_stratum(sources, strata[rows], resampling.seed)
 
 
 def _targets(pose: ArrayLike, frequencies: Sequence[int]) -> dict[str, np.ndarray | None]:
