@@ -42,6 +42,8 @@ PRESETS = {"fast": (4_000, 4), "full": (20_000, 10)}
 FEWEST = 50
 _KNOWN = {"better": "lower", "ceiling": 0.0, "page": "pose-leak"}
 
+_UNASKED = "no frequency was asked for"
+
 
 def pose_leak(
     content: ArrayLike,
@@ -99,9 +101,8 @@ def pose_leak(
             score, chance = _held_out(content[rows], y, split, probe, shuffles, resampling)
             scores[f"{name}/{probe}"] = score
             found[part].append((score, chance))
-    none = "no frequency was asked for"
     return scores | {
-        f"{part}/best": _best(scored) if scored else _null(reasons.get(part, none), len(rows))
+        f"{part}/best": _best(scored) if scored else _null(reasons.get(part, _UNASKED), len(rows))
         for part, scored in found.items()
     }
 
