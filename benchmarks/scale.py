@@ -40,20 +40,20 @@ TARGETS = {
     "angle_median": ("degrees", 2.0),
     "scale_median": ("%", 3.0),
     "shift_median": ("px", 0.3),
-    "leak_scale": ("R^2", 0.05),
+    "draws_R2_scale": ("R^2", 0.05),
 }
 SHARED = [
     *("model=harmonic", "model.encoder.hidden=32", "model.decoder.hidden=32"),
-    *("data=sprites", "data.source.num_images=5000", "data.source.size=26", "data.batch_size=64"),
-    *("data.source.radius=[10,10]", "data/pose=scaled"),
+    *("data=sprites", "data.source.num_images=4000", "data.source.size=26", "data.batch_size=64"),
+    *("data.source.radius=[10,10]", "data.source.noise=0.05", "data/pose=scaled"),
     *("data.pose.shift_scale=3.0", "data.pose.max_shift=6.0", "model.prior.position_scale=3.0"),
-    *("trainer.max_epochs=15", "trainer.accelerator=cpu", "logger=none", "prior=orbit"),
+    *("trainer.max_epochs=7", "trainer.accelerator=cpu", "logger=none", "prior=orbit"),
     *("callbacks.progress=null", "callbacks.early_stopping=null", "callbacks.pictures=null"),
 ]
 ARMS = {
-    "sim2": ["symmetry=sim2"],
+    "sim2": ["symmetry=sim2", "image.radius=14"],
     "so2": ["symmetry=so2"],
-    "sim2, one scale": ["symmetry=sim2", "data.pose.scales=[1.0,1.0]"],
+    "sim2, one scale": ["symmetry=sim2", "image.radius=14", "data.pose.scales=[1.0,1.0]"],
     "so2, one scale": ["symmetry=so2", "data.pose.scales=[1.0,1.0]"],
 }
 RANGES = {"small": (0.0, 0.75), "middle": (0.75, 1.3), "large": (1.3, 9.0)}
