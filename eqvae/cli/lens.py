@@ -98,10 +98,12 @@ def _keep(row: "Row", claims: Mapping[str, "Claim"], results: Path, page: Path) 
 
     rows = {}
     if results.is_file():
-        rows = {kept["id"]: kept for kept in json.loads(results.read_text())["rows"]}
-    rows[row.id] = row.as_dict()
+        kept = [Row(**stored) for stored in json.loads(results.read_text())["rows"]]
+        rows = {one.id: one.retold(claims[one.id]) for one in kept if one.id in claims}
+    rows[row.id] = row
     ordered = [rows[id] for id in claims if id in rows]
-    found = {"rows": ordered, "targets": targets({kept["id"]: kept for kept in ordered})}
+    dicts = {one.id: one.as_dict() for one in ordered}
+    found = {"rows": list(dicts.values()), "targets": targets(dicts)}
     write_whole(results, json.dumps(found, indent=1) + "\n")
     drawn = [path.name for path in (page.parent / "equivariance").glob("*.png")]
-    write_whole(page, page_of([Row(**kept) for kept in ordered], drawn))
+    write_whole(page, page_of(ordered, drawn))
