@@ -1,4 +1,4 @@
-"""What a scale in the latent buys: sprites of any position, angle and size, and a VAE whose pose has all three.
+"""What a scale in the latent buys: a VAE whose pose is position, angle and size, on sprites of any size.
 
     python benchmarks/scale.py --work runs/scale
 
@@ -9,8 +9,8 @@ Arms, trained on the same images with three seeds each, on one thread:
     sim2, one scale   symmetry=sim2, trained at scale 1 alone
     so2, one scale    symmetry=so2, trained at scale 1 alone
 
-All are measured on the same held-out images at every scale, and by range of scales: below 0.75, up to 1.3, and
-larger. `benchmarks/results/scale.json` keeps the numbers.
+All are measured on the same held-out images at every scale, and by range of scales: below 0.75, up to 1.3,
+and larger. `benchmarks/results/scale.json` keeps the numbers.
 """
 
 import argparse

@@ -23,7 +23,7 @@ OBJECTIVES = sorted(file.stem for file in (CONFIG_DIR / "objective").glob("*.yam
 EXPERIMENTS = sorted(file.stem for file in (CONFIG_DIR / "experiment").glob("*.yaml"))
 SYMMETRIES = {
     "canonicalised": ["so2"],
-    "harmonic": ["so2", "o2"],
+    "harmonic": ["so2", "o2", "sim2"],
     "plain": ["trivial", "so2"],
     "pose": ["so2", "o2"],
     "projected": ["so2", "o2"],

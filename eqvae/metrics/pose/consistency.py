@@ -90,7 +90,7 @@ def _as_moved(values: ArrayLike, m: int, n: int) -> np.ndarray:
     moved = as_array(values, "moved_pose", 3)
     if moved.shape[:2] != (m, n):
         raise ValueError(
-            f"moved_pose must hold one pose for each motion and image, shape ({m}, {n}, 4 or 5); got "
-            f"{moved.shape}."
+            f"moved_pose must hold one pose for each motion and image, shape ({m}, {n}, 4), or 5 with "
+            f"log-scales; got {moved.shape}."
         )
     return as_poses(moved.reshape(m * n, -1), "moved_pose")

@@ -24,7 +24,13 @@ from tests.cases import BY_NAME, draw
 from tests.distributions.orbit.planted import O2, SO2, TRIVIAL, motions, planted, seeded
 
 LATENT = Representation((2, 2, 1))
-LATENTS = [LATENT, Representation((0, 1, 1), sign=1), Representation((2, 1), position=False)]
+SCALED = Representation((2, 1), scale=True)
+LATENTS = [
+    LATENT,
+    Representation((0, 1, 1), sign=1),
+    Representation((2, 1), position=False),
+    SCALED,
+]
 GROUPS = [SO2, O2, PlaneMotions.cyclic(8), TRIVIAL]
 EVERY_LATENT = pytest.mark.parametrize("latent", LATENTS, ids=str)
 EVERY_GROUP = pytest.mark.parametrize("symmetry", GROUPS, **BY_NAME)
@@ -41,6 +47,9 @@ def made(
         prior.place.loc.copy_(torch.tensor([[4.0, 0.0], [0.5, 0.5]]))
         prior.place.log_scale.fill_(0.3)
         prior.scale[latent.slices.position] = 4.0
+    if latent.scale:
+        prior.size.mean.fill_(0.1)
+        prior.size.width.fill_(0.3)
     return prior
 
 
@@ -59,6 +68,10 @@ def test_the_density_is_that_of_its_parts_and_motions_about_the_centre_leave_it_
     parts = prior.mixture.log_prob(z[:, latent.slices.vector])
     if latent.position:
         parts = parts + prior.place.log_prob(z[:, latent.slices.position])
+    if latent.scale:
+        width = torch.tensor(0.3, dtype=torch.float64)
+        size = torch.distributions.Normal(torch.tensor(0.1, dtype=torch.float64), width)
+        parts = parts + size.log_prob(z[:, latent.slices.scale.start])
     torch.testing.assert_close(prior.log_prob(z), parts)
     g = motions(symmetry, 20)
     torch.testing.assert_close(
