@@ -12,6 +12,7 @@ Every file of `eqvae.claims.rows` adds its own: a function below `claim(...)` th
 import importlib
 import math
 import pkgutil
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -103,6 +104,19 @@ class Claim:
         return f"python scripts/lens.py rows=[{self.id}]"
 
 
+SUBJECTS = (  # in the order of the page; others follow
+    "Principles",
+    "Layers",
+    "Pooling, dropout, dilation",
+    "Sampling",
+    "Lattices",
+    "Scale",
+    "Latents",
+    "Built in, or asked for",
+    "Counting and recovering maps",
+    "Physics",
+    "Irreps of space",
+)
 _CLAIMS: dict[str, Claim] = {}
 
 
@@ -133,8 +147,14 @@ def claim(
 
 
 def all_claims() -> dict[str, Claim]:
-    """Every claim by id, in the order of the subjects' files and of the rows in them."""
+    """Every claim by id, in the order of the page: by subject, then by the number in its id."""
     rows = importlib.import_module("eqvae.claims.rows")  # which import this file
     for module in sorted(m.name for m in pkgutil.iter_modules(rows.__path__)):
         importlib.import_module(f"{rows.__name__}.{module}")
-    return dict(_CLAIMS)
+
+    def place(claim: Claim) -> tuple[int, int, str]:
+        known = SUBJECTS.index(claim.subject) if claim.subject in SUBJECTS else len(SUBJECTS)
+        number = re.match(r"\d+", claim.id)
+        return known, int(number[0]) if number else 0, claim.id
+
+    return {claim.id: claim for claim in sorted(_CLAIMS.values(), key=place)}

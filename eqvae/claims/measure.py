@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,10 @@ class Row:
         """Name of its picture."""
         return f"{self.id.replace('/', '_')}.png"
 
+    def retold(self, claim: Claim) -> "Row":
+        """The same numbers below the words that the claim has now."""
+        return replace(self, **_words(claim))
+
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -63,10 +67,7 @@ def measured_row(claim: Claim, seeds: Sequence[int]) -> tuple[Row, Figure | None
     values = [one.value for one in found]
     verdicts = [claim.verdict(one) for one in found]
     row = Row(
-        **{key: getattr(claim, key) for key in ("id", "subject", "title", "found")},
-        claim=claim.told,
-        condition=claim.condition,
-        command=claim.command,
+        **_words(claim),
         value=float(np.mean(values)),
         spread=float(np.std(values, ddof=1)) if len(values) > 1 else None,
         floor=_mean([one.floor for one in found]),
@@ -80,6 +81,11 @@ def measured_row(claim: Claim, seeds: Sequence[int]) -> tuple[Row, Figure | None
         seconds=round(seconds, 2),
     )
     return row, _figure(found[0])
+
+
+def _words(claim: Claim) -> dict[str, str]:
+    same = ("id", "subject", "title", "found", "condition", "command")
+    return {key: getattr(claim, key) for key in same} | {"claim": claim.told}
 
 
 def _mean(numbers: Sequence[float | None]) -> float | None:

@@ -35,7 +35,24 @@ class Target:
         return {"what": self.what, "row": self.row, "target": target, "found": found, "met": met}
 
 
-TARGETS: tuple[Target, ...] = ()
+_EXACT = 1e-10
+TARGETS = (
+    Target("pooling in each orientation channel, aligned: exact", "13", "value", _EXACT),
+    Target("dropout of whole fields: exact", "15", "value", _EXACT),
+    Target("permuted orientation channels: exact", "9", "value", _EXACT),
+    Target("C6 on the hexagonal lattice: exact", "30", "value", _EXACT),
+    Target("whole steps of a log-polar grid: exact", "19", "value", _EXACT),
+    Target("whole steps of scale and angle: exact", "20", "value", _EXACT),
+    Target("stride 2 at 0.6 Nyquist, downsampling / bare step", "16", "part_of_raw", 0.35),
+    Target("stride 2 at 0.6 Nyquist, downsampling", "16", "value", 0.089),
+    Target("C6 / C4, mean error, 0.25 Nyquist", "31", "ratio of means at 0.25 Nyquist", 0.4),
+    Target("C6 / C4, mean error, 0.5 Nyquist", "31", "ratio of means at 0.5 Nyquist", 0.4),
+    Target("one linear resampling, hexagonal / square", "32", "value", 0.86),
+    Target("planted maps named wrongly, of 25", "35", "value", 0.0),
+    Target("mask at quarter turns, IoU", "4", "iou_quarter_turns", 0.99, above=True),
+    Target("mask at other angles, IoU", "4", "iou_between", 0.95, above=True),
+    Target("tug-of-war, measured against the formula, relative", "5", "value", 0.05),
+)
 
 
 def targets(rows: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:

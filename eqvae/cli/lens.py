@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from eqvae.cli.console import arguments_or_help, one_sentence_errors, printer, stopped_by_ctrl_c
 from eqvae.cli.options import Option, unbracketed
-from eqvae.files import write_whole, written
+from eqvae.files import write_whole
 from eqvae.overrides import expanded
 from eqvae.watch import watched
 
@@ -61,6 +61,7 @@ def _options(arguments: Sequence[str]) -> dict[str, Any]:
 def _run(options: Mapping[str, Any]) -> None:
     from eqvae.claims.claim import all_claims
     from eqvae.claims.measure import measured_row
+    from eqvae.drawing.png import save_figure
 
     claims = all_claims()
     chosen = _chosen(options["rows"], claims)
@@ -73,8 +74,7 @@ def _run(options: Mapping[str, Any]) -> None:
     for claim in watched(chosen, "claims"):
         row, figure = measured_row(claim, seeds)
         if figure is not None:
-            with written(pictures / row.file) as path:
-                figure.savefig(path, dpi=90, format="png")
+            save_figure(figure, pictures / row.file)
         _keep(row, claims, results / "lens.json", pages / "equivariance.md")
         console.print(f"{row.id:<6} {row.verdict:<23} {row.value:.2g}  {row.title}")
     console.print(f"{results / 'lens.json'}, {pages / 'equivariance.md'}")
@@ -98,10 +98,12 @@ def _keep(row: "Row", claims: Mapping[str, "Claim"], results: Path, page: Path) 
 
     rows = {}
     if results.is_file():
-        rows = {kept["id"]: kept for kept in json.loads(results.read_text())["rows"]}
-    rows[row.id] = row.as_dict()
+        kept = [Row(**stored) for stored in json.loads(results.read_text())["rows"]]
+        rows = {one.id: one.retold(claims[one.id]) for one in kept if one.id in claims}
+    rows[row.id] = row
     ordered = [rows[id] for id in claims if id in rows]
-    found = {"rows": ordered, "targets": targets({kept["id"]: kept for kept in ordered})}
+    dicts = {one.id: one.as_dict() for one in ordered}
+    found = {"rows": list(dicts.values()), "targets": targets(dicts)}
     write_whole(results, json.dumps(found, indent=1) + "\n")
     drawn = [path.name for path in (page.parent / "equivariance").glob("*.png")]
-    write_whole(page, page_of([Row(**kept) for kept in ordered], drawn))
+    write_whole(page, page_of(ordered, drawn))

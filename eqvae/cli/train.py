@@ -91,6 +91,7 @@ def _run(find: Callable[[], tuple[dict[str, Any], Path, bool]]) -> None:
             # torch takes seconds to import: `--help` answers without it
             from eqvae.training.divergence import Diverged
             from eqvae.training.interruption import Interrupted
+            from eqvae.training.loggers import LastingWandbLogger
             from eqvae.training.run import prepare, train
 
             plain, folder, resume = find()
@@ -120,10 +121,10 @@ def _run(find: Callable[[], tuple[dict[str, Any], Path, bool]]) -> None:
         sys.exit(FAULT)
     if prepared.trainer.is_global_zero and not prepared.trainer.fast_dev_run:
         _report(metrics, folder)
-    lost = [logger.lost for logger in prepared.trainer.loggers if getattr(logger, "lost", "")]
-    if lost:
-        complain(f"error: {lost[0]}")
-        sys.exit(FAULT)
+    for logger in prepared.trainer.loggers:
+        if isinstance(logger, LastingWandbLogger) and logger.lost:
+            complain(f"error: {logger.lost}")
+            sys.exit(FAULT)
 
 
 def _left(folder: Path) -> str:

@@ -47,7 +47,7 @@ class LogPolarGrid(Domain):
         >>> grid.shape, round(grid.outer, 1)
         ((38, 64), 23.5)
         >>> grid.of_square(torch.rand(2, 1, 48, 48)).shape
-        torch.Size([2, 1, 37, 64])
+        torch.Size([2, 1, 38, 64])
     """
 
     radii: int

@@ -12,6 +12,7 @@ from eqvae.comparison.arms import arms, of_kind
 from eqvae.comparison.charts import labels
 from eqvae.comparison.report import render, write_page
 from eqvae.comparison.sentences import sentence, sentences
+from eqvae.comparison.sentences.contests import contests
 from eqvae.comparison.summary import Paired, Spread
 from eqvae.comparison.tables import plus_minus, tables
 from tests.comparison.test_summary import cell, changed, planted
@@ -196,3 +197,12 @@ def test_arms_look_different_and_families_alike():
     looks = [charts.style(arm) for arm in list(arms())]
     assert len({look["color"] for look in looks}) == len(looks)
     assert {charts.style(a)["marker"] for a in of_kind("hard")} == {"D"}
+
+
+@pytest.mark.parametrize(("cosine", "told"), [(-0.9, 1), (-0.2, 0), (None, 0)])
+def test_a_penalty_that_fights_is_named(cosine, told):
+    rows = [cell(arm=a, seed=s) for a in ("plain", "soft_wrong") for s in range(2)]
+    rows = changed(rows, {"grad_cosine": cosine}, arm="soft_wrong")
+    lines = contests(rows)
+    assert len(lines) == told
+    assert all("soft_wrong fights the task: gradients at cosine -0.90" in line for line in lines)

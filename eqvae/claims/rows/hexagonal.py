@@ -224,7 +224,7 @@ def turns_that_no_lattice_has(seed: int) -> Measured:
 
     def draw(ax: Axes) -> None:
         for name, colour in (("hexagonal", _BLUE), ("square", _ORANGE)):
-            for band, style in zip(BANDS, ("-", "--"), strict=True):
+            for band, style in zip(BANDS, (".", "x"), strict=True):
                 label = f"{name}, {band:g} Nyquist"
                 curve = found[band][name]
                 ax.plot(list(curve), list(curve.values()), style, color=colour, label=label)
@@ -232,7 +232,7 @@ def turns_that_no_lattice_has(seed: int) -> Measured:
         ax.set_ylabel("relative error")
         ax.set_xticks(range(0, 361, 60))
         ax.set_ylim(bottom=0)
-        ax.legend(frameon=False, fontsize=8)
+        ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
 
     return Measured(
         value=max(ratios),

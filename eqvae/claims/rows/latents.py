@@ -187,7 +187,7 @@ def one_pose(seed: int) -> Measured:
         holds=ours < 0.1,
         unit="squared error relative to the pose of training, less 1",
         others={f"squared_error_{name}": value for name, value in upright.items()},
-        draw=against_turns(curves, "squared error, 1 in the pose of training"),
+        draw=against_turns(curves, "relative squared error"),
     )
 
 

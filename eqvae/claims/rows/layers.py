@@ -5,16 +5,16 @@ whole-pixel shifts, which a square grid carries out exactly. Every number is |f(
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from itertools import permutations
 
 import torch
 import torch.nn.functional as F
 from escnn.nn import FieldType
-from matplotlib.axes import Axes
 from torch import Tensor, nn
 
 from eqvae.claims.claim import Measured, claim
+from eqvae.claims.draw import bars
 from eqvae.nn.steerable.blocks import SteerableConv, function_fields, scalar_fields
 from eqvae.symmetry.plane import PlaneMotions
 from eqvae.testing import controls, relative_error
@@ -23,19 +23,6 @@ SUBJECT = "Layers"
 EXACT = 1e-10  # of float64: what is not rounding is above it
 SIZE = 33
 C4 = PlaneMotions.cyclic(4)
-
-
-def bars(numbers: Mapping[str, float]) -> Callable[[Axes], None]:
-    """Bars of errors, those of nothing as small as rounding."""
-
-    def draw(axes: Axes) -> None:
-        axes.barh(list(numbers), [max(value, 1e-17) for value in numbers.values()], color="#4477aa")
-        axes.set(xlabel="relative error")
-        if min(numbers.values()) < EXACT:
-            axes.set(xscale="log", xlim=(1e-18, 10))
-        axes.invert_yaxis()
-
-    return draw
 
 
 def noise(seed: int, channels: int = 1, size: int = SIZE, images: int = 4) -> Tensor:

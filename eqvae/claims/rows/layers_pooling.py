@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from eqvae.claims.claim import Measured, claim
+from eqvae.claims.draw import bars
 from eqvae.claims.rows.layers import (
     C4,
     EXACT,
     SIZE,
-    bars,
     error,
     irreps,
     lifted,

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from torch import Tensor, nn
 
 from eqvae.claims.claim import Measured, claim
-from eqvae.claims.rows.layers import bars
+from eqvae.claims.draw import bars
 from eqvae.nn.fields import GaussianDownsample, MeanOverOrientations
 from eqvae.nn.steerable.blocks import SteerableConv, function_fields, nonlinearity, scalar_fields
 from eqvae.symmetry.motions import motion
@@ -180,7 +180,7 @@ def naive_stride(seed: int) -> Measured:
             "raw_at_0.3": raw[0.3],
             "no_stride_at_0.3": free[0.3],
         },
-        draw=bars(_by_way(found)),
+        draw=bars(_by_way(found), log=False),
     )
 
 
@@ -213,5 +213,5 @@ def anisotropic_blur(seed: int) -> Measured:
             "oval_to_bare_step_at_0.6": oval[0.6] / raw[0.6],
             "round_at_0.6": round_[0.6],
         },
-        draw=bars(_by_way(found)),
+        draw=bars(_by_way(found), log=False),
     )

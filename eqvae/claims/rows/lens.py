@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from eqvae.claims.claim import Measured, claim
+from eqvae.claims.draw import bars
 from eqvae.lens import (
     audit,
     equivariant_basis,
@@ -18,16 +19,6 @@ from eqvae.symmetry import PlaneMotions, Representation, SpaceRotations
 EXACT = 1e-10
 _SO3, _O3 = SpaceRotations(), SpaceRotations(parity=True)
 PRINCIPLES, COUNTING = "Principles", "Counting and recovering maps"
-
-
-def bars(axis: Axes, numbers: dict[str, float], ylabel: str, log: bool = True) -> None:
-    """A few numbers beside one another; zeros stand at the bottom of a logarithmic axis."""
-    shown = [max(v, 1e-17) if log else v for v in numbers.values()]
-    colours = ["#2b6cb0", "#c05621", "#718096", "#2f855a"]
-    axis.bar(list(numbers), shown, color=[colours[i % 4] for i in range(len(shown))])
-    if log:
-        axis.set_yscale("log")
-    axis.set_ylabel(ylabel)
 
 
 def _normal(seed: int, *shape: int) -> Tensor:
@@ -64,7 +55,7 @@ def both_orders(seed: int) -> Measured:
         floor=good.floor,
         ceiling=good.ceiling,
         others={"worst element": good.worst[0]},
-        draw=lambda axis: bars(axis, numbers, "error of f(g x)"),
+        draw=bars(numbers, "error of f(g x)"),
     )
 
 
@@ -103,7 +94,7 @@ def blind_content(seed: int) -> Measured:
         holds=still.holds(EXACT),
         floor=still.floor,
         ceiling=still.ceiling,
-        draw=lambda axis: bars(axis, numbers, "change under motions"),
+        draw=bars(numbers, "change under motions"),
     )
 
 
@@ -136,8 +127,7 @@ def few_maps(seed: int) -> Measured:
         ceiling=float(first[0].numel()),
         unit="maps too many or too few",
         others={"maps": float(counts[0][0]), "of": float(first[0].numel())},
-        draw=lambda axis: bars(
-            axis,
+        draw=bars(
             {"all": first[0].numel(), "Schur": counts[0][0], "null space": counts[0][1]},
             "linear maps",
             log=False,
@@ -228,7 +218,7 @@ def components(seed: int) -> Measured:
         floor=0.0,
         ceiling=math.sqrt(2),
         others={"content of a latent": content},
-        draw=lambda axis: bars(axis, numbers, "relative error"),
+        draw=bars(numbers, "relative error"),
     )
 
 

@@ -5,8 +5,9 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from eqvae.claims.claim import Measured, claim
+from eqvae.claims.draw import bars
 from eqvae.claims.planted import BROKEN, PLANTED, Planted
-from eqvae.claims.rows.lens import EXACT, bars
+from eqvae.claims.rows.lens import EXACT
 from eqvae.lens import Identified, audit, identify
 from eqvae.lens.actions import movement
 from eqvae.symmetry import SpaceRotations
@@ -57,7 +58,7 @@ def turning_momentum(seed: int) -> Measured:
         holds=good.holds(EXACT),
         floor=good.floor,
         ceiling=good.ceiling,
-        draw=lambda axis: bars(axis, numbers, "error of J(g q, g p)"),
+        draw=bars(numbers, "error of J(g q, g p)"),
     )
 
 
@@ -96,10 +97,6 @@ def extra_sign(seed: int) -> Measured:
         signs[name] = ((after * as_vector).sum() / as_vector.square().sum()).item()
     named = identify(angular_momentum, _O3, "2x1o", x, seed=seed, refits=0).name
 
-    def draw(axis: Axes) -> None:
-        bars(axis, signs, "J(g q, g p) over g J(q, p)", log=False)
-        axis.axhline(0, color="black", linewidth=0.8)
-
     return Measured(
         error("1e"),
         bound=EXACT,
@@ -108,7 +105,7 @@ def extra_sign(seed: int) -> Measured:
         floor=0.0,
         ceiling=2.0,
         others=signs,
-        draw=draw,
+        draw=bars(signs, "J(g q, g p) over g J(q, p)", log=False),
     )
 
 

@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from eqvae.claims.claim import Measured, claim
-from eqvae.claims.rows.lens import EXACT, bars
+from eqvae.claims.draw import bars
+from eqvae.claims.rows.lens import EXACT
 from eqvae.lens import equivariant_basis, multiplicities
 from eqvae.symmetry import SpaceRepresentation, SpaceRotations, TensorRepresentation
 from eqvae.symmetry.affine import linear_matrices
@@ -110,7 +111,7 @@ def couplings(seed: int) -> Measured:
         floor=0.0,
         ceiling=max(chance),
         others={f"error of {name}": value for name, value in errors.items()},
-        draw=lambda axis: bars(axis, errors | {"random": min(chance)}, "error of the coupling"),
+        draw=bars(errors | {"random": min(chance)}, "error of the coupling"),
     )
 
 
@@ -151,7 +152,7 @@ def parity(seed: int) -> Measured:
         floor=0.0,
         ceiling=2.0,
         others={"accuracy of 0o": odd, "accuracy of 0e": even},
-        draw=lambda axis: bars(axis, numbers, "mirror images told apart", log=False),
+        draw=bars(numbers, "mirror images told apart", log=False),
     )
 
 

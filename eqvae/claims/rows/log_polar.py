@@ -110,7 +110,7 @@ def ring_picture(errors: dict[str, Tensor], grid: LogPolarGrid) -> Callable[[Axe
 @claim(
     "19",
     subject=SUBJECT,
-    title="scaling on log-polar samples",
+    title="Scaling on log-polar samples",
     told="On log-polar samples an object that grows only moves along one axis, so an ordinary convolution "
     "follows it.",
     found="By whole steps it does so to the last digit, before and after two convolutions, on the rings "
@@ -152,7 +152,7 @@ def scaling_is_a_shift(seed: int) -> Measured:
 @claim(
     "20",
     subject=SUBJECT,
-    title="turning and scaling together",
+    title="Turning and scaling together",
     told="On log-polar samples a turn is a shift along the other axis, so turns and scalings are handled at "
     "once.",
     found="A turn by whole samples together with a scaling by whole rings is exact, since the angle is a "
@@ -199,7 +199,7 @@ def entering(inner: float, seed: int) -> tuple[float, float]:
 @claim(
     "21b",
     subject=SUBJECT,
-    title="the margin of log-polar samples",
+    title="The margin of log-polar samples",
     told="Once an image is log-polar, zooming into it only slides it along, and nothing is lost or added.",
     found="Zooming in needs rings that lay inside the innermost one, and nobody sampled them: what enters is "
     "unknown, and it is a large part of the samples where the hole is large. A margin of as many rings as "
@@ -246,7 +246,7 @@ def pooled(f: nn.Module, x: Tensor, centre: Tensor | None) -> Tensor:
 @claim(
     "21c",
     subject=SUBJECT,
-    title="shifts of log-polar images",
+    title="Shifts of log-polar images",
     told="A network on log-polar samples is still a convolution, so that it does not mind where the object "
     "is.",
     found="Its answer changes when the object moves by two pixels, since a shift of the image is no shift of "

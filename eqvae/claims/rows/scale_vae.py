@@ -118,7 +118,7 @@ def scale_picture(found: dict[str, list[float]]) -> Callable[[Axes], None]:
 @claim(
     "21",
     subject="Scale",
-    title="scale as a coordinate of the latent",
+    title="Scale as a coordinate of the latent",
     told="If a latent names position, angle and size, changing these numbers draws the object shifted, "
     "turned and resized.",
     found="A log-scale is one more coordinate, to which motions add theirs, and the images that it draws "
@@ -207,7 +207,7 @@ def bars(numbers: dict[str, float]) -> Callable[[Axes], None]:
 @claim(
     "47",
     subject="Latents",
-    title="latents that carry a representation",
+    title="Latents that carry a representation",
     told="A latent space can be made to carry a representation of turns and shifts, so that encoder and "
     "decoder both commute with them.",
     found="Networks around a steerable basis do so before any training, at every angle and at shifts by "

@@ -260,7 +260,7 @@ def penalty(seed: int, steps: int = 300) -> Measured:
     def draw(axes: Axes) -> None:
         axes.bar(list(errors), list(errors.values()))
         axes.axhline(1.0, color="grey", linestyle="--")
-        axes.set(ylabel="error of the encoder under turns (1: chance)")
+        axes.set(ylabel="encoder's error (1: chance)")
 
     return Measured(
         value=errors["with"],

@@ -19,7 +19,7 @@ then has probes of its own, R^2 counts from the mean pose of the class, and pose
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Literal, Unpack
+from typing import Literal, Unpack
 
 import numpy as np
 import torch
@@ -42,6 +42,8 @@ PRESETS = {"fast": (4_000, 4), "full": (20_000, 10)}
 FEWEST = 50
 _KNOWN = {"better": "lower", "ceiling": 0.0, "page": "pose-leak"}
 
+_UNASKED = "no frequency was asked for"
+
 
 def pose_leak(
     content: ArrayLike,
@@ -57,18 +59,20 @@ def pose_leak(
 
     Args:
         content: (N, D).
-        pose: motions, (N, 4) or with log-scales (N, 5); columns of NaN are unknown.
+        pose: motions [reflection, angle, x, y], (N, 4), radians and pixels, or (N, 5) with log-scales;
+            columns of NaN are unknown.
         probes: any of "linear", "knn", "gbt".
         frequencies: l >= 1 of the angle.
-        classes: (N,); with them probes, means and shuffles are of each class.
+        classes: (N,); with them probes, mean poses and shuffles are those of each class.
         preset: "fast" uses up to 4,000 random rows and 4 shuffles, "full" 20,000 and 10.
         **draws: see `Draws`; the seed also grows the trees.
 
     Returns:
         R^2 under "angle/{probe}" (l = 1), "angle_{l}/{probe}", "position/{probe}" and, of poses with a
-        scale, "scale/{probe}"; 0 is perfect, 1 a complete leak, and floor the mean over shuffled poses, below
-        0 for "knn" and "gbt". "angle/best" and so on are the largest R^2 - floor, which is never quite 0:
-        their floor is the mean of the same maximum for shuffled poses and std its spread.
+        scale, "scale/{probe}"; 0 is perfect, 1 is a complete leak, and floor is the mean over shuffled poses,
+        below 0 for "knn" and "gbt". "angle/best", "position/best" and "scale/best" are the largest
+        R^2 - floor over probes and frequencies, which is never quite 0: their floor is the mean of the same
+        maximum for shuffled poses and std its spread.
         Null where the pose is unknown or does not vary, the content is constant, or with under 50 rows.
 
     Raises:
@@ -83,11 +87,9 @@ def pose_leak(
     targets = _targets(pose, frequencies)
     limit, shuffles = PRESETS[preset]
     rows = np.sort(resampling.generator().permutation(len(content))[:limit])
-    strata = np.zeros(len(content), int) if classes is None else as_classes(classes, "classes")
-    sources = rows if resampling.groups is None else np.asarray(resampling.groups)[rows]
-    resampling = replace(resampling, groups=sources)
-    split = _split_by_stratum(sources, strata[rows], resampling.seed)
-    scores, reasons, found = {}, {}, _nothing_found(targets)
+    resampling, split = _split_rows(rows, classes, len(content), resampling)
+    scores, reasons = {}, {}
+    found = {"angle": [], "position": []} | {name.split("_")[0]: [] for name in targets}
     for name, y in targets.items():
         part = name.split("_")[0]
         y = None if y is None else y[rows]
@@ -99,15 +101,20 @@ def pose_leak(
             score, chance = _held_out(content[rows], y, split, probe, shuffles, resampling)
             scores[f"{name}/{probe}"] = score
             found[part].append((score, chance))
-    for part, scored in found.items():
-        reason = reasons.get(part, "no frequency was asked for")
-        scores[f"{part}/best"] = _best(scored) if scored else _null(reason, len(rows))
-    return scores
+    return scores | {
+        f"{part}/best": _best(scored) if scored else _null(reasons.get(part, _UNASKED), len(rows))
+        for part, scored in found.items()
+    }
 
 
-def _nothing_found(targets: dict[str, Any]) -> dict[str, list]:
-    """Nothing yet, for each part of the pose."""
-    return {part: [] for part in ("angle", "position", *targets) if "_" not in part}
+def _split_rows(
+    rows: np.ndarray, classes: ArrayLike | None, count: int, resampling: Resampling
+) -> tuple[Resampling, list[tuple[np.ndarray, np.ndarray]]]:
+    """Draws and the split of some of `count` images, no source on both sides."""
+    strata = np.zeros(count, int) if classes is None else as_classes(classes, "classes")
+    sources = rows if resampling.groups is None else np.asarray(resampling.groups)[rows]
+    resampling = replace(resampling, groups=sources)
+    return resampling, _split_by_stratum(sources, strata[rows], resampling.seed)
 
 
 def _targets(pose: ArrayLike, frequencies: Sequence[int]) -> dict[str, np.ndarray | None]:

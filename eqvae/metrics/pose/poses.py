@@ -33,7 +33,7 @@ def as_poses(values: ArrayLike, name: str) -> np.ndarray:
 
 def product(g: np.ndarray, other: np.ndarray) -> np.ndarray:
     """The motions g other, (N, 4); a single row serves for all."""
-    n = len(other) if len(g) == 1 else len(g)
+    n = max(len(g), len(other))
     g, other = (np.broadcast_to(part, (n, part.shape[1])) for part in (g, other))
     return compose(torch.from_numpy(g.copy()), torch.from_numpy(other.copy())).numpy()
 
