@@ -14,6 +14,7 @@ POSES = {
     "limited": ("RotatedShifted", "LimitedAngles"),
     "rotated": ("Rotated", None),
     "rotated_shifted": ("RotatedShifted", "AnyAngle"),
+    "scaled": ("RotatedShifted", "AnyAngle"),
     "upright": ("Upright", None),
     "upright_classes": ("RotatedShifted", "UprightClasses"),
 }
