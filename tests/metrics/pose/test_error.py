@@ -334,7 +334,7 @@ P = random_poses(4)
         ),
         (lambda: apply_gauge(P, {1: Gauge(0, (0, 0))}), r"class\(es\) \[0\] have none"),
         (lambda: pose_consistency(P, P, np.zeros((1, 4))), "moved_pose must have 3"),
-        (lambda: pose_consistency(P, P[None], np.zeros((2, 4))), r"shape \(2, 4, 4 or 5\)"),
+        (lambda: pose_consistency(P, P[None], np.zeros((2, 4))), r"shape \(2, 4, 4\), or 5"),
     ],
 )
 def test_mistakes_are_named(call, message):
