@@ -40,7 +40,8 @@ TARGETS = {
     "angle_median": ("degrees", 2.0),
     "scale_median": ("%", 3.0),
     "shift_median": ("px", 0.3),
-    "draws_R2_scale": ("R^2", 0.05),
+    "R2_scale": ("R^2", 0.05),  # of the means of content within a class
+    "draws_R2_scale": ("R^2", 0.05),  # of draws of content: what a decoder is told
 }
 SHARED = [
     *("model=harmonic", "model.encoder.hidden=32", "model.decoder.hidden=32"),
