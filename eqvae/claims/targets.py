@@ -55,6 +55,31 @@ TARGETS = (
 )
 
 
-def targets(rows: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Every target with what was found, for rows by id."""
-    return [target.told(rows) for target in TARGETS]
+SCALE = (  # of benchmarks/scale.py: what, key of its summary, bound
+    ("SIM(2)-VAE, scales 0.6-1.6, angle, degrees", "all/angle_median", 2.0),
+    ("SIM(2)-VAE, scales 0.6-1.6, log-scale, %", "all/scale_median", 3.0),
+    ("SIM(2)-VAE, scales 0.6-1.6, position, px", "all/shift_median", 0.3),
+    ("SIM(2)-VAE, leak of scale, R^2 from means of content", "all/R2_scale", 0.05),
+    ("SIM(2)-VAE, leak of scale, R^2 from draws of content", "all/draws_R2_scale", 0.05),
+)
+
+
+def targets(
+    rows: Mapping[str, Mapping[str, Any]], scale: Mapping[str, Any] | None = None
+) -> list[dict[str, Any]]:
+    """Every target with what was found.
+
+    Args:
+        rows: by id.
+        scale: results of benchmarks/scale.py, where there are any.
+    """
+    told = [target.told(rows) for target in TARGETS]
+    summary = {} if scale is None else scale["arms"]["sim2"]["summary"]
+    for what, key, bound in SCALE:
+        found = summary[key]["mean"] if key in summary else None
+        met = None if found is None else found <= bound
+        target = f"{key} <= {bound:g}"
+        told.append(
+            {"what": what, "row": "scale.json", "target": target, "found": found, "met": met}
+        )
+    return told

@@ -103,7 +103,9 @@ def _keep(row: "Row", claims: Mapping[str, "Claim"], results: Path, page: Path) 
     rows[row.id] = row
     ordered = [rows[id] for id in claims if id in rows]
     dicts = {one.id: one.as_dict() for one in ordered}
-    found = {"rows": list(dicts.values()), "targets": targets(dicts)}
+    beside = results.with_name("scale.json")
+    scale = json.loads(beside.read_text()) if beside.is_file() else None
+    found = {"rows": list(dicts.values()), "targets": targets(dicts, scale)}
     write_whole(results, json.dumps(found, indent=1) + "\n")
     drawn = [path.name for path in (page.parent / "equivariance").glob("*.png")]
     write_whole(page, page_of(ordered, drawn))
