@@ -10,17 +10,16 @@ frequency below pi, as the square grid does, with 13 % fewer points.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from eqvae.domains.domain import Domain
 from eqvae.domains.grid import pixel_coordinates
-from eqvae.domains.ground import checked_ground, ground_like
+from eqvae.domains.ground import GroundedDomain, checked_ground, ground_like
 from eqvae.domains.lattice import (
     axial_points,
     in_plane,
@@ -40,7 +39,7 @@ _SIXTH = math.pi / 3
 
 
 @dataclass(frozen=True)
-class HexagonalGrid(Domain):
+class HexagonalGrid(GroundedDomain):
     """A rhombus of a hexagonal lattice about the image centre, stored as an ordinary array (B, C, size,
     size).
 
@@ -95,10 +94,6 @@ class HexagonalGrid(Domain):
         return (self.size, self.size)
 
     @property
-    def black(self) -> "HexagonalGrid":
-        return self.on(())
-
-    @property
     def area(self) -> float:
         return self.spacing**2 * math.sqrt(3) / 2
 
@@ -109,10 +104,6 @@ class HexagonalGrid(Domain):
     @property
     def band(self) -> float:
         return 2 * math.pi / (math.sqrt(3) * self.spacing)
-
-    def on(self, ground: Sequence[float]) -> "HexagonalGrid":
-        """The same points with another ground beyond them."""
-        return replace(self, ground=ground)
 
     def points(self, *, dtype: torch.dtype | None = None) -> Tensor:
         return in_plane(axial_points(self.size, dtype=dtype), self.spacing)
@@ -144,8 +135,12 @@ class HexagonalGrid(Domain):
         y = (k2 + k1 / 2) * (2 / math.sqrt(3))
         return (x.square() + y.square()).sqrt().flatten(2).amin(dim=2) / self.spacing
 
-    def act(self, g: Tensor, x: Tensor, interpolation: str = "bicubic") -> Tensor:
-        """Move images: (g x)(p) = x(g^-1 p), one motion for each image.
+    @property
+    def interpolations(self) -> Collection[str]:
+        return _RESAMPLERS
+
+    def moved(self, g: Tensor, x: Tensor, interpolation: str) -> Tensor:
+        """Images moved on black.
 
         Args:
             g: motions [reflection, angle, x, y], (B, 4), radians and pixels.
@@ -153,24 +148,7 @@ class HexagonalGrid(Domain):
             interpolation: "linear" on triangles of three neighbours, "bicubic" along two axes of the
                 lattice, or "fourier" by three shears along them, exact for frequencies below 0.77 of the
                 band; unused where g maps the lattice to itself.
-
-        Returns:
-            The moved images, of the ground's grey where they come from outside.
-
-        Raises:
-            ValueError: if `interpolation` is none of these, g and x differ in length, or x is not of this
-                grid or has other channels than the ground.
         """
-        self._check(x)
-        if interpolation not in _RESAMPLERS:
-            raise ValueError(
-                f"interpolation must be one of {sorted(_RESAMPLERS)}; got {interpolation!r}."
-            )
-        if len(g) != len(x):
-            raise ValueError(f"g needs one motion for each image; got {len(g)} and {len(x)}.")
-        if any(self.ground):
-            ground = ground_like(self.ground, x)
-            return self.black.act(g, x - ground, interpolation) + ground
         g = g.to(dtype=x.dtype)
         exact = self._maps_to_itself(g)
         if exact.all():
@@ -203,13 +181,13 @@ class HexagonalGrid(Domain):
         Returns:
             (B, C, size, size), with the ground's grey where the rhombus ends.
         """
-        self._check(x)
+        self.check(x)
         size = max(1, round(2 * self.radius)) if size is None else size
         weights = _weights_of(self.size, self.spacing, size, False, *_like(x))
         ground = ground_like(self.ground, x)
         return resampled(x - ground, *weights) + ground
 
-    def _check(self, x: Tensor) -> None:
+    def check(self, x: Tensor) -> None:
         if tuple(x.shape[-2:]) != self.shape:
             raise ValueError(
                 f"x must be images of {self.size}x{self.size} points of a hexagonal lattice; got "

@@ -12,14 +12,15 @@ pixels, far from it they are not, see `polar_sampling`.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from eqvae.domains.domain import Domain
 from eqvae.domains.grid import pixel_coordinates
+from eqvae.domains.ground import GroundedDomain, checked_ground, ground_like
 from eqvae.domains.polar_sampling import KERNELS, between_rings, sampled_at
 from eqvae.symmetry.centred import CentredSimilarities
 from eqvae.symmetry.motions import angle_of, log_scale_of, reflection_of, shift_of
@@ -28,7 +29,7 @@ _EXACT = 1e-6  # samples, and pixels of a shift: closer to a whole number than t
 
 
 @dataclass(frozen=True)
-class LogPolarGrid(Domain):
+class LogPolarGrid(GroundedDomain):
     """Rings of samples about the centre; signals are (B, C, radii, angles), the innermost ring first.
 
     Args:
@@ -55,13 +56,10 @@ class LogPolarGrid(Domain):
     inner: float
     outer: float
     ground: Sequence[float] = ()
+    called: ClassVar[str] = "signal"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "ground", tuple(map(float, self.ground)))
-        if not all(map(math.isfinite, self.ground)):
-            raise ValueError(
-                f"ground must be finite grey values, one for all channels or for each; got {self.ground}."
-            )
+        object.__setattr__(self, "ground", checked_ground(self.ground))
         for name, least in (("radii", 2), ("angles", 4)):
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
@@ -100,14 +98,6 @@ class LogPolarGrid(Domain):
     @property
     def shape(self) -> tuple[int, int]:
         return (self.radii, self.angles)
-
-    @property
-    def black(self) -> "LogPolarGrid":
-        return self.on(())
-
-    def on(self, ground: Sequence[float]) -> "LogPolarGrid":
-        """The same samples with another ground beyond them."""
-        return replace(self, ground=ground)
 
     @property
     def step(self) -> float:
@@ -164,8 +154,19 @@ class LogPolarGrid(Domain):
         inside = (from_row >= -_EXACT) & (from_row <= self.radii - 1 + _EXACT)
         return inside.to(g.dtype)[:, :, None]
 
-    def act(self, g: Tensor, x: Tensor, interpolation: str = "bicubic") -> Tensor:
-        """Move signals: (g x)(p) = x(g^-1 p), one motion for each.
+    def check(self, x: Tensor) -> None:
+        if tuple(x.shape[-2:]) != self.shape:
+            raise ValueError(
+                f"x must be signals of {self.radii} rings of {self.angles}; got "
+                f"{x.shape[-2]}x{x.shape[-1]}. Use of_square, or the grid they came from."
+            )
+
+    @property
+    def interpolations(self) -> Collection[str]:
+        return KERNELS
+
+    def moved(self, g: Tensor, x: Tensor, interpolation: str) -> Tensor:
+        """Signals moved on black.
 
         Args:
             g: motions without shift [reflection, angle, 0, 0, log-scale], (B, 5), or (B, 4) at scale 1.
@@ -174,29 +175,14 @@ class LogPolarGrid(Domain):
                 band-limited and of the ground at both ends; unused where g moves by whole steps.
 
         Raises:
-            ValueError: if g shifts, x is not of this grid, g and x differ in length, or `interpolation` is
-                neither.
+            ValueError: if g shifts.
         """
-        if tuple(x.shape[-2:]) != self.shape:
-            raise ValueError(
-                f"x must be signals of {self.radii} rings of {self.angles}; got "
-                f"{x.shape[-2]}x{x.shape[-1]}. Use of_square, or the grid they came from."
-            )
-        if interpolation not in KERNELS:
-            raise ValueError(
-                f"interpolation must be one of {sorted(KERNELS)}; got {interpolation!r}."
-            )
-        if len(g) != len(x):
-            raise ValueError(f"g needs one motion for each signal; got {len(g)} and {len(x)}.")
         if bool((shift_of(g).abs() > _EXACT).any()):
             raise ValueError(
                 f"g must not shift: log-polar samples have a centre of their own; got a shift of "
                 f"{shift_of(g).norm(dim=1).max():.3g} px. Resample about the moved centre: "
                 "grid.of_square(image, centre)."
             )
-        if any(self.ground):
-            ground = self._ground_of(x)
-            return self.black.act(g, x - ground, interpolation) + ground
         g, mirror = g.to(x), reflection_of(g).to(x.device) > 0.5
         x = torch.where(mirror[:, None, None, None], x.flip(-1).roll(1, dims=-1), x)
         steps = torch.stack([log_scale_of(g) / self.step, angle_of(g) / self.turn], dim=1)
@@ -224,7 +210,7 @@ class LogPolarGrid(Domain):
         points = self.points(dtype=x.dtype).to(x.device).flatten(0, 1)
         width = self.spacing(dtype=x.dtype).to(x.device)[:, None].expand(self.shape).flatten()
         at = points.expand(len(x), -1, -1) if centre is None else points + centre.to(x)[:, None]
-        ground = self._ground_of(x) if any(self.ground) else 0.0
+        ground = ground_like(self.ground, x)
         found = sampled_at(x - ground, at, width.clamp(min=1), interpolation) + ground
         return found.unflatten(2, self.shape)
 
@@ -242,7 +228,7 @@ class LogPolarGrid(Domain):
             Images (B, C, size, size), of the ground beyond the outermost ring.
         """
         if any(self.ground):
-            ground = self._ground_of(y)
+            ground = ground_like(self.ground, y)
             return self.black.to_square(y - ground, size, centre) + ground
         at = pixel_coordinates(size, size, dtype=y.dtype).to(y.device).flatten(0, 1)
         at = at.expand(len(y), -1, -1) if centre is None else at - centre.to(y)[:, None]
@@ -257,14 +243,6 @@ class LogPolarGrid(Domain):
     def spacing(self, *, dtype: torch.dtype | None = None) -> Tensor:
         """How far apart samples are on either axis, the larger of both, pixels, (radii,)."""
         return self.radius(dtype=dtype) * max(self.step, self.turn)
-
-    def _ground_of(self, x: Tensor) -> Tensor:
-        if len(self.ground) not in (1, x.shape[1]):
-            raise ValueError(
-                f"ground must be one number, or one for each of {x.shape[1]} channels; got "
-                f"{list(self.ground)}. Use .black for what is no image."
-            )
-        return x.new_tensor(self.ground).view(-1, 1, 1)
 
 
 def _rolled(x: Tensor, steps: Tensor) -> Tensor:

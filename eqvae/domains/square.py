@@ -9,16 +9,15 @@ grey b of the ground, g x = b + g (x - b), which is zero unless the domain knows
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from eqvae.domains.domain import Domain
 from eqvae.domains.grid import disc_mask, pixel_coordinates
-from eqvae.domains.ground import checked_ground, ground_like
+from eqvae.domains.ground import GroundedDomain, checked_ground
 from eqvae.domains.scaling import softened, zoomed
 from eqvae.symmetry.motions import apply, has_scale, inverse, log_scale_of, motion, shift_of
 from eqvae.symmetry.plane import PlaneMotions
@@ -27,7 +26,7 @@ _EXACT = 1e-6  # radians and pixels: closer to a grid motion than this is that g
 
 
 @dataclass(frozen=True)
-class SquareGrid(Domain):
+class SquareGrid(GroundedDomain):
     """The pixels of square images, one pixel apart about the image centre.
 
     Args:
@@ -74,16 +73,8 @@ class SquareGrid(Domain):
         return (self.size, self.size)
 
     @property
-    def black(self) -> "SquareGrid":
-        return self.on(())
-
-    @property
     def radius(self) -> float:
         return self.size / 2
-
-    def on(self, ground: Sequence[float]) -> "SquareGrid":
-        """The same pixels with another ground beyond them."""
-        return replace(self, ground=ground)
 
     def points(self, *, dtype: torch.dtype | None = None) -> Tensor:
         return pixel_coordinates(self.size, self.size, dtype=dtype)
@@ -91,35 +82,25 @@ class SquareGrid(Domain):
     def mask(self, radius: float | None = None) -> Tensor:
         return disc_mask(self.size, radius)
 
-    def act(self, g: Tensor, x: Tensor, interpolation: str = "bicubic") -> Tensor:
-        """Move images: (g x)(p) = x(g^-1 p), one motion for each image.
-
-        Args:
-            g: motions [reflection, angle, x, y], (B, 4), radians and pixels, or (B, 5) with log-scales.
-            x: images, (B, C, H, H).
-            interpolation: "bicubic" or "fourier"; unused where g maps the grid to itself.
-
-        Returns:
-            The moved images, (B, C, H, H), of the ground's grey where they come from outside.
-
-        Raises:
-            ValueError: if `interpolation` is neither, g and x differ in length, or x is not of this grid or
-                has other channels than the ground.
-        """
+    def check(self, x: Tensor) -> None:
         if tuple(x.shape[-2:]) != self.shape:
             raise ValueError(
                 f"x must be images of {self.size}x{self.size} pixels; got "
                 f"{x.shape[-2]}x{x.shape[-1]}. Crop or pad it, or use SquareGrid.of(x)."
             )
-        if interpolation not in _RESAMPLERS:
-            raise ValueError(
-                f"interpolation must be one of {sorted(_RESAMPLERS)}; got {interpolation!r}."
-            )
-        if len(g) != len(x):
-            raise ValueError(f"g needs one motion for each image; got {len(g)} and {len(x)}.")
-        if any(self.ground):
-            ground = ground_like(self.ground, x)
-            return self.black.act(g, x - ground, interpolation) + ground
+
+    @property
+    def interpolations(self) -> Collection[str]:
+        return _RESAMPLERS
+
+    def moved(self, g: Tensor, x: Tensor, interpolation: str) -> Tensor:
+        """Images moved on black.
+
+        Args:
+            g: motions [reflection, angle, x, y], (B, 4), radians and pixels, or (B, 5) with log-scales.
+            x: images, (B, C, H, H).
+            interpolation: "bicubic" or "fourier"; unused where g maps the grid to itself.
+        """
         g = g.to(dtype=x.dtype)  # where it is: motions on the CPU have nothing to wait for
         exact = _maps_grid_to_itself(g)
         if exact.all():
