@@ -6,7 +6,7 @@ import torch
 from scipy.ndimage import distance_transform_edt
 
 from eqvae.data import ImageDataModule, Npz, Upright
-from eqvae.data.sources.npz import opened
+from eqvae.data.sources.archive import opened
 
 RANDOM = np.random.default_rng(0)
 GREY = RANDOM.integers(0, 256, (12, 9, 9), dtype=np.uint8)

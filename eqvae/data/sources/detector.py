@@ -10,7 +10,7 @@ from eqvae.data.formats.stored import Stored
 from eqvae.data.grey import Grey
 from eqvae.data.images import ImageSet
 from eqvae.data.layout import HexagonalLayout
-from eqvae.data.sources.npz import FAULTS, Arrays, opened
+from eqvae.data.sources.archive import Arrays, from_archive
 from eqvae.data.sources.objects import Columns
 from eqvae.data.sources.stored import absolute, brightness, grouped, numbered, survey
 from eqvae.files import user_path
@@ -67,20 +67,8 @@ class Detector:
             FileNotFoundError: if there is no such file.
             ValueError: if one can't be read, lacks a key, or the pixels form no hexagonal lattice.
         """
-        if self.path is None:
-            raise ValueError("path of the archive is not set. Set data.source.path=images.npz.")
-        if not user_path(self.path).is_file():
-            raise FileNotFoundError(
-                f"path must be an .npz archive; there is no file {str(self.path)!r}. Set data.source.path."
-            )
-        try:
-            with opened(user_path(self.path)) as arrays:
-                return self._images(arrays)
-        except FAULTS as error:
-            raise ValueError(
-                f"path={str(self.path)!r} cannot be read as an .npz archive of plain arrays "
-                f"({error!s:.200}). Write one with numpy.savez(path, images=values, pixels=centres)."
-            ) from error
+        call = "images=values, pixels=centres"
+        return from_archive(self.path, self._images, what="archive", call=call)
 
     def _images(self, arrays: Arrays) -> ImageSet:
         values = self._array(arrays, "image")
