@@ -22,13 +22,15 @@ Both gradients lie along c there and point in opposite directions: cos = -1. Und
 the trivial one, L_eq is 0 at the task's own optimum, and nothing is lost.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
 
 import torch
 from torch import Tensor, nn
 
 COSINES = "grad_cosine"  # name of the logged values
-# Below this mean is a fight. Above it may be one: in short trainings on small batches, noise hides it.
+# Below this mean is a fight. It is a guess between 0 and the optimum's -1: in short trainings of a VAE wrong
+# penalties were at -0.1 to 0.5, no lower than right ones.
 WRONG = -0.5
 
 
@@ -46,6 +48,16 @@ def cosines_of(metrics: Mapping[str, float]) -> dict[str, float]:
     """By penalty the cosine over the later half of a run, from the metrics of that run."""
     first = f"train/{COSINES}/"
     return {n.removeprefix(first): value for n, value in metrics.items() if n.startswith(first)}
+
+
+def fights(found: Mapping[str, Sequence[float]]) -> list[str]:
+    """A sentence for each whose mean cosine is below `WRONG`; names begin the sentences."""
+    return [
+        f"{name} fights the task: gradients at cosine {fmean(cosines):.2f}; the data may not have this "
+        "symmetry, or the representation is wrong."
+        for name, cosines in found.items()
+        if fmean(cosines) < WRONG
+    ]
 
 
 def gradient_cosines(

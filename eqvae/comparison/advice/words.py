@@ -8,7 +8,7 @@ from eqvae.comparison.advice.choice import Advice
 from eqvae.comparison.advice.pilots import Pilot
 from eqvae.comparison.advice.support import Support
 from eqvae.comparison.arms import arms, of_kind
-from eqvae.losses.contest import WRONG
+from eqvae.losses.contest import fights
 
 
 def told(advice: Advice, support: Sequence[Support], pilots: Sequence[Pilot]) -> list[str]:
@@ -52,13 +52,8 @@ def _fights(pilots: Iterable[Pilot]) -> list[str]:
     found: dict[str, list[float]] = {}
     for pilot in pilots:
         for name, cosine in pilot.cosines.items():
-            found.setdefault(f"{name} of {pilot.arm}", []).append(cosine)
-    return [
-        f"penalty {name} fights the task: gradients at cosine {np.mean(cosines):.2f}; the data may not have "
-        "this symmetry, or the representation is wrong."
-        for name, cosines in found.items()
-        if np.mean(cosines) < WRONG
-    ]
+            found.setdefault(f"penalty {name} of {pilot.arm}", []).append(cosine)
+    return fights(found)
 
 
 def _mean(pilots: Iterable[Pilot], arm: str, images: int) -> float | None:
