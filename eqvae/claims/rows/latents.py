@@ -64,6 +64,18 @@ def per_turn(f: Callable[[Tensor], float]) -> list[float]:
     return [f(motion(angle=math.radians(degrees), shift=(1.5, -1.0))) for degrees in TURNS]
 
 
+def compared(
+    seed: int, number: Callable[[VAE], Callable[[Tensor], float]]
+) -> dict[str, list[float]]:
+    """By model what `number(model)` says of every turn."""
+    return {name: per_turn(number(model)) for name, model in zip(NAMES, models(seed), strict=True)}
+
+
+def means(curves: dict[str, list[float]]) -> tuple[float, ...]:
+    """Over the turns, of the harmonic model and of the ordinary one."""
+    return tuple(sum(curves[name]) / len(TURNS) for name in NAMES)
+
+
 def against_turns(
     curves: dict[str, list[float]], ylabel: str, log: bool = True
 ) -> Callable[[Axes], None]:
@@ -89,28 +101,31 @@ def against_turns(
 @torch.no_grad()
 def intervention(seed: int) -> Measured:
     """Content after the pose was changed through the latent."""
-    x = scenes(seed + 1).render()
-    curves, chance = {}, {}
-    for name, model in zip(NAMES, models(seed), strict=True):
-        z, content = model.encode(Batch(x)).mode, LATENT.slices.content
-        again = model.encode(Batch(model.decode(z))).mode[:, content]
-        chance[name] = float((again - again.roll(1, 0)).square().mean().sqrt())
+    x, content = scenes(seed + 1).render(), LATENT.slices.content
+    chance = []
 
-        def moved(g: Tensor, model=model, z=z, again=again, content=content) -> float:
+    def change(model: VAE) -> Callable[[Tensor], float]:
+        z = model.encode(Batch(x)).mode
+        again = model.encode(Batch(model.decode(z))).mode[:, content]
+        chance.append(float((again - again.roll(1, 0)).square().mean().sqrt()))
+
+        def moved(g: Tensor) -> float:
             turned = model.decode(LATENT.act(g.expand(len(z), -1), z))
             found = model.encode(Batch(turned)).mode[:, content]
             return float((found - again).square().mean().sqrt())
 
-        curves[name] = per_turn(moved)
-    ours, other = (sum(curves[name]) / len(TURNS) for name in NAMES)
+        return moved
+
+    curves = compared(seed, change)
+    ours, other = means(curves)
     return Measured(
         ours,
         bound=0.1,
         control=other,
         holds=ours < 0.1,
-        ceiling=chance[NAMES[0]],
+        ceiling=chance[0],
         unit="change of content in standard deviations of the prior",
-        others={f"between_scenes_{name}": value for name, value in chance.items()},
+        others={f"between_scenes_{n}": value for n, value in zip(NAMES, chance, strict=True)},
         draw=against_turns(curves, "change of content"),
     )
 
@@ -129,22 +144,23 @@ def intervention(seed: int) -> Measured:
 def traversal(seed: int) -> Measured:
     """D(g z) against g D(z)."""
     x, grid = scenes(seed + 1).render(), SquareGrid(SIZE)
-    curves: dict[str, list[float]] = {}
-    floor = 0.0
-    for name, model in zip(NAMES, models(seed), strict=True):
+
+    def difference(model: VAE) -> Callable[[Tensor], float]:
         z = model.encode(Batch(x)).mode
         still = model.decode(z)
 
-        def drawn(g: Tensor, model=model, z=z, still=still) -> float:
+        def drawn(g: Tensor) -> float:
             g = g.expand(len(z), -1)
-            moved = grid.act(g, still, "fourier")
-            return relative_error(model.decode(LATENT.act(g, z)), moved)
+            return relative_error(model.decode(LATENT.act(g, z)), grid.act(g, still, "fourier"))
 
-        curves[name] = per_turn(drawn)
-        if name == NAMES[0]:
-            g = motion(angle=math.radians(15), shift=(1.5, -1.0)).expand(len(z), -1)
-            floor = float(grid.resampling_error(g, still).norm() / still.norm())
-    ours, other = (sum(curves[name]) / len(TURNS) for name in NAMES)
+        return drawn
+
+    curves = compared(seed, difference)
+    ours, other = means(curves)
+    harmonic = models(seed)[0]
+    still = harmonic.decode(harmonic.encode(Batch(x)).mode)
+    g = motion(angle=math.radians(15), shift=(1.5, -1.0)).expand(len(still), -1)
+    floor = float(grid.resampling_error(g, still).norm() / still.norm())
     bound = max(0.05, 2 * floor)
     return Measured(
         ours,
@@ -169,24 +185,25 @@ def traversal(seed: int) -> Measured:
 @torch.no_grad()
 def one_pose(seed: int) -> Measured:
     """Squared error in every pose over that in the pose of training, less 1."""
-    new = scenes(seed + 1)
-    curves, upright = {}, {}
-    for name, model in zip(NAMES, models(seed), strict=True):
+    new, upright = scenes(seed + 1), []
 
-        def squared(g: Tensor, model=model) -> float:
+    def growth(model: VAE) -> Callable[[Tensor], float]:
+        def squared(g: Tensor) -> float:
             batch = Batch(new.render(g))
             return float(model.score(batch, sample=False).squared_error.mean())
 
-        upright[name] = squared(motion())
-        curves[name] = [error / upright[name] for error in per_turn(squared)]
-    ours, other = (sum(curves[name]) / len(TURNS) - 1 for name in NAMES)
+        upright.append(squared(motion()))
+        return lambda g, still=upright[-1]: squared(g) / still
+
+    curves = compared(seed, growth)
+    ours, other = (mean - 1 for mean in means(curves))
     return Measured(
         ours,
         bound=0.1,
         control=other,
         holds=ours < 0.1,
         unit="squared error relative to the pose of training, less 1",
-        others={f"squared_error_{name}": value for name, value in upright.items()},
+        others={f"squared_error_{n}": value for n, value in zip(NAMES, upright, strict=True)},
         draw=against_turns(curves, "relative squared error"),
     )
 
