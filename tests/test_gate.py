@@ -247,9 +247,9 @@ def _zipped(path: Path, shape: tuple[int, ...], held: int, *, packed: bool) -> N
 
 
 def test_archives_hold_what_they_declare(tmp_path, monkeypatch):
-    from eqvae.data.sources import Npz, npz
+    from eqvae.data.sources import Npz, archive
 
-    monkeypatch.setattr(npz, "_SMALL", 1 << 22)
+    monkeypatch.setattr(archive, "_SMALL", 1 << 22)
 
     _zipped(tmp_path / "a.npz", (10**6, 64, 64), 100, packed=False)
     _zipped(tmp_path / "b.npz", (8, 1024, 1024), 8 << 20, packed=True)
