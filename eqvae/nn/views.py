@@ -100,6 +100,11 @@ class AdaptiveMoments(nn.Module):
             t, variance = self.step(mass, t, variance)
         return View(t, bounded(0.5 * torch.log(variance / self.size**2), *self.bounds))
 
+    def clamped(self, view: View) -> Tensor:
+        """Whether the size of an object lay beyond the scales of the basis, (B,)."""
+        low, high = self.bounds
+        return (view.log_scale <= low) | (view.log_scale >= high)
+
     def step(self, mass: Tensor, t: Tensor, variance: Tensor | None) -> tuple[Tensor, Tensor]:
         """Mean (B, 2) and variance by axis (B,) of masses (B, H, H) in a window about t, or without one."""
         away = self.axes - t[:, :, None]  # (B, 2, H)

@@ -11,10 +11,12 @@ from typing import Any
 
 import torch
 from pytorch_lightning.accelerators import AcceleratorRegistry
+from torch import Tensor
 
 from eqvae.data import PosedImages, StreamedImages
 from eqvae.data.extent import object_radius
 from eqvae.domains import Domain
+from eqvae.nn.views import AdaptiveMoments
 from eqvae.training.module import TrainingModule
 
 LAST = "checkpoints/last.ckpt"  # these three are in the run folder
@@ -25,6 +27,8 @@ _KEYS = (
     "callbacks image name seed run_dir resume"
 ).split()
 
+_LOOKED_AT = 200  # training images, for the sizes of their objects
+_CLAMPED = 0.05  # share of them that may be clamped
 _LONG_AFTER = 1_000_000  # steps, when every weight has grown in
 _NEEDED = ("image", "model", "objective", "data", "optimizer", "trainer", "callbacks")
 
@@ -122,6 +126,27 @@ def warn_of_large_objects(module: TrainingModule, images: PosedImages | Streamed
             f"image.radius leaves parts of the objects out: the model draws up to {harmonics.radius:.1f} px "
             f"from their centre, and 2 % of their squares lie beyond {size:.1f} px. Set "
             f"image.radius={math.ceil(size)}, or a larger data.pose.size if the images are too small.",
+            stacklevel=3,
+        )
+
+
+@torch.no_grad()
+def warn_of_clamped_sizes(module: TrainingModule, images: PosedImages | StreamedImages) -> None:
+    """Sizes beyond the scales of the basis are clamped, which shows in nothing but a wrong scale."""
+    clamped: list[Tensor] = []
+    for part in module.vae.modules():
+        if isinstance(part, AdaptiveMoments):
+            hook = part.register_forward_hook(
+                lambda moments, _, view: clamped.append(moments.clamped(view))
+            )
+            module.vae.encode(images[:: max(1, len(images) // _LOOKED_AT)])
+            hook.remove()
+    share = torch.cat(clamped).float().mean().item() if clamped else 0.0
+    if share > _CLAMPED:
+        warnings.warn(
+            f"image.radius fits few of the objects: {100 * share:.0f} % of them are larger or smaller than "
+            f"any scale of the basis, and their log-scales are clamped. Set image.radius to about 3 standard "
+            f"deviations of an object of scale 1.",
             stacklevel=3,
         )
 

@@ -42,6 +42,7 @@ from eqvae.training.checks import (
     check_keys,
     check_optimization,
     check_whole,
+    warn_of_clamped_sizes,
     warn_of_large_objects,
 )
 from eqvae.training.cluster import environment
@@ -126,6 +127,7 @@ def prepare(config: dict[str, Any], folder: str | Path, *, resume: bool = False)
     check_optimization(module)
     check_first_batch(module, datamodule.train)
     warn_of_large_objects(module, datamodule.train)
+    warn_of_clamped_sizes(module, datamodule.train)
     trainer = _trainer(config, folder)
     resume_from = checkpoint_to_resume(folder) if resume else None
     if resume_from is not None:

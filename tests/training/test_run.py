@@ -303,6 +303,15 @@ def test_objects_larger_than_the_model_draws_are_told_before_training(tmp_path: 
         tiny_run(tmp_path / "plain", "model=plain", "image.radius=4")
 
 
+def test_sizes_that_are_clamped_are_told_before_training(tmp_path: Path) -> None:
+    scaled = ("model=harmonic", "symmetry=sim2", "latent.scale=true", "data/pose=scaled")
+    scaled += ("data.pose.scales=[0.6, 1.5]",)
+    with pytest.warns(
+        UserWarning, match=r"image.radius fits few .* log-scales are clamped. Set im"
+    ):
+        tiny_run(tmp_path / "small", *scaled, "image.radius=3")
+
+
 def test_resume_needs_a_run(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"holds no config.yaml, so there is nothing"):
         stored_config(tmp_path)
