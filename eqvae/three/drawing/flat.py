@@ -1,0 +1,113 @@
+"""A structure seen from one side: bonds and atoms from far to near, x to the right and y up.
+
+The viewer looks down the z axis. What is near is drawn last, larger and darker than what is far.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
+from matplotlib.colors import to_rgb
+from torch import Tensor
+
+COLOURS = {"H": "#d9d9d9", "C": "#4a5568", "N": "#2b6cb0", "O": "#c53030", "S": "#d69e2e"}
+OTHER = "#6b46c1"
+RADII = {"H": 0.31, "C": 0.76, "N": 0.71, "O": 0.66, "F": 0.57, "P": 1.07, "S": 1.05, "Cl": 1.02}
+_COMMON, _STRETCH = (
+    0.8,
+    1.25,
+)  # of an element that is not named; how much longer than its radii a bond may be
+_STEP = 4.5  # between neighbours along a chain of alpha carbons, Angstrom; 3.8 is what most have
+_FADED = 0.35  # how much of its colour the farthest atom keeps
+
+
+def bonds_of(positions: Tensor, elements: Sequence[str]) -> Tensor:
+    """Pairs of atoms (M, 2) that are drawn as bound.
+
+    Two atoms are, if they are no farther apart than 1.25 times the sum of their covalent radii. Where no two
+    are, as among alpha carbons, neighbours in the list are, up to 4.5 Angstrom.
+
+    Args:
+        positions: (N, 3), Angstrom.
+        elements: their symbols.
+
+    References: Cordero et al., Covalent radii revisited (2008), https://doi.org/10.1039/b801115j.
+    """
+    n = len(positions)
+    radii = torch.tensor([RADII.get(e.capitalize(), _COMMON) for e in elements]).to(positions)
+    distance = torch.cdist(positions, positions)
+    bound = (distance < _STRETCH * (radii[:, None] + radii)).triu(1)
+    if not bool(bound.any()):
+        bound = torch.zeros_like(bound)
+        row = torch.arange(n - 1)
+        bound[row, row + 1] = distance[row, row + 1] < _STEP
+    return bound.nonzero()
+
+
+def extent(positions: Tensor) -> float:
+    """Half the side of a square that holds structures (..., N, 3) however they turn about their centroid."""
+    centred = positions - positions.mean(-2, keepdim=True)
+    return 1.02 * centred.norm(dim=-1).max().item() + 0.5
+
+
+def draw_structure(
+    axis: Axes,
+    positions: Tensor,
+    elements: Sequence[str],
+    *,
+    bonds: Tensor | None = None,
+    colour: str | None = None,
+    reach: float | None = None,
+) -> None:
+    """Draw one structure, its centroid in the middle.
+
+    Args:
+        axis: where to; loses its frame and ticks.
+        positions: (N, 3), Angstrom.
+        elements: their symbols, which are told by colour.
+        bonds: pairs of atoms (M, 2); None for those of `bonds_of`.
+        colour: one for all atoms, in place of the elements'.
+        reach: half the side of what is shown, Angstrom; None for `extent`.
+
+    Raises:
+        ValueError: if positions and elements are not of one length.
+    """
+    if len(positions) != len(elements):
+        raise ValueError(
+            f"elements must name each of the {len(positions)} atoms; got {len(elements)}."
+        )
+    bonds = bonds_of(positions, elements) if bonds is None else bonds
+    at = (positions - positions.mean(0)).detach().double()
+    depth = at[:, 2]
+    near = (depth - depth.min()) / (depth.max() - depth.min()).clamp_min(1e-9)
+    kept = _FADED + (1 - _FADED) * near[:, None]
+    plain = torch.tensor([to_rgb(colour or COLOURS.get(e.capitalize(), OTHER)) for e in elements])
+    shade = (kept * plain + (1 - kept) * 1.0).clamp(0, 1).numpy()
+    xy = at[:, :2].numpy()
+    reach = reach or extent(positions)
+    if len(bonds):
+        order = depth[bonds].mean(1).argsort()
+        first, second = bonds[order].T.tolist()
+        axis.add_collection(
+            LineCollection(
+                list(zip(xy[first], xy[second], strict=True)),
+                colors=(shade[first] + shade[second]) / 2,
+                linewidths=(1 + 1.5 * near[bonds[order]].mean(1)).tolist(),
+                zorder=1,
+            )
+        )
+    if len(positions) <= 60:  # of a chain the trace alone is clearer
+        order = depth.argsort().tolist()
+        sizes = [4000 / reach**2 * RADII.get(elements[i].capitalize(), _COMMON) for i in order]
+        axis.scatter(
+            xy[order, 0],
+            xy[order, 1],
+            s=sizes,
+            c=shade[order],
+            edgecolors="#2d3748",
+            linewidths=0.4,
+            zorder=2,
+        )
+    axis.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
+    axis.axis("off")
