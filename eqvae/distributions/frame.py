@@ -33,7 +33,7 @@ class Pose:
 
 
 def read_pose(representation: Representation, z: Tensor, copy: int | None = None) -> Pose:
-    """The pose of latents (B, D): the position, and the angle of psi_1.
+    """The pose of latents (B, D): position, log-scale if the latent has one, and the angle of psi_1.
 
     Args:
         representation: the latent space.
@@ -47,7 +47,9 @@ def read_pose(representation: Representation, z: Tensor, copy: int | None = None
     u = z[:, representation.frame_columns(0 if copy is None else copy)]
     angle = torch.atan2(u[:, 1], u[:, 0])
     position = z[:, parts.position] if representation.position else torch.zeros_like(u)
-    return Pose(motion=motion(angle, position, dtype=z.dtype), certainty=u.norm(dim=1))
+    size = z[:, parts.scale].squeeze(1) if representation.scale else None
+    g = motion(angle, position, log_scale=size, dtype=z.dtype)
+    return Pose(motion=g, certainty=u.norm(dim=1))
 
 
 def read_content(representation: Representation, z: Tensor, copy: int | None = None) -> Tensor:

@@ -25,10 +25,12 @@ from eqvae.distributions.posterior import Posterior
 from eqvae.export.plain import plain
 from eqvae.models.model import Model
 from eqvae.models.pose_vae import PoseVAE
-from eqvae.symmetry.motions import with_shift
+from eqvae.symmetry import Representation
+from eqvae.symmetry.motions import with_log_scale, with_shift
 
 _TRACED = 3  # images
 _MOTION = "[reflection, angle, x, y]: 0 or 1, radians counter-clockwise, pixels right and up"
+_SCALED = "[reflection, angle, x, y, log_scale]" + _MOTION.partition("]")[2] + ", natural logarithm"
 _READ = {"content": "what no motion changes", "pose": _MOTION, "cluster": "p(k | z)"}
 
 
@@ -144,6 +146,8 @@ class ReadOrbit(nn.Module):
         pose = found.mode
         if self.representation.position:
             pose = with_shift(pose, z.double()[:, self.representation.slices.position])
+        if self.representation.scale:
+            pose = with_log_scale(pose, z.double()[:, self.representation.slices.scale.start])
         return content.float(), pose.float(), found.cluster.exp().float()
 
 
@@ -218,11 +222,16 @@ def functions_of(model: Model, images: Tensor) -> dict[str, Function]:
             module=Act(model),
             original=Act(model),
             example=(g, z),
-            inputs={"g": Value((4,), _MOTION), "z": vector},
+            inputs={"g": Value(tuple(g.shape[1:]), _meaning(latent)), "z": vector},
             outputs={"moved": replace(vector, meaning="latent of the moved image")},
         ),
         "read": _read(copied, model, q, z, {"z": vector}),
     }
+
+
+def _meaning(latent: Representation) -> str:
+    """Of a motion's columns."""
+    return _SCALED if latent.scale else _MOTION
 
 
 def _encode(
@@ -249,7 +258,8 @@ def _encode(
 def _read(
     copied: Model, model: Model, q: Posterior, z: Tensor, inputs: dict[str, Value]
 ) -> Function:
-    original, searched, meaning = ReadOriginal(model, q), None, dict(_READ)
+    original, searched = ReadOriginal(model, q), None
+    meaning = _READ | {"pose": _meaning(model.representation)}
     if isinstance(q, PosedPosterior):
         read = ReadPosed(copied)
     elif isinstance(model.prior, OrbitPrior):

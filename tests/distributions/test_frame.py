@@ -8,7 +8,7 @@ import torch
 from eqvae.distributions import GaussianPosterior
 from eqvae.distributions.frame import read_content, read_pose
 from eqvae.distributions.reader import FrameReader, projected_normal
-from eqvae.symmetry import PlaneMotions, Representation
+from eqvae.symmetry import PlaneMotions, Representation, Similarities
 
 REPRESENTATION = Representation((3, 2, 1))
 
@@ -37,6 +37,19 @@ def test_the_angle_and_position_move_with_the_latent():
     assert turned.abs().max() < 1e-12
     torch.testing.assert_close(after.motion[:, 2:], REPRESENTATION.act(g, z)[:, :2])
     torch.testing.assert_close(after.certainty, before.certainty)
+
+
+def test_the_scale_is_read_with_the_rest_of_the_pose():
+    latent, sizes = Representation((3, 2, 1), scale=True), Similarities()
+    z = torch.randn(20, latent.dim, generator=torch.Generator().manual_seed(0)).double()
+    g = sizes.sample(20, shift=5.0, generator=torch.Generator().manual_seed(1)).double()
+    before, after = (read_pose(latent, each).motion for each in (z, latent.act(g, z)))
+    expected = sizes.compose(g, before)
+    torch.testing.assert_close(
+        sizes.log(sizes.compose(sizes.inverse(after), expected)), 0 * g[:, 1:]
+    )
+    content = read_content(latent, z)
+    torch.testing.assert_close(read_content(latent, latent.act(g, z)), content)
 
 
 def test_content_ignores_pose_and_keeps_everything_else():

@@ -42,6 +42,21 @@ def test_plain_functions_do_what_the_model_does(family, fitted):
         assert found.difference <= TOLERANCE and not found.undecided, name
 
 
+@pytest.mark.parametrize(
+    ("family", "fitted"), [("harmonic", False), ("harmonic", True), ("pose", False)]
+)
+def test_scales_are_read_and_acted_on_as_the_model_does(family, fitted):
+    model = small(family, fitted, "symmetry=sim2", "latent.scale=true", "image.radius=8")
+    functions = functions_of(model, images())
+    known = values(functions)
+    for name in ("act", "read"):
+        function = functions[name]
+        found = compared(function.module, function, tuple(known[key] for key in function.inputs))
+        assert found.difference <= TOLERANCE and not found.undecided, name
+    pose = functions["read"].outputs["pose"]
+    assert pose.shape == (5,) and "log_scale]" in pose.meaning
+
+
 def test_latents_of_canonicalised_images_are_as_precise_as_float32():
     """Held against float64 alone, where the model's own rounding excuses nothing."""
     function = functions_of(small("canonicalised"), images())["encode"]
