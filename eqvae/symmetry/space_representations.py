@@ -54,7 +54,7 @@ class SpaceRepresentation:
                     f"irreps must be (copies, l, parity) with copies and l at least 0 and parity 1 or -1; "
                     f"got {(copies, degree, parity)}."
                 )
-        if not any(copies for copies, _, _ in self.irreps):
+        if not (self.position or any(copies for copies, _, _ in self.irreps)):
             raise ValueError("irreps must name at least one copy; got none. Try 1x0e + 1x1o.")
 
     @classmethod
@@ -186,7 +186,7 @@ class SpaceRepresentation:
     @property
     def max_frequency(self) -> int:
         """The highest degree l of v."""
-        return max(block.frequency for block in self.blocks if block.name != "position")
+        return max((b.frequency for b in self.blocks if b.name != "position"), default=0)
 
     @cached_property
     def copy_dims(self) -> Tensor:

@@ -208,7 +208,7 @@ def test_what_is_no_representation_is_refused():
         representation_of(PlaneMotions.so2(), VECTOR)
 
 
-GROUPS = [SpaceRotations(), O3, PlaneMotions.so2(), PlaneMotions.o2()]
+GROUPS = [SpaceRotations(), O3, SpaceMotions(), E3, PlaneMotions.so2(), PlaneMotions.o2()]
 GROUPS += [PlaneMotions.cyclic(n) for n in (1, 2, 5, 8)]
 GROUPS += [PlaneMotions.dihedral(n) for n in (1, 2, 3, 4)]
 
