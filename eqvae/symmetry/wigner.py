@@ -9,9 +9,13 @@ phase of Condon and Shortley, the polar axis is y, so that Y_1(p) = p = (x, y, z
 import math
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
+
+Numbers = TypeVar("Numbers", Tensor, np.ndarray)
 
 
 def solid_harmonics(degree: int, points: Tensor) -> Tensor:
@@ -25,24 +29,28 @@ def solid_harmonics(degree: int, points: Tensor) -> Tensor:
         degree: l >= 0.
         points: (x, y, z), (..., 3).
     """
-    b, c, a = points.unbind(dim=-1)  # the polar axis is y, then z and x
-    r2 = points.square().sum(-1)
-    cos, sin = [torch.ones_like(a)], [torch.zeros_like(a)]
+    return torch.stack(_harmonics(degree, *points.unbind(dim=-1)), dim=-1)
+
+
+def _harmonics(degree: int, b: Numbers, c: Numbers, a: Numbers) -> list[Numbers]:
+    """The harmonics of x = b, y = c, z = a: the polar axis is y, then z and x."""
+    r2, one = a * a + b * b + c * c, 0 * a + 1
+    cos, sin = [one], [0 * a]
     for _ in range(degree):
         cos, sin = (
             [*cos, a * cos[-1] - b * sin[-1]],
             [*sin, a * sin[-1] + b * cos[-1]],
         )
-    found = [torch.zeros_like(a)] * (2 * degree + 1)
+    found = [0 * a] * (2 * degree + 1)
     for m in range(degree + 1):
-        before, here = torch.zeros_like(a), torch.full_like(a, math.prod(range(1, 2 * m, 2)))
+        before, here = 0 * a, one * math.prod(range(1, 2 * m, 2))
         for k in range(m + 1, degree + 1):
             step = ((2 * k - 1) * c * here - (k + m - 1) * r2 * before) / (k - m)
             before, here = here, step
         size = math.factorial(degree - m) / math.factorial(degree + m)
         here = here * math.sqrt(size * (2 if m else 1))
         found[degree + m], found[degree - m] = here * cos[m], here * (sin[m] if m else cos[m])
-    return torch.stack(found, dim=-1)
+    return found
 
 
 def wigner(degree: int, turns: Tensor) -> Tensor:
@@ -126,7 +134,8 @@ def _from_angles(degrees: list[int], q: Tensor) -> dict[int, Tensor]:
     for degree in degrees:
         n, inner = 2 * degree + 1, slice(top - degree, top + degree + 1)
         used = torch.cat([waves[:, : degree + 1], waves[:, top + 1 : top + 2 + degree]], dim=1)
-        tilt = (used @ _tilts(degree, q.dtype, q.device)).unflatten(1, (n, n))
+        tilts = _constant(_tilts(degree, q.dtype == torch.float64), q)
+        tilt = (used @ tilts).unflatten(1, (n, n))
         rows = (part[:, inner, None] for part in (cos_a, sin_a))
         columns = (part[:, None, inner] for part in (cos_c, sin_c))
         cos, sin = rows
@@ -136,33 +145,42 @@ def _from_angles(degrees: list[int], q: Tensor) -> dict[int, Tensor]:
     return found
 
 
-@lru_cache(maxsize=64)
-def _tilts(degree: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """C_0 ... C_l and S_0 ... S_l, see `wigners`, (2 l + 2, (2 l + 1)^2)."""
-    onto_x = torch.tensor(
-        [[[0.0, 1, 0], [-1, 0, 0], [0, 0, 1]]], dtype=torch.float64
-    )  # brings y to x
-    k = _from_harmonics(degree, onto_x)[0]
-    n = 2 * degree + 1
-    waves = torch.zeros(2, degree + 1, n, n, dtype=torch.float64)
-    for m in range(-degree, degree + 1):
-        waves[0, abs(m), degree + m, degree + m] = 1
-        waves[1, abs(m), degree + m, degree - m] = -1 if m > 0 else (1 if m < 0 else 0)
-    return (k @ waves @ k.T).reshape(2 * degree + 2, n * n).to(device, dtype)
-
-
 def _from_harmonics(degree: int, rotations: Tensor) -> Tensor:
-    points, inverse = (part.to(rotations) for part in _fixed(degree))
+    points, inverse = (_constant(part, rotations) for part in _fixed(degree))
     moved = solid_harmonics(degree, torch.einsum("bij,nj->bni", rotations, points))
     return torch.einsum("bnm,nk->bmk", moved, inverse)
 
 
+def _constant(array: np.ndarray, like: Tensor) -> Tensor:
+    """Constants are kept as arrays: tensors made while a graph is traced are of no use afterwards."""
+    return torch.from_numpy(array).to(like)
+
+
 @lru_cache(maxsize=64)
-def _fixed(degree: int) -> tuple[Tensor, Tensor]:
+def _tilts(degree: int, double: bool) -> np.ndarray:
+    """C_0 ... C_l and S_0 ... S_l, see `wigners`, (2 l + 2, (2 l + 1)^2)."""
+    points, inverse = _fixed(degree)
+    turned = points @ np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])  # brings y to x
+    k = np.stack(_harmonics(degree, *turned.T)) @ inverse
+    n = 2 * degree + 1
+    waves = np.zeros((2, degree + 1, n, n))
+    for m in range(-degree, degree + 1):
+        waves[0, abs(m), degree + m, degree + m] = 1
+        waves[1, abs(m), degree + m, degree - m] = -np.sign(m)
+    return (
+        (k @ waves @ k.T)
+        .reshape(2 * degree + 2, n * n)
+        .astype(np.float64 if double else np.float32)
+    )
+
+
+@lru_cache(maxsize=64)
+def _fixed(degree: int) -> tuple[np.ndarray, np.ndarray]:
     """Points spread over the sphere (n, 3), and the transposed pseudo-inverse of their harmonics."""
     n = 4 * (2 * degree + 1)
-    i = torch.arange(n, dtype=torch.float64) + 0.5
+    i = np.arange(n) + 0.5
     height, turn = 1 - 2 * i / n, math.pi * (1 + math.sqrt(5)) * i
-    ring = (1 - height.square()).sqrt()
-    points = torch.stack([ring * turn.cos(), height, ring * turn.sin()], dim=1)
-    return points, torch.linalg.pinv(solid_harmonics(degree, points)).T.contiguous()
+    ring = np.sqrt(1 - height * height)
+    points = np.stack([ring * np.cos(turn), height, ring * np.sin(turn)], axis=1)
+    harmonics = np.stack(_harmonics(degree, *points.T), axis=1)
+    return points, np.ascontiguousarray(np.linalg.pinv(harmonics).T)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.special import sph_harm_y
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.distributions import Normal
 
 from eqvae.distributions import GaussianPosterior, GaussianPrior
@@ -125,6 +126,17 @@ def test_wigner_matrices_have_derivatives_everywhere():
         torch.autograd.functional.jacobian(trace, t)[0],
     ):
         torch.testing.assert_close(found, step, rtol=1e-7, atol=1e-7)
+
+
+def test_a_traced_action_leaves_no_trace():
+    """Constants that were made of tensors without numbers would stay so for good."""
+    latent = SpaceRepresentation.parse("position + 1x0e + 1x1o + 1x9o")
+    g, z = draw(E3, 5).float(), torch.randn(5, latent.dim)
+    with FakeTensorMode() as mode:
+        traced = latent.act(mode.from_tensor(g), mode.from_tensor(z))
+    assert traced.shape == z.shape
+    back = latent.act(E3.inverse(g), latent.act(g, z))
+    torch.testing.assert_close(back, z, rtol=0, atol=1e-4)
 
 
 def test_latents_of_space_know_their_columns():
