@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from eqvae.data.batch import Batch
 from eqvae.evaluation.held_out import HeldOut
 from eqvae.losses import dials
 from eqvae.metrics.clustering.clusterers import varying
@@ -18,6 +19,7 @@ from eqvae.metrics.clustering.partitions import contingency, matched_accuracy
 from eqvae.metrics.content.leak import pose_leak
 from eqvae.metrics.likelihood.streaming import estimate_bound
 from eqvae.metrics.pose.error import pose_errors
+from eqvae.models.model import Model
 from eqvae.symmetry import angle_of, motion
 
 _SOME = 200  # images whose equivariance and marginal likelihood are estimated
@@ -26,7 +28,7 @@ _SOME = 200  # images whose equivariance and marginal likelihood are estimated
 def measure(held_out: HeldOut) -> dict[str, float | None]:
     """Every score of a trained model on held-out images; None where the data do not allow it."""
     found: dict[str, float | None] = {"iwae": importance_bound(held_out)}
-    found |= equivariance(held_out)
+    found |= equivariance(held_out.model, held_out.batch, held_out.seed)
     labels = None if held_out.labels is None else held_out.labels.numpy()
     known = held_out.poses is not None and held_out.has_pose
     wrong = (
@@ -69,10 +71,9 @@ def importance_bound(held_out: HeldOut, draws: int = 50) -> float:
 
 
 @torch.no_grad()
-def equivariance(held_out: HeldOut) -> dict[str, float]:
+def equivariance(model: Model, batch: Batch, seed: int = 0) -> dict[str, float]:
     """Errors of encoder (under rotations, under shifts) and decoder (under rotations), 0 exact, 1 chance."""
-    model, batch = held_out.model, held_out.batch[:_SOME]
-    generator = torch.Generator().manual_seed(held_out.seed)
+    batch, generator = batch[:_SOME], torch.Generator().manual_seed(seed)
     angles = torch.rand(len(batch), generator=generator) * (2 * math.pi)
     shifts = torch.rand(len(batch), 2, generator=generator) * 4 - 2  # pixels
     turn, move = motion(angle=angles), motion(shift=shifts)

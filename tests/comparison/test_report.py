@@ -199,10 +199,24 @@ def test_arms_look_different_and_families_alike():
     assert {charts.style(a)["marker"] for a in of_kind("hard")} == {"D"}
 
 
-@pytest.mark.parametrize(("cosine", "told"), [(-0.9, 1), (-0.2, 0), (None, 0)])
-def test_a_penalty_that_fights_is_named(cosine, told):
-    rows = [cell(arm=a, seed=s) for a in ("plain", "soft_wrong") for s in range(2)]
-    rows = changed(rows, {"grad_cosine": cosine}, arm="soft_wrong")
+@pytest.mark.parametrize(
+    ("lost", "missed", "told"),
+    [(200.0, 0.7, 1), (200.0, 0.15, 0), (1.0, 0.7, 0), (-200.0, 0.7, 0), (200.0, None, 0)],
+)
+def test_a_penalty_fights_if_it_costs_nats_and_does_not_get_its_way(lost, missed, told):
+    rows = [
+        cell(
+            arm=a,
+            seed=s,
+            elbo=600.0 + 5 * s * (-1) ** (a == "plain") - (lost if a != "plain" else 0),
+        )
+        for a in ("plain", "soft_wrong")
+        for s in range(4)
+    ]
+    rows = changed(rows, {"encoder_error": missed, "grad_cosine": -0.4}, arm="soft_wrong")
     lines = contests(rows)
     assert len(lines) == told
-    assert all("soft_wrong fights the task: gradients at cosine -0.90" in line for line in lines)
+    for line in lines:
+        assert "soft_wrong at weight 1 fights the task: it costs 185" in line
+        assert "by 0.70 of chance (gradients at cosine -0.40)" in line
+    assert not contests([row for row in rows if row["seed"] == 0])  # one seed allows no interval

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eqvae.comparison.measure import mean_residual
+from eqvae.comparison.measure import equivariance, mean_residual
 from eqvae.data.batch import Batch
 from eqvae.losses.contest import cosines_of
 from eqvae.models.model import Model
@@ -33,6 +33,7 @@ class Pilot:
         dial: mean residual of its soft layers; None without any.
         seconds: of processor time.
         cosines: by penalty the cosine of its gradient and the task's, see `eqvae.losses.contest`.
+        missed: error of the encoder under rotations of held-out images, 0 exact, 1 chance.
     """
 
     arm: str
@@ -41,6 +42,7 @@ class Pilot:
     dial: float | None
     seconds: float
     cosines: Mapping[str, float] = field(default_factory=dict)
+    missed: float | None = None
 
 
 def run_pilot(
@@ -65,8 +67,10 @@ def run_pilot(
             scores: np.ndarray | None = None,
             dial: float | None = None,
             cosines: Mapping[str, float] | None = None,
+            missed: float | None = None,
         ) -> Pilot:
-            return Pilot(arm, images, scores, dial, time.process_time() - begin, cosines or {})
+            seconds = time.process_time() - begin
+            return Pilot(arm, images, scores, dial, seconds, cosines or {}, missed)
 
         try:
             cosines = cosines_of(train(run))
@@ -76,7 +80,8 @@ def run_pilot(
     scores = elbos(model, held_out, seed).numpy()
     if not np.isfinite(scores).all():
         return pilot(), None, held_out
-    return pilot(scores, mean_residual(model), cosines), model, held_out
+    missed = equivariance(model, held_out, seed)["encoder_error"]
+    return pilot(scores, mean_residual(model), cosines, missed), model, held_out
 
 
 @torch.no_grad()

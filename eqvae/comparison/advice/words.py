@@ -1,5 +1,6 @@
 """The recommendation in plain lines."""
 
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -8,7 +9,7 @@ from eqvae.comparison.advice.choice import Advice
 from eqvae.comparison.advice.pilots import Pilot
 from eqvae.comparison.advice.support import Support
 from eqvae.comparison.arms import arms, of_kind
-from eqvae.losses.contest import fights
+from eqvae.losses.contest import Contest, fights
 
 
 def told(advice: Advice, support: Sequence[Support], pilots: Sequence[Pilot]) -> list[str]:
@@ -48,11 +49,18 @@ def told(advice: Advice, support: Sequence[Support], pilots: Sequence[Pilot]) ->
 
 
 def _fights(pilots: Iterable[Pilot]) -> list[str]:
-    """A line for each penalty whose gradient points against that of the task."""
-    found: dict[str, list[float]] = {}
+    """A line for each soft pilot whose penalties cost nats and do not get their way; 2 standard errors."""
+    pilots = [pilot for pilot in pilots if pilot.elbo is not None]
+    plain = {pilot.images: pilot.elbo for pilot in pilots if pilot.arm == "plain"}
+    found = {}
     for pilot in pilots:
-        for name, cosine in pilot.cosines.items():
-            found.setdefault(f"penalty {name} of {pilot.arm}", []).append(cosine)
+        if pilot.arm in of_kind("soft") and pilot.images in plain and pilot.missed is not None:
+            lost = plain[pilot.images] - pilot.elbo
+            half = 2 * float(lost.std(ddof=1)) / math.sqrt(len(lost))
+            cosines = list(pilot.cosines.values())
+            cosine = float(np.mean(cosines)) if cosines else None
+            end = Contest(float(lost.mean()), half, pilot.missed, cosine)
+            found[f"{pilot.arm} at {pilot.images:,} images"] = end
     return fights(found)
 
 
