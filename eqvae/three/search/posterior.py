@@ -41,11 +41,6 @@ class RotationPosterior:
         flat = logits.flatten(-4).softmax(dim=-1)
         return cls(flat.view_as(logits), grid)
 
-    @property
-    def coarse(self) -> Tensor:
-        """Whether one rotation holds more than half of the probability, (...,): the grid is too coarse."""
-        return self.probabilities.flatten(-4).amax(-1) > 0.5
-
     def entropy(self) -> Tensor:
         """Differential entropy with respect to the Haar measure, nats, (...,): 0 for uniform, else below."""
         p = self.probabilities

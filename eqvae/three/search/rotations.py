@@ -5,6 +5,7 @@
 Its maximum says how b has to be turned to lie on a. Structures are lifted once; no pose is ever encoded.
 """
 
+import math
 import warnings
 from dataclasses import dataclass
 
@@ -21,8 +22,8 @@ from eqvae.three.search.correlation import (
     pairs,
 )
 from eqvae.three.search.newton import Refined, refine
-from eqvae.three.search.posterior import RotationPosterior
 from eqvae.three.search.poses import Poses, distinct, grid_maxima
+from eqvae.three.search.posterior import RotationPosterior
 
 _CHUNK = 4_000_000  # values on grids at a time
 _CANDIDATES = 4  # for each pose that is asked for, and as many more
@@ -93,8 +94,8 @@ class RotationSearch:
         Raises:
             ValueError: if shapes do not fit, or coefficients are 0 or not finite.
         """
-        scale = _scale(a, b, weights)
         pair = pairs(a, b, weights)
+        scale = _scale(a, b, weights)
         lead, pair, scale = pair.shape[:-1], pair.reshape(-1, pair.shape[-1]), scale.reshape(-1)
         grid = self.grid_of(pair)
         per = max(1, _CHUNK // (len(grid) * (1 + self.mirrors)))
@@ -113,23 +114,41 @@ class RotationSearch:
     def posterior(
         self, a: Tensor, b: Tensor, temperature: float, weights: Tensor | None = None
     ) -> RotationPosterior:
-        """p(R | a, b) on the grid; see `RotationPosterior`, which warns where the grid is too coarse for it.
+        """p(R | a, b) on the grid, with a warning where that is too coarse for it; see `RotationPosterior`.
 
         Raises:
             ValueError: as above, or if temperature is not positive.
         """
-        scale, pair = _scale(a, b, weights), pairs(a, b, weights)
+        pair, scale = pairs(a, b, weights), _scale(a, b, weights)
         grid = RotationGrid.of(lmax_of(pair), self.oversampling)
         signed = torch.stack([pair, inverted(pair)] if self.mirrors else [pair], dim=-2)
         scores = on_grid(signed, grid) / scale[..., None, None, None, None]
         found = RotationPosterior.of(scores, grid, temperature)
-        if bool(found.coarse.any()):
-            warnings.warn(
-                f"the posterior at temperature {temperature:g} is narrower than the grid's step of "
-                f"{360 / grid.size:.1f} degrees; raise the temperature or oversampling.",
-                stacklevel=2,
-            )
+        self._check_width(signed, scale, scores.flatten(-3), grid, temperature)
         return found
+
+    def _check_width(
+        self,
+        signed: Tensor,
+        scale: Tensor,
+        scores: Tensor,
+        grid: RotationGrid,
+        temperature: float,
+    ) -> None:
+        """Warn where the highest peak is narrower than half the grid's step: sums miss it then."""
+        top = grid.elements(scores.argmax(-1)).to(signed.device).reshape(-1, 1, 5)
+        peak = refine(signed.reshape(-1, signed.shape[-1]).double(), top, 3)
+        stiff = peak.stiffness[:, 0, 2].view(scores.shape[:-1]) / scale.double()[..., None]
+        best = scores.amax(-1)
+        stiff = stiff.where(best == best.amax(-1, keepdim=True), torch.zeros_like(stiff)).amax()
+        width = (temperature / stiff.clamp_min(1e-300)).sqrt().item()
+        if width < grid.step / 2:
+            warnings.warn(
+                f"the posterior at temperature {temperature:g} is {math.degrees(width):.2g} degrees wide, "
+                f"less than half the grid's step of {math.degrees(grid.step):.1f}; raise the temperature or "
+                "oversampling.",
+                stacklevel=3,
+            )
 
     def _grid_degree(self, pair: Tensor) -> int:
         lmax = lmax_of(pair)
@@ -163,13 +182,11 @@ def _scale(a: Tensor, b: Tensor, weights: Tensor | None) -> Tensor:
     """|a| |b|, what scores are relative to, (...,)."""
     for name, each in (("a", a), ("b", b)):
         if not bool(each.isfinite().all()):
-            raise ValueError(
-                f"coefficients {name} must be finite; got NaN or infinity. Look at the positions they come from."
-            )
+            raise ValueError(f"coefficients {name} must be finite; got NaN or infinity.")
     scale = block_norms(a, weights) * block_norms(b, weights)
     if not bool((scale > 0).all()):
         raise ValueError(
-            "coefficients must not all be 0; got a set whose points lie beyond every shell. Choose shells with "
+            "coefficients must not all be 0; got a set beyond every shell. Choose shells with "
             "Lift.covering(reach(positions))."
         )
     return scale
