@@ -10,10 +10,11 @@ Every file of `eqvae.claims.rows` adds its own: a function below `claim(...)` th
 """
 
 import importlib
+import importlib.util
 import math
 import pkgutil
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from matplotlib.axes import Axes
@@ -79,6 +80,7 @@ class Claim:
         condition: under which it holds, where it does not hold as it is told; else "".
         measure: seed -> `Measured`.
         repeats: seeds that it is measured with at most; 1 for what trains for long.
+        needs: packages of extras that it is measured with, of those in `EXTRAS`.
     """
 
     id: str
@@ -89,6 +91,7 @@ class Claim:
     condition: str
     measure: Callable[[int], Measured]
     repeats: int = 3
+    needs: tuple[str, ...] = ()
 
     def verdict(self, measured: Measured) -> str:
         """What the numbers make of the sentence."""
@@ -102,6 +105,13 @@ class Claim:
     def command(self) -> str:
         """Which measures this row alone."""
         return f"python scripts/lens.py rows=[{self.id}]"
+
+    @property
+    def missing(self) -> str:
+        """How to get what it needs and is not installed, "" if nothing is missing."""
+        absent = [name for name in self.needs if importlib.util.find_spec(name) is None]
+        extras = ",".join(dict.fromkeys(EXTRAS[name] for name in absent))
+        return f'{", ".join(absent)}: pip install "eqvae[{extras}]"' if absent else ""
 
 
 SUBJECTS = (  # in the order of the page; others follow
@@ -117,6 +127,12 @@ SUBJECTS = (  # in the order of the page; others follow
     "Physics",
     "Irreps of space",
 )
+EXTRAS = {  # by package the extra that brings it
+    "e3nn": "three",
+    "ase": "molecules",
+    "biotite": "molecules",
+    "tblite": "molecules",
+}
 _CLAIMS: dict[str, Claim] = {}
 
 
@@ -129,18 +145,25 @@ def claim(
     found: str,
     condition: str = "",
     repeats: int = 3,
+    needs: str | Sequence[str] = (),
 ) -> Callable[[Callable[[int], Measured]], Callable[[int], Measured]]:
     """Register the function below as the experiment of a claim, see `Claim`.
 
+    What it `needs` is imported inside the function: without it the row is left out, and the command says so.
+
     Raises:
-        ValueError: if the id is taken.
+        ValueError: if the id is taken, or a package that it needs is of no extra.
     """
+    needs = (needs,) if isinstance(needs, str) else tuple(needs)
+    unknown = [name for name in needs if name not in EXTRAS]
+    if unknown:
+        raise ValueError(f"needs of a claim must be of {', '.join(EXTRAS)}; got {unknown[0]!r}.")
 
     def register(measure: Callable[[int], Measured]) -> Callable[[int], Measured]:
         taken = _CLAIMS.get(id)
         if taken is not None and taken.measure.__qualname__ != measure.__qualname__:
             raise ValueError(f"id of a claim must be its own; {id!r} is {taken.title!r} already.")
-        _CLAIMS[id] = Claim(id, subject, title, told, found, condition, measure, repeats)
+        _CLAIMS[id] = Claim(id, subject, title, told, found, condition, measure, repeats, needs)
         return measure
 
     return register

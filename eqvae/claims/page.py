@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from eqvae.claims.claim import VERDICTS
+from eqvae.claims.claim import VERDICTS, Claim
 from eqvae.claims.measure import Row
 
 INTRODUCTION = """\
@@ -26,19 +26,31 @@ python scripts/lens.py rows=[{first}]
 """
 
 
-def page(rows: Sequence[Row], pictures: Sequence[str]) -> str:
+def page(rows: Sequence[Row], pictures: Sequence[str], left_out: Sequence[Claim] = ()) -> str:
     """The page in Markdown.
 
     Args:
         rows: in the order of the page.
         pictures: names of the pictures there are, in the folder `equivariance` beside the page.
+        left_out: what was never measured, for want of what it needs.
     """
     parts = [INTRODUCTION.replace("{first}", rows[0].id), _overview(rows)]
+    if left_out:
+        parts.append(f"{told_left_out(left_out)}\n")
     subjects = list(dict.fromkeys(row.subject for row in rows))
     for subject in subjects:
         parts.append(f"## {subject[0].upper()}{subject[1:]}\n")
         parts += [_section(row, pictures) for row in rows if row.subject == subject]
     return "\n".join(parts).rstrip() + "\n"
+
+
+def told_left_out(claims: Sequence[Claim]) -> str:
+    """One sentence about claims that can't be measured here."""
+    by_need = {}
+    for claim in claims:
+        by_need.setdefault(claim.missing, []).append(claim.id)
+    told = [f"{', '.join(ids)} for want of {need}" for need, ids in by_need.items()]
+    return f"Left out: {'; '.join(told)}."
 
 
 def number(value: float | None) -> str:

@@ -25,7 +25,8 @@ Usage: {lens} [KEY=VALUE ...]
   out=FOLDER                     where lens.json and equivariance.md go; default: benchmarks/results and docs
                                  of a checkout, else lens
 
-Rows that are not measured now keep the numbers that they have there."""
+Rows that are not measured now keep the numbers that they have there. Rows that need an extra which is not
+installed are left out, with a sentence that says which extra."""
 OWN = {
     "rows": Option("all"),
     "seeds": Option("3", least=1),
@@ -61,9 +62,11 @@ def _options(arguments: Sequence[str]) -> dict[str, Any]:
 def _run(options: Mapping[str, Any]) -> None:
     from eqvae.claims.claim import all_claims
     from eqvae.claims.measure import measured_row
+    from eqvae.claims.page import told_left_out
     from eqvae.drawing.png import save_figure
 
     claims = all_claims()
+    left_out = [claim for claim in claims.values() if claim.missing]
     chosen = _chosen(options["rows"], claims)
     places = CHECKOUT if all(p.is_dir() for p in CHECKOUT) else (Path("lens"), Path("lens"))
     results, pages = (Path(options["out"]),) * 2 if options["out"] else places
@@ -77,16 +80,21 @@ def _run(options: Mapping[str, Any]) -> None:
             save_figure(figure, pictures / row.file)
         _keep(row, claims, results / "lens.json", pages / "equivariance.md")
         console.print(f"{row.id:<6} {row.verdict:<23} {row.value:.2g}  {row.title}")
+    if left_out and options["rows"] == "all":
+        console.print(told_left_out(left_out))
     console.print(f"{results / 'lens.json'}, {pages / 'equivariance.md'}")
 
 
 def _chosen(rows: str, claims: Mapping[str, "Claim"]) -> list["Claim"]:
     if rows == "all":
-        return list(claims.values())
+        return [claim for claim in claims.values() if not claim.missing]
     asked = [part.strip() for part in unbracketed(rows).split(",")]
     unknown = [part for part in asked if part not in claims]
     if unknown:
         raise ValueError(f"rows must be ids out of {', '.join(claims)}; got {unknown[0]!r}.")
+    for id in asked:
+        if claims[id].missing:
+            raise ValueError(f"rows: {id} needs {claims[id].missing}.")
     return [claims[id] for id in dict.fromkeys(asked)]
 
 
@@ -108,4 +116,5 @@ def _keep(row: "Row", claims: Mapping[str, "Claim"], results: Path, page: Path) 
     found = {"rows": list(dicts.values()), "targets": targets(dicts, scale)}
     write_whole(results, json.dumps(found, indent=1) + "\n")
     drawn = [path.name for path in (page.parent / "equivariance").glob("*.png")]
-    write_whole(page, page_of(ordered, drawn))
+    never = [one for id, one in claims.items() if one.missing and id not in rows]
+    write_whole(page, page_of(ordered, drawn, never))

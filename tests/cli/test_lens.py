@@ -1,5 +1,7 @@
 """The command that measures claims: on two claims of the test's own."""
 
+import dataclasses
+import importlib.util
 import json
 
 import pytest
@@ -39,6 +41,32 @@ def test_numbers_page_and_pictures_are_written_and_kept(two, tmp_path, capsys):
     again = json.loads((tmp_path / "lens.json").read_text())["rows"]
     assert again[0] == first[0] and again[1]["seeds"] == 1
     assert "two/b" in capsys.readouterr().out
+
+
+def test_rows_that_need_what_is_not_installed_are_left_out_with_a_sentence(
+    two, tmp_path, capsys, monkeypatch
+):
+    rows = claims.all_claims()
+    rows["44"] = dataclasses.replace(rows["1"], id="44", needs=("e3nn", "ase"))
+    find = importlib.util.find_spec
+    absent = {"e3nn", "ase"}
+    monkeypatch.setattr(
+        "importlib.util.find_spec", lambda n, *a: None if n in absent else find(n, *a)
+    )
+    lens.main([f"out={tmp_path}", "seeds=1"])
+    sentence = 'Left out: 44 for want of e3nn, ase: pip install "eqvae[three,molecules]".'
+    assert sentence in " ".join(capsys.readouterr().out.split())
+    page = tmp_path / "equivariance.md"
+    assert sentence in page.read_text() and "### 44" not in page.read_text()
+    with pytest.raises(SystemExit):
+        lens.main([f"out={tmp_path}", "rows=[44]"])
+    assert "rows: 44 needs e3nn, ase: pip install" in capsys.readouterr().err
+    absent.clear()
+    rows["44"] = dataclasses.replace(rows["1"], id="44", needs=("torch",))
+    lens.main([f"out={tmp_path}", "seeds=1", "rows=[44]"])
+    assert "### 44" in page.read_text() and "Left out" not in page.read_text()
+    with pytest.raises(ValueError, match="needs of a claim must be of e3nn, ase.*got 'jax'"):
+        claims.claim("45", subject="", title="", told="", found="", needs="jax")
 
 
 @pytest.mark.parametrize(

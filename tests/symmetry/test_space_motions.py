@@ -18,7 +18,15 @@ from eqvae.symmetry import (
     turn_of,
     with_translation,
 )
-from eqvae.symmetry.space import inversion, mirror, rotation_matrix, rotation_part, spin_of_matrix
+from eqvae.symmetry.space import (
+    covering_degrees,
+    covering_size,
+    inversion,
+    mirror,
+    rotation_matrix,
+    rotation_part,
+    spin_of_matrix,
+)
 from eqvae.symmetry.space_motions import affine_matrix
 from tests.cases import draw
 
@@ -122,3 +130,14 @@ def test_shifts_fill_a_ball_evenly():
     g = SE3.sample(20000, shift=2.0, generator=torch.Generator().manual_seed(0))
     radius = translation_of(g).norm(dim=1)
     assert radius.max() <= 2.0 and abs((radius < 1).float().mean() - 1 / 8) < 0.01
+
+
+@pytest.mark.parametrize("n", [100, 700])
+def test_a_grid_covers_the_rotations_as_it_says(n):
+    grid = SpaceRotations().grid(n)
+    anywhere = draw(SpaceRotations(), 2000, shift=0.0)
+    distance = nearest_distance(anywhere, grid).degrees.max()
+    assert 0.7 * covering_degrees(n) < distance < covering_degrees(n)
+    assert n <= covering_size(covering_degrees(n)) <= n + 1
+    with pytest.raises(ValueError, match="degrees must be positive"):
+        covering_size(0.0)
