@@ -68,12 +68,21 @@ def grid_maxima(values: Tensor, count: int) -> tuple[Tensor, Tensor]:
     half_a, half_c = values.shape[1] // 2, values.shape[3] // 2
     beyond = values.roll((half_a, half_c), dims=(1, 3))
     wide = torch.cat([beyond[:, :, :1], values, beyond[:, :, -1:]], dim=2)
-    wide = F.pad(wide[:, None], (1, 1, 0, 0, 1, 1), mode="circular")
-    highest = F.max_pool3d(wide, 3, stride=1)[:, 0]
+    highest = _of_three(wide, 2)
+    for axis in (1, 3):
+        ends = (highest.narrow(axis, -1, 1), highest, highest.narrow(axis, 0, 1))
+        highest = _of_three(torch.cat(ends, dim=axis), axis)
     count = min(count, values[0].numel())
     peaks = torch.where(values >= highest, values, values - 1e3 * values.abs().amax() - 1)
     index = peaks.flatten(1).topk(count, dim=1).indices
     return values.flatten(1).gather(1, index), index
+
+
+def _of_three(x: Tensor, axis: int) -> Tensor:
+    """The largest of each and its two neighbours along an axis, which loses its ends."""
+    n = x.shape[axis] - 2
+    pair = torch.maximum(x.narrow(axis, 0, n), x.narrow(axis, 2, n))
+    return torch.maximum(pair, x.narrow(axis, 1, n))
 
 
 def distinct(refined: Refined, scale: Tensor, count: int, separation: float) -> Poses:
