@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from eqvae.three.structures import Structures
 
 USAGE = """\
-Lay one structure into or onto another one: translations on a grid times all rotations, the best ones refined.
+Lay one structure into or onto another one: a grid of translations times all rotations, the best refined.
 
 Usage: {dock} receptor=FILE ligand=FILE [KEY=VALUE ...]
 
@@ -40,16 +40,16 @@ Usage: {dock} receptor=FILE ligand=FILE [KEY=VALUE ...]
                                  have three of them
   poses=10                       how many to write
   lmax=8                         highest degree of the harmonics
-  step=5                         of the grid of translations, Angstrom; default: to fit a sixth of the ligand's
-                                 radius, 1.5 to 6; to dock 2
-  candidates=48                  how many are refined; default: 48 to fit, 120 to dock
+  step=5                         of the grid of translations, Angstrom; default: to fit, a sixth of the
+                                 ligand's radius, 1.5 to 6; to dock, 2
+  candidates=48                  how many are refined; default: 48 to fit, 300 to dock
   out=FOLDER                     where to write; default: dock
 
-Writes poses.pdb, a model for each pose; poses.csv, with scores, shifts and quaternions: a pose takes p to
+Writes poses.pdb, a model for each pose; poses.csv, with scores, shifts, quaternions: a pose takes p to
 R p + shift; and dock.json, the same with settings and times."""
 PATHS = ("receptor", "ligand", "out")
 WORDS = ("fit", "dock")
-STEPS, CANDIDATES = {"fit": None, "dock": 2.0}, {"fit": 48, "dock": 120}
+STEPS, CANDIDATES = {"fit": None, "dock": 2.0}, {"fit": 48, "dock": 300}
 
 
 def positive(key: str, text: str) -> float:

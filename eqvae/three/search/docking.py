@@ -35,8 +35,13 @@ _POLAR = ("N", "O")
 _MESH = 0.6  # Angstrom of the grid that fields are kept on
 _DIRECTIONS = 200
 _AT_ONCE = 256  # translations
-_STEPS = 10
-_BURIED, _NEAR = 12, 6.0  # receptor atoms that a ligand's centre has around, within Angstrom
+_FIRST_STEPS, _STEPS = 3, 10  # of Newton's method: of all candidates, and of the best ones
+_KEPT = 8  # one of so many is among the best
+_NEAR, _BURIED = (
+    6.0,
+    0.2,
+)  # Angstrom around a ligand's centre, and atoms there: share of an atom's own
+_SAMPLE = 500  # atoms that tell how many that are
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ class RigidDocking:
     lmax: int = 8
     shell: float = 1.0
     step: float = 2.0
-    candidates: int = 120
+    candidates: int = 300
     apart: float = 1.5
 
     def __post_init__(self) -> None:
@@ -91,7 +96,7 @@ class RigidDocking:
             watch: progress of the search.
 
         Raises:
-            ValueError: if atoms are not finite, the ligand has no pose, or there is no place for it.
+            ValueError: if atoms are not finite, or the ligand has no pose.
         """
         q, polar_q = heavy("receptor", receptor, receptor_elements)
         p, polar_p = heavy("ligand", ligand, ligand_elements)
@@ -101,12 +106,10 @@ class RigidDocking:
         arms = (p - centre).float()
         reach = arms.norm(dim=1).max().item()
         shells = self.shell * torch.arange(math.ceil(reach / self.shell) + 1)
-        centres = places(q, step=self.step, within=_NEAR, least=_BURIED).float()
-        if not len(centres):
-            raise ValueError(
-                f"receptor must have a place with {_BURIED} heavy atoms within {_NEAR:g} Angstrom; it has "
-                "none."
-            )
+        some = q[:: math.ceil(len(q) / _SAMPLE)]
+        around = (torch.cdist(some, q) < _NEAR).sum(1).double().median().item()
+        least = max(1, round(_BURIED * around))
+        centres = places(q, step=self.step, within=_NEAR, least=least).float()
         mesh = Mesh.of(q.float(), polar_q, reach)
         parts = watch(centres.split(_AT_ONCE), "fields")
         about = torch.cat([on_spheres(mesh, part, shells, self.lmax) for part in parts])
@@ -117,13 +120,15 @@ class RigidDocking:
         chosen = distinct(poses, scores, p.float(), apart=self.apart, most=self.candidates)
         score = PairScore(q.float(), terms(polar_p, polar_q))
         poses, coarse = poses[chosen].float(), scores[chosen]
-        poses, values = climb(score, p.float(), poses, steps=_STEPS, reach=1.0)
-        chosen = distinct(poses, values, p.float(), apart=self.apart, most=most)
+        for steps, kept in ((_FIRST_STEPS, max(most, self.candidates // _KEPT)), (_STEPS, most)):
+            poses, values = climb(score, p.float(), poses, steps=steps, reach=1.0)
+            chosen = distinct(poses, values, p.float(), apart=self.apart, most=kept)
+            poses, values, coarse = poses[chosen], values[chosen], coarse[chosen]
         seconds = time.monotonic() - searched
         return Placements(
-            poses[chosen].double(),
-            values[chosen].double(),
-            coarse[chosen],
+            poses.double(),
+            values.double(),
+            coarse,
             count,
             searched - begin,
             seconds,
