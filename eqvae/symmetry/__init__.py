@@ -27,6 +27,17 @@ from eqvae.symmetry.regular import RegularRepresentation
 from eqvae.symmetry.representations import Block, Representation, Slices
 from eqvae.symmetry.similarities import Similarities
 from eqvae.symmetry.space import SpaceRotations
+from eqvae.symmetry.space_motions import (
+    PoseDistance,
+    SpaceMotions,
+    equal_poses,
+    nearest_distance,
+    pose_distance,
+    space_motion,
+    translation_of,
+    turn_of,
+    with_translation,
+)
 from eqvae.symmetry.space_representations import SpaceRepresentation
 
 __all__ = [
@@ -39,27 +50,36 @@ __all__ = [
     "LatentAction",
     "OwnAction",
     "PlaneMotions",
+    "PoseDistance",
     "RegularRepresentation",
     "Representation",
     "Similarities",
     "Slices",
+    "SpaceMotions",
     "SpaceRepresentation",
     "SpaceRotations",
     "TensorRepresentation",
     "angle_of",
     "apply",
     "compose",
+    "equal_poses",
     "has_scale",
     "identity",
     "inverse",
     "linear_of",
     "log_scale_of",
     "motion",
+    "nearest_distance",
+    "pose_distance",
     "reflection_of",
     "retract",
     "shift_of",
+    "space_motion",
+    "translation_of",
+    "turn_of",
     "with_angle",
     "with_log_scale",
     "with_shift",
+    "with_translation",
     "without_scale",
 ]

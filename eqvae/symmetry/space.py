@@ -115,7 +115,7 @@ def spin(parity: Tensor, quaternion: Tensor) -> Tensor:
 
 
 def parity_of(g: Tensor) -> Tensor:
-    """1 where an element holds the inversion, else 0, of elements (..., 5): (...,)."""
+    """1 where an element holds the inversion, else 0, of elements (..., 5) or more: (...,)."""
     return g[..., 0]
 
 
@@ -130,8 +130,9 @@ def mirror(normal: Tensor) -> Tensor:
 
 
 def rotation_part(g: Tensor) -> Tensor:
-    """The matrices R(q), without the inversion, (B, 3, 3)."""
-    w, x, y, z = (g[:, 1:] / g[:, 1:].norm(dim=1, keepdim=True)).unbind(dim=1)
+    """The matrices R(q), without the inversion, of elements (B, 5) or motions (B, 8): (B, 3, 3)."""
+    q = g[:, 1:5]
+    w, x, y, z = (q / q.norm(dim=1, keepdim=True)).unbind(dim=1)
     rows = [
         *(1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
         *(2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
@@ -143,6 +144,32 @@ def rotation_part(g: Tensor) -> Tensor:
 def rotation_matrix(g: Tensor) -> Tensor:
     """The orthogonal matrices (-1)^parity R(q), (B, 3, 3)."""
     return (1 - 2 * parity_of(g))[:, None, None] * rotation_part(g)
+
+
+def spin_of_matrix(matrix: Tensor) -> Tensor:
+    """The elements of orthogonal matrices (B, 3, 3), (B, 5): the inverse of `rotation_matrix`.
+
+    Raises:
+        ValueError: if a matrix is not orthogonal.
+    """
+    one = torch.eye(3, dtype=matrix.dtype, device=matrix.device)
+    error = (matrix @ matrix.mT - one).abs().amax(dim=(1, 2)).nan_to_num(torch.inf)
+    if bool((error > 1e-3).any()):
+        raise ValueError(
+            f"matrix must be orthogonal, R R^T = 1; number {int(error.argmax())} is off by "
+            f"{float(error.max()):.2g}. Take the U V^T of its singular value decomposition."
+        )
+    parity = (torch.linalg.det(matrix) < 0).to(matrix)
+    r = (1 - 2 * parity)[:, None, None] * matrix
+    off = [r[:, 2, 1] - r[:, 1, 2], r[:, 0, 2] - r[:, 2, 0], r[:, 1, 0] - r[:, 0, 1]]
+    trace = r.diagonal(dim1=1, dim2=2).sum(1)
+    # 4 q q^T; its longest column gives q without cancellation
+    outer = r.new_zeros(len(r), 4, 4)
+    outer[:, 0, 0] = 1 + trace
+    outer[:, 0, 1:] = outer[:, 1:, 0] = torch.stack(off, dim=1)
+    outer[:, 1:, 1:] = r + r.mT + (1 - trace)[:, None, None] * one
+    longest = outer.norm(dim=2).argmax(dim=1)
+    return spin(parity, outer[torch.arange(len(r), device=r.device), longest])
 
 
 def _product(a: Tensor, b: Tensor) -> Tensor:

@@ -10,22 +10,25 @@ from eqvae.symmetry import (
     Group,
     PlaneMotions,
     Similarities,
+    SpaceMotions,
     SpaceRotations,
     compose,
     motion,
     with_log_scale,
 )
+from eqvae.symmetry.space_motions import affine_matrix
 from tests.cases import BY_NAME, SYMMETRIES, draw
 
 SCALING = [Similarities(), Similarities(reflections=True), Similarities(rotations=8)]
 SPACE = [SpaceRotations(), SpaceRotations(parity=True)]
 CENTRED = [CentredSimilarities(), CentredSimilarities(reflections=False)]
-GROUPS = [*SYMMETRIES, *SCALING, *CENTRED, *SPACE]
+MOVING = [SpaceMotions(), SpaceMotions(parity=True)]
+GROUPS = [*SYMMETRIES, *SCALING, *CENTRED, *SPACE, *MOVING]
 EVERY_GROUP = pytest.mark.parametrize("group", GROUPS, **BY_NAME)
 
 
 def points(n: int, group: Group | None = None) -> torch.Tensor:
-    return 5 * torch.randn(n, 7, 3 if group in SPACE else 2, dtype=torch.float64)
+    return 5 * torch.randn(n, 7, 3 if group in [*SPACE, *MOVING] else 2, dtype=torch.float64)
 
 
 @EVERY_GROUP
@@ -102,6 +105,23 @@ def test_a_grid_of_space_is_spread_evenly(group):
     assert len(grid) == 200 * (1 + group.parity)
 
 
+def test_exp_of_motions_of_space_against_the_matrix_exponential():
+    group = SpaceMotions()
+    u = torch.randn(40, 6, dtype=torch.float64)
+    angle = torch.linspace(0, math.pi - 1e-9, 40, dtype=torch.float64)
+    u[:, :3] *= (angle / u[:, :3].norm(dim=1))[:, None]
+    u[1, :3], u[2, 3:] = 1e-9, 0.0
+    algebra = torch.zeros(40, 4, 4, dtype=torch.float64)
+    for (i, j), k in {(2, 1): 0, (0, 2): 1, (1, 0): 2}.items():
+        algebra[:, i, j], algebra[:, j, i] = u[:, k], -u[:, k]
+    algebra[:, :3, 3] = u[:, 3:]
+    close = torch.testing.assert_close
+    close(affine_matrix(group.exp(u)), torch.linalg.matrix_exp(algebra), rtol=0, atol=1e-13)
+    close(group.log(group.exp(u)), u, rtol=0, atol=1e-10)
+    several = 5 * u[3:4]  # of more than a turn
+    close(affine_matrix(group.exp(several)), torch.linalg.matrix_exp(5 * algebra[3:4]))
+
+
 def test_space_has_no_shifts():
     with pytest.raises(ValueError, match="shift must be 0: SO\\(3\\) has no translations; got 2"):
         SPACE[0].sample(3, shift=2.0)
@@ -109,7 +129,11 @@ def test_space_has_no_shifts():
 
 @pytest.mark.parametrize(
     ("group", "mirrored"),
-    [(PlaneMotions.o2(), motion(0.3, reflection=1.0)), (SPACE[1], SPACE[1].grid(1)[1:])],
+    [
+        (PlaneMotions.o2(), motion(0.3, reflection=1.0)),
+        (SPACE[1], SPACE[1].grid(1)[1:]),
+        (MOVING[1], MOVING[1].grid(1)[1:]),
+    ],
     **BY_NAME,
 )
 def test_log_refuses_mirrors(group, mirrored):

@@ -20,6 +20,7 @@ class Structures:
             not known.
         chains: chain of each atom; None where not known.
         source: what they were read from, for messages.
+        said: sentences about what was chosen in reading them.
 
     Raises:
         ValueError: if the shapes differ, a position is not finite or there is no atom.
@@ -32,6 +33,7 @@ class Structures:
     residue_ids: tuple[str, ...] | None = None
     chains: tuple[str, ...] | None = None
     source: str = "structures"
+    said: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         shape = tuple(self.positions.shape)
@@ -63,6 +65,25 @@ class Structures:
     def __getitem__(self, frames: Any) -> "Structures":
         """Some of the conformations: a slice, a mask or an index tensor."""
         return replace(self, positions=self.positions[frames])
+
+    def saying(self, *sentences: str) -> "Structures":
+        """The same with further sentences about them; empty ones don't count."""
+        return replace(self, said=(*self.said, *(one for one in sentences if one)))
+
+    def of_chains(self, chains: str) -> "Structures":
+        """The atoms of these chains, a letter each, such as "AB".
+
+        Raises:
+            ValueError: if one of them has no atom.
+        """
+        known = sorted(set(self.chains or ()))
+        missing = [chain for chain in chains if chain not in known]
+        if missing or not chains:
+            raise ValueError(
+                f"chains must be letters of chains in {self.source}, which has {', '.join(known) or 'none'}; "
+                f"got {chains!r}."
+            )
+        return self.atoms(torch.tensor([chain in chains for chain in self.chains]))
 
     def atoms(self, chosen: Tensor) -> "Structures":
         """Some of the atoms, by a mask (N,) or by their numbers."""
