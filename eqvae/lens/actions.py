@@ -86,7 +86,7 @@ def elements_of(group: Group, n: int, shift: float, seed: int) -> Tensor:
     Args:
         group: that acts.
         n: number of draws.
-        shift: radius of the disc of shifts, pixels; 0 for none.
+        shift: radius of the disc, or ball, of shifts, the unit of the points; 0 for none.
         seed: of the draws.
 
     Raises:
@@ -108,11 +108,15 @@ def elements_of(group: Group, n: int, shift: float, seed: int) -> Tensor:
 
 
 def _shifts(group: Group, n: int, radius: float, generator: torch.Generator) -> Tensor:
-    """Translations alone, uniform in a disc."""
+    """Translations alone, uniform in a disc, or in space in a ball."""
     directions = [x.direction for name, x in group.generators().items() if name.startswith("shift")]
     if not directions:
         raise ValueError(f"shift must be 0: {group.name} has no translations; got {radius:g}.")
     size, phase = torch.rand(2, n, generator=generator, dtype=torch.float64)
     phase = 2 * torch.pi * phase
-    place = radius * size.sqrt()[:, None] * torch.stack([phase.cos(), phase.sin()], dim=1)
+    around = torch.stack([phase.cos(), phase.sin()], dim=1)
+    if len(directions) == 3:
+        height = 2 * torch.rand(n, 1, generator=generator, dtype=torch.float64) - 1
+        around = torch.cat([(1 - height.square()).sqrt() * around, height], dim=1)
+    place = radius * size.pow(1 / len(directions))[:, None] * around
     return group.exp(place @ torch.tensor(directions, dtype=torch.float64))

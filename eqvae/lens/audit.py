@@ -95,7 +95,7 @@ def audit(
         rho_in: how inputs move: a representation or its text, "trivial", "points", a `Domain`, or a function.
         rho_out: how outputs should.
         data: inputs, (N, ...).
-        shift: radius of random shifts in the plane, pixels.
+        shift: radius of random shifts, in the unit of the points, such as pixels.
         draws: number of random elements.
         layers: by name how outputs of a module's layers move, where they do not tell.
         seed: of the draws.

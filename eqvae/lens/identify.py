@@ -47,11 +47,11 @@ def identify(
 
     Args:
         f: a torch module, or a function of tensors or NumPy arrays, see `eqvae.lens.function`.
-        group: `PlaneMotions` or `SpaceRotations`.
+        group: `PlaneMotions`, `SpaceRotations` or `SpaceMotions`.
         rho_in: how inputs move: a representation, its text ("2x1o"), "points" for (N, P, dim), a `Domain` or
             a function (g, x) -> g x; see `eqvae.lens.actions`.
         data: inputs, (N, ...), at least 2 (D + 1) of them for D outputs: half are fitted, half tested.
-        shift: radius of random shifts in the plane, pixels; needed to see positions.
+        shift: radius of random shifts, in the unit of the points, such as pixels; needed to see positions.
         noise: standard deviation of the outputs' noise relative to each output's root mean square; None
             finds it by calling f again.
         tolerance: largest relative defect, noise taken off, of what carries a representation.

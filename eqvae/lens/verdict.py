@@ -147,8 +147,9 @@ def alternatives_of(group: Group, found: Carried, shift: float) -> dict[str, tup
     """By irrep what can't be told from it."""
     others = {c.irrep.name: c.irrep.aliases for c in found.copies if c.irrep.aliases}
     moves = any(name.startswith("shift") for name in group.generators())
-    if not shift and moves and "1" in found.counts:
-        others["1"] = (*others.get("1", ()), f"{POSITION} (no shifts were tried)")
+    for vector in {"1", "1o"} & set(found.counts):
+        if not shift and moves:
+            others[vector] = (*others.get(vector, ()), f"{POSITION} (no shifts were tried)")
     return others
 
 

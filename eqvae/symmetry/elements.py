@@ -9,6 +9,7 @@ from eqvae.symmetry.group import Group
 from eqvae.symmetry.motions import motion
 from eqvae.symmetry.plane import PlaneMotions
 from eqvae.symmetry.space import SpaceRotations, inversion
+from eqvae.symmetry.space_motions import SpaceMotions, space_motion
 
 
 def generating_elements(group: Group) -> Tensor:
@@ -24,8 +25,10 @@ def generating_elements(group: Group) -> Tensor:
         return torch.cat([motion(dtype=torch.float64)[:0], *turns, *mirrors])
     directions = [x.direction for x in group.generators().values() if x.period is not None]
     found = group.exp(torch.tensor(directions, dtype=torch.float64))
-    if isinstance(group, SpaceRotations) and group.parity:
-        found = torch.cat([found, inversion(dtype=torch.float64)])
+    if isinstance(group, SpaceRotations | SpaceMotions) and group.parity:
+        inverted = inversion(dtype=torch.float64)
+        moves = isinstance(group, SpaceMotions)
+        found = torch.cat([found, space_motion(inverted) if moves else inverted])
     return found
 
 
@@ -41,9 +44,13 @@ def class_average(group: Group, degree: int) -> tuple[Tensor, Tensor]:
     if isinstance(group, PlaneMotions):
         elements = group.grid(degree + 1)
         return elements, torch.full((len(elements),), 1 / len(elements), dtype=torch.float64)
+    if isinstance(group, SpaceMotions):
+        elements, weights = class_average(group.linear, degree)
+        return space_motion(elements), weights
     if not isinstance(group, SpaceRotations):
         raise ValueError(
-            f"group must be one of the plane or of space, PlaneMotions or SpaceRotations; got {group!r}."
+            f"group must be one of the plane or of space, PlaneMotions, SpaceRotations or SpaceMotions; got "
+            f"{group!r}."
         )
     n = degree + 2
     angle = 2 * math.pi * torch.arange(n, dtype=torch.float64) / n

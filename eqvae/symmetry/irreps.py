@@ -2,8 +2,8 @@
 
     SO(2), O(2)   0, sign, 1, 2, ...       as in `Representation`; without mirrors sign is 0
     C_N, D_N      0, sign, 1 ... below N / 2, and for even N alt: (-1)^k at k steps, and alt_sign = alt x sign
-    O(3)          0e, 0o, 1o, 1e, ...      as in `SpaceRepresentation`
-    SO(3)         0, 1, 2, ...             without the inversion e and o are the same
+    O(3), E(3)    0e, 0o, 1o, 1e, ...      as in `SpaceRepresentation`
+    SO(3), SE(3)  0, 1, 2, ...             without the inversion e and o are the same
 
 A small group sees less: under C_4 the frequencies 1, 3, 5, ... are one irrep. `Irrep.aliases` names what else
 it may be.
@@ -23,9 +23,11 @@ from eqvae.symmetry.plane import PlaneMotions
 from eqvae.symmetry.regular import RegularRepresentation
 from eqvae.symmetry.representations import Representation
 from eqvae.symmetry.space import SpaceRotations
+from eqvae.symmetry.space_motions import SpaceMotions
 from eqvae.symmetry.space_representations import SpaceRepresentation, irrep_matrix, irrep_name
 
 POSITION = "position"  # what a text calls the coordinates that shifts move
+OF_SPACE = SpaceRotations | SpaceMotions
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,10 @@ def irreps_of(group: Group, max_frequency: int = 6) -> tuple[Irrep, ...]:
     """
     if isinstance(group, PlaneMotions):
         return _plane(group, max_frequency)
-    if not isinstance(group, SpaceRotations):
+    if not isinstance(group, OF_SPACE):
         raise ValueError(
-            f"group must be one whose irreps are known, PlaneMotions or SpaceRotations; got {group!r}."
+            f"group must be one whose irreps are known, PlaneMotions, SpaceRotations or SpaceMotions; got "
+            f"{group!r}."
         )
     found = []
     for degree in range(max_frequency + 1):
@@ -133,11 +136,7 @@ def text_of(group: Group, copies: Mapping[str, int], position: bool = False) -> 
         if len(shares) == 1 and shares != {0} and max(shares) == int(max(shares)):
             return str(RegularRepresentation(group, int(max(shares))))
     terms = [f"{n}x{name}" for name, n in copies.items() if n]
-    if (
-        isinstance(group, SpaceRotations)
-        and group.parity
-        and [n for n in copies.values() if n] == [1]
-    ):
+    if isinstance(group, OF_SPACE) and group.parity and [n for n in copies.values() if n] == [1]:
         terms = [name for name, n in copies.items() if n]
     return " + ".join([POSITION] * position + terms) or "none"
 
@@ -153,7 +152,7 @@ def representation_of(group: Group, given: str | AffineRepresentation) -> Affine
     Raises:
         ValueError: if the text is none, or the representation is one of another kind of group.
     """
-    in_space = isinstance(group, SpaceRotations)
+    in_space = isinstance(group, OF_SPACE)
     if isinstance(given, str):
         text = given.strip()
         if text == "trivial":
@@ -174,7 +173,7 @@ def representation_of(group: Group, given: str | AffineRepresentation) -> Affine
 
 def place_of(group: Group, g: Tensor) -> tuple[Tensor, Tensor]:
     """The matrices A (M, dim, dim) and shifts b (M, dim) by which elements move points, g p = A p + b."""
-    dim = 3 if isinstance(group, SpaceRotations) else 2
+    dim = 3 if isinstance(group, OF_SPACE) else 2
     origin = group.act(g, g.new_zeros(len(g), 1, dim))
     axes = group.act(g, torch.eye(dim, dtype=g.dtype).expand(len(g), -1, -1)) - origin
     return axes.mT, origin[:, 0]

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from eqvae.symmetry.group import Generator, Group
+from eqvae.symmetry.wigner import quaternions_of_rotations, rotations_of_quaternions
 
 _SPIRAL = (math.sqrt(2), 1.533751168755204288118041413)  # of super-Fibonacci grids, see `grid`
 
@@ -131,14 +132,7 @@ def mirror(normal: Tensor) -> Tensor:
 
 def rotation_part(g: Tensor) -> Tensor:
     """The matrices R(q), without the inversion, of elements (B, 5) or motions (B, 8): (B, 3, 3)."""
-    q = g[:, 1:5]
-    w, x, y, z = (q / q.norm(dim=1, keepdim=True)).unbind(dim=1)
-    rows = [
-        *(1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
-        *(2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
-        *(2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
-    ]
-    return torch.stack(rows, dim=1).reshape(-1, 3, 3)
+    return rotations_of_quaternions(g[:, 1:5])
 
 
 def rotation_matrix(g: Tensor) -> Tensor:
@@ -161,15 +155,7 @@ def spin_of_matrix(matrix: Tensor) -> Tensor:
         )
     parity = (torch.linalg.det(matrix) < 0).to(matrix)
     r = (1 - 2 * parity)[:, None, None] * matrix
-    off = [r[:, 2, 1] - r[:, 1, 2], r[:, 0, 2] - r[:, 2, 0], r[:, 1, 0] - r[:, 0, 1]]
-    trace = r.diagonal(dim1=1, dim2=2).sum(1)
-    # 4 q q^T; its longest column gives q without cancellation
-    outer = r.new_zeros(len(r), 4, 4)
-    outer[:, 0, 0] = 1 + trace
-    outer[:, 0, 1:] = outer[:, 1:, 0] = torch.stack(off, dim=1)
-    outer[:, 1:, 1:] = r + r.mT + (1 - trace)[:, None, None] * one
-    longest = outer.norm(dim=2).argmax(dim=1)
-    return spin(parity, outer[torch.arange(len(r), device=r.device), longest])
+    return spin(parity, quaternions_of_rotations(r))
 
 
 def _product(a: Tensor, b: Tensor) -> Tensor:

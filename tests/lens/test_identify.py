@@ -5,10 +5,18 @@ import pytest
 import torch
 
 from eqvae.claims.planted import BROKEN, PLANTED
-from eqvae.lens import identify
-from eqvae.symmetry import PlaneMotions, Representation, SpaceRotations
+from eqvae.lens import audit, identify
+from eqvae.symmetry import (
+    PlaneMotions,
+    Representation,
+    SpaceMotions,
+    SpaceRepresentation,
+    SpaceRotations,
+)
 from eqvae.symmetry.irreps import irreps_of
+from tests.cases import draw
 
+E3 = SpaceMotions(parity=True)
 O3, SO2 = SpaceRotations(parity=True), PlaneMotions.so2()
 
 
@@ -49,6 +57,34 @@ def test_without_noise_it_is_exact_and_gives_coordinates_that_move():
     latent = Representation.parse(found.name)
     after, before = (found.coordinates(f(rows)) for rows in (SO2.act(g, x), x))
     torch.testing.assert_close(after, latent.act(g, before))
+
+
+def test_functions_of_points_of_space_are_named_under_its_motions():
+    """A centroid is a position, a displacement a vector, an area a pseudovector, a volume changes sign."""
+    x = np.random.default_rng(3).normal(size=(80, 4, 3))
+
+    def f(x):
+        centre, sides = x.mean(1), x[:, 1:] - x[:, :1]
+        area = np.cross(sides[:, 0], sides[:, 1])
+        volume = np.linalg.det(sides)[:, None]
+        return np.concatenate(
+            [centre, sides[:, 0], area, volume, x.var(1).sum(1, keepdims=True)], axis=1
+        )
+
+    found = identify(f, E3, "points", x, shift=4.0, draws=10, refits=0)
+    assert found.name == "position + 1x0e + 1x0o + 1x1o + 1x1e" and found.defect < 1e-9
+    assert found.columns["position"] == (0, 1, 2) and found.columns["0o"] == (9,)
+    g = draw(E3, 80, seed=9)
+    latent, move = SpaceRepresentation.parse(found.name), E3.act(g, torch.from_numpy(x)).numpy()
+    after, before = (found.coordinates(f(rows)) for rows in (move, x))
+    torch.testing.assert_close(after, latent.act(g, before))
+    centroid = identify(lambda x: x.mean(1), E3, "points", x, shift=4.0, draws=10, refits=0)
+    assert centroid.name == "position"
+    unmoved = identify(lambda x: x.mean(1), E3, "points", x, draws=10, refits=0)  # no shifts tried
+    assert unmoved.name == "1o" and "position" in unmoved.alternatives["1o"][0]
+    assert audit(lambda x: x.mean(1), E3, "points", "position", x, shift=4.0).holds(1e-12)
+    assert not audit(lambda x: x.mean(1), E3, "points", "1o", x, shift=4.0).holds(1e-2)
+    assert not identify(lambda x: np.abs(x).mean(1), E3, "points", x, shift=4.0, draws=10, refits=0)
 
 
 def test_columns_are_told_where_single_ones_hold_an_irrep():
