@@ -15,6 +15,7 @@ from eqvae.distributions.posterior import Posterior
 from eqvae.symmetry.space import parity_of, rotation_part
 from eqvae.symmetry.space_motions import space_motion, translation_of, turn_of
 from eqvae.symmetry.space_representations import SpaceRepresentation
+from eqvae.three.vae.matrix_fisher import proper_svd
 from eqvae.three.vae.pose import SpacePosePosterior
 
 
@@ -88,8 +89,6 @@ def from_latent(representation: SpaceRepresentation, z: Tensor) -> tuple[Tensor,
 
 def proper(turn: Tensor) -> Tensor:
     """The nearest rotations: what rounding left of them, and the identity where vectors were parallel."""
-    from eqvae.three.vae.matrix_fisher import proper_svd
-
     return proper_svd(turn.double()).mode.to(turn)
 
 
