@@ -104,9 +104,20 @@ class CanonicalDecoder(nn.Module):
 def without_turn(reference: Tensor, moved: Tensor) -> Tensor:
     """The deformations (B, N, 3) less the infinitesimal rotation in them: sum_i r_i x d_i = 0."""
     r, d = reference, moved
-    turning = torch.linalg.cross(r, d).sum(dim=1)
-    size = r.square().sum(dim=(1, 2))[:, None, None]
+    about = r.mT @ d  # sum_i r_i d_i^T: the cross products are its antisymmetric part
+    turning = torch.stack(
+        [
+            about[:, 1, 2] - about[:, 2, 1],
+            about[:, 2, 0] - about[:, 0, 2],
+            about[:, 0, 1] - about[:, 1, 0],
+        ],
+        dim=1,
+    )
+    square = r.mT @ r
+    size = square.diagonal(dim1=1, dim2=2).sum(dim=1)[:, None, None]
     eye = torch.eye(3, dtype=r.dtype, device=r.device)
-    inertia = size * eye - r.mT @ r + 1e-6 * size * eye  # a rod has no third axis
-    omega = torch.linalg.solve(inertia, turning)
-    return d - torch.linalg.cross(omega[:, None].expand_as(r), r)
+    inertia = (1 + 1e-6) * size * eye - square  # a rod has no third axis
+    x, y, z = torch.linalg.solve(inertia, turning).unbind(dim=1)
+    none = torch.zeros_like(x)
+    transposed = torch.stack([none, z, -y, -z, none, x, y, -x, none], dim=1).reshape(-1, 3, 3)
+    return d - r @ transposed  # omega x r_i

@@ -103,25 +103,43 @@ def _moments(s: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return total, first, second, third
 
 
-class _Concentration(torch.autograd.Function):
-    """log c(F) - tr S as a function of F; U diag(d_i) V^T is its gradient, also where s_i are equal."""
+@dataclass(frozen=True)
+class Concentration:
+    """What matrices F (..., 3, 3) say of a rotation.
+
+    Attributes:
+        svd: of F, without a gradient, float64.
+        log_width: log c(F) - max_R tr F^T R <= 0, what the rotation's freedom is worth; a function of F with
+            the gradient U diag(mean_axes) V^T, also where singular values are equal.
+        mean_axes: d log c / d s_i - 1, (..., 3).
+    """
+
+    svd: ProperSVD
+    log_width: Tensor
+    mean_axes: Tensor
+
+    @classmethod
+    def of(cls, f: Tensor) -> "Concentration":
+        svd = proper_svd(f.detach().double())
+        total, *slopes = _moments(svd.s)
+        axes = torch.stack(slopes, dim=-1) / total[..., None]
+        slope = (svd.u * axes[..., None, :]) @ svd.v.mT
+        return cls(svd, _Known.apply(f, total.log(), slope), axes)
+
+
+class _Known(torch.autograd.Function):
+    """A function of F whose value and gradient are known."""
 
     @staticmethod
-    def forward(ctx: Any, f: Tensor) -> Tensor:
-        parts = proper_svd(f.double())
-        ctx.save_for_backward((parts.u * mean_axes(parts.s)[..., None, :]) @ parts.v.mT)
+    def forward(ctx: Any, f: Tensor, value: Tensor, slope: Tensor) -> Tensor:
+        ctx.save_for_backward(slope)
         ctx.kind = f.dtype
-        return log_scaled_normaliser(parts.s)
+        return value.clone()
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> Tensor:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         (slope,) = ctx.saved_tensors
-        return (grad[..., None, None] * slope).to(ctx.kind)
-
-
-def log_width(f: Tensor) -> Tensor:
-    """log c(F) - max_R tr F^T R <= 0, in float64: what the rotation's freedom is worth, differentiable."""
-    return _Concentration.apply(f)
+        return (grad[..., None, None] * slope).to(ctx.kind), None, None
 
 
 @torch.no_grad()

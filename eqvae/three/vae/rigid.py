@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from eqvae.three.vae.matrix_fisher import log_width, mean_axes, proper_svd
+from eqvae.three.vae.matrix_fisher import Concentration
 from eqvae.three.vae.pose import SpacePosePosterior
 
 _LOG_2PI = math.log(2 * math.pi)
@@ -31,7 +31,7 @@ class RigidMarginal:
     Attributes:
         log_prob: log p(x | D), nats, float64, (B,).
         pose: p(g | x, D).
-        pose_kl: KL(p(g | x, D) || p(g)), nats, without a gradient, (B,).
+        pose_kl: KL of pose and order of the atoms to their prior, nats, without a gradient, (B,).
         squared_error: |x - g D|^2 at the likeliest pose, (B,).
     """
 
@@ -97,13 +97,12 @@ class RigidLikelihood(nn.Module):
         """
         place = orders[:, 0].mean(dim=1)
         y, variance = orders - place[:, None, None], self.variance.double()
-        product = torch.einsum("bpni,bnj->bpij", y.double(), template.double())
-        f = product / variance
-        with torch.no_grad():
-            turns = proper_svd(product).mode.to(y)  # R^ is stationary: its gradient would be 0
+        f = torch.einsum("bpni,bnj->bpij", y.double(), template.double()) / variance
+        turning = Concentration.of(f)
+        turns = turning.svd.mode.to(y)  # R^ is stationary: its gradient would be 0
         rest = y - torch.einsum("bpij,bnj->bpni", turns, template)
         squared = rest.double().square().sum(dim=(2, 3))
-        each = log_width(f) - squared / (2 * variance)
+        each = turning.log_width - squared / (2 * variance)
         log_orders = math.log(each.shape[1])
         log_shape = each.logsumexp(dim=1) - log_orders
         n, tau2 = y.shape[2], position_scale**2
@@ -119,25 +118,10 @@ class RigidLikelihood(nn.Module):
                 shift=(kept * place.double()),
                 shift_scale=(kept * variance / n).sqrt().expand(len(y)),
             )
-            kl = self._pose_kl(pose, squared, log_prob, place, kept, orders[0, 0].numel())
-            best = pose.peaks.argmax(dim=1, keepdim=True)
-            error = squared.gather(1, best)[:, 0] + n * ((1 - kept) * place).square().sum(1)
-        return RigidMarginal(log_prob, pose, kl, error)
-
-    def _pose_kl(
-        self,
-        pose: SpacePosePosterior,
-        squared: Tensor,
-        log_prob: Tensor,
-        place: Tensor,
-        kept: Tensor,
-        size: int,
-    ) -> Tensor:
-        """E_q log p(x | D, g) - log p(x | D)."""
-        s, variance, n = proper_svd(pose.concentration).s, self.variance.double(), size / 3
-        turning = squared / (2 * variance) - (s * mean_axes(s)).sum(dim=2)
-        turning = (pose.log_weights.exp() * turning).sum(dim=1)
-        away = ((1 - kept) * place.double()).square().sum(1)
-        shifting = n / (2 * variance) * (away + 3 * kept * variance / n)
-        expected = -0.5 * size * (_LOG_2PI + variance.log()) - turning - shifting
-        return expected - log_prob
+            cost = squared / (2 * variance) - (turning.svd.s * turning.mean_axes).sum(dim=2)
+            away = ((1 - kept) * place.double()).square().sum(1)
+            cost = (pose.log_weights.exp() * cost).sum(1) + n / (2 * variance) * away + 1.5 * kept
+            expected = -1.5 * n * (_LOG_2PI + variance.log()) - cost
+            best = (pose.log_weights - turning.log_width).argmax(dim=1, keepdim=True)
+            error = squared.gather(1, best)[:, 0] + n * away
+        return RigidMarginal(log_prob, pose, expected - log_prob, error)
