@@ -6,6 +6,7 @@ from torch import Tensor
 from eqvae.three.vae.matrix_fisher import proper_svd
 
 _ROUNDS = 20
+_ONE_POSE = 0.5  # of the mean's square, left when structures are averaged as they stand
 
 
 def kabsch(x: Tensor, onto: Tensor) -> Tensor:
@@ -25,16 +26,16 @@ def rmsd(x: Tensor, y: Tensor) -> Tensor:
     return (x - y).square().sum(dim=-1).mean(dim=-1).sqrt()
 
 
-def mean_structure(x: Tensor) -> Tensor:
-    """The mean of structures (F, N, 3) laid upon each other, in the frame of their own mean, (N, 3)."""
-    mean = x[0] - x[0].mean(dim=0)
+def laid_together(x: Tensor) -> Tensor:
+    """Structures (F, N, 3) about their centroids, each turned onto the mean of all (generalised Procrustes).
+
+    Where they stood in one pose more or less, the whole lies as they did.
+    """
+    shown = x - x.mean(dim=1, keepdim=True)
+    mean = shown[0]
     for _ in range(_ROUNDS):
         mean = aligned(x, mean.expand_as(x)).mean(dim=0)
-    shown = x - x.mean(dim=1, keepdim=True)
-    return aligned(mean, shown.mean(dim=0)) if _same_way(shown, mean) else mean
-
-
-def _same_way(shown: Tensor, mean: Tensor) -> bool:
-    """Whether structures stand more or less in one pose, so that their mean has an upright."""
-    plain = shown.mean(dim=0).square().sum()
-    return bool(plain > 0.5 * mean.square().sum())
+    upright = shown.mean(dim=0)
+    if upright.square().sum() > _ONE_POSE * mean.square().sum():
+        mean = aligned(mean, upright)
+    return aligned(x, mean.expand_as(x))

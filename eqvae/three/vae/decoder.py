@@ -94,10 +94,21 @@ class CanonicalDecoder(nn.Module):
         return d.unflatten(1, (-1, 3))
 
     @torch.no_grad()
-    def start(self, reference: Tensor, scale: float) -> None:
-        """Take a mean structure (N, 3) as the reference."""
+    def start(self, aligned: Tensor, scale: float) -> None:
+        """Take the mean of structures (F, N, 3), laid upon each other, as the reference.
+
+        The linear part of the deformation starts as their principal motions, the largest one first, each with
+        the size that it has there; coordinates of content beyond them start at rest.
+        """
+        mean = aligned.mean(dim=0)
+        centre = mean.mean(dim=0)
         self.scale.fill_(scale)
-        self.reference.copy_((reference - reference.mean(dim=0)) / scale)
+        self.reference.copy_((mean - centre) / scale)
+        count = min(int((self.signs > 0).sum()), len(aligned) - 1)
+        _, size, motions = torch.linalg.svd((aligned - mean).flatten(1), full_matrices=False)
+        self.straight.weight.zero_()
+        principal = motions[:count] * size[:count, None] / (scale * len(aligned) ** 0.5)
+        self.straight.weight[:, :count] = principal.T
         self.started.fill_(1.0)
 
 

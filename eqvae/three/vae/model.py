@@ -21,7 +21,7 @@ from eqvae.distributions.content import ContentPosterior
 from eqvae.distributions.orbit import OrbitFit
 from eqvae.models.model import ELBO, Model
 from eqvae.symmetry.group import Group
-from eqvae.three.vae.alignment import mean_structure
+from eqvae.three.vae.alignment import laid_together
 from eqvae.three.vae.orders import all_orders
 from eqvae.three.vae.posed import SpacePosedPosterior, from_latent
 from eqvae.three.vae.prior import SpacePosedPrior
@@ -131,10 +131,10 @@ class SpaceVAE(Model):
 
     @torch.no_grad()
     def start(self, x: Tensor) -> None:
-        """Begin at what training structures (F, N, 3) have in common: their mean, and its size."""
-        mean = mean_structure(x)
-        scale = float((mean - mean.mean(dim=0)).square().mean().sqrt().clamp_min(1e-3))
-        self.decoder.start(mean, scale)
+        """Begin at what training structures (F, N, 3) have in common: mean, size, motions."""
+        together = laid_together(x)
+        scale = float(together.square().mean().sqrt().clamp_min(1e-3))
+        self.decoder.start(together, scale)
         self.encoder.start(self._ordered(Batch(x[:, None])), scale)
 
     def content_latent(self, z: Tensor) -> Tensor:

@@ -31,6 +31,7 @@ class StructureSet:
     groups: Tensor | None = None
     opening: Tensor | None = None
     settings: dict[str, Any] = field(default_factory=dict)
+    symmetry_orders: None = None  # of classes, which structures of one topology have none of
 
     def __len__(self) -> int:
         return len(self.structures)
