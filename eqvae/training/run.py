@@ -107,9 +107,7 @@ def prepare(config: dict[str, Any], folder: str | Path, *, resume: bool = False)
     datamodule = build(config["data"], path="data")
     datamodule.setup()
     before = config["image"]
-    config = fill_data(
-        config, datamodule.image_shape, len(datamodule.train), datamodule.ground()
-    )
+    config = fill_data(config, datamodule.image_shape, len(datamodule.train), datamodule.ground())
     if resume:
         check_same_images(before, config["image"])
     config["data"]["source"] |= datamodule.images.settings

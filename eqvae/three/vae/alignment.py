@@ -1,6 +1,5 @@
 """Structures laid upon each other: Kabsch's rotation, and the mean of many (generalised Procrustes)."""
 
-import torch
 from torch import Tensor
 
 from eqvae.three.vae.matrix_fisher import proper_svd

@@ -49,8 +49,8 @@ class CanonicalDecoder(nn.Module):
         signs = handed_signs(representation)
         if symmetry.parity and bool((signs > 0).all()):
             raise ValueError(
-                f"representation must have handedness 0o where mirror images count; got {representation}. Add "
-                "such as 2x0o to latent.text, or set symmetry=se3."
+                f"representation must have handedness 0o where mirror images count; got {representation}. "
+                "Add such as 2x0o to latent.text, or set symmetry=se3."
             )
         if hidden < 1 or not scale > 0:
             raise ValueError(f"hidden and scale must be positive; got {hidden} and {scale}.")

@@ -113,7 +113,9 @@ def check_atoms(domain: Points) -> None:
         ValueError: if there are fewer than three atoms.
     """
     if not isinstance(domain, Points):
-        raise ValueError(f"domain must be eqvae.three.points.Points; got {domain}. Set domain=points.")
+        raise ValueError(
+            f"domain must be eqvae.three.points.Points; got {domain}. Set domain=points."
+        )
     if domain.num_atoms < 3:
         raise ValueError(
             f"a pose needs at least 3 atoms; got {domain.num_atoms}. Take structures with more of them."

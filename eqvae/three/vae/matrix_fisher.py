@@ -147,7 +147,9 @@ def sample(f: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """A rotation from the distribution of each matrix (B, 3, 3), (B, 3, 3)."""
     parts = proper_svd(f.double())
     s = parts.s
-    energy = 2 * torch.stack([0 * s[:, 0], s[:, 1] + s[:, 2], s[:, 0] + s[:, 2], s[:, 0] + s[:, 1]], 1)
+    energy = 2 * torch.stack(
+        [0 * s[:, 0], s[:, 1] + s[:, 2], s[:, 0] + s[:, 2], s[:, 0] + s[:, 1]], 1
+    )
     b = _envelope(energy)
     spread = 1 + 2 * energy / b[:, None]
     bound = -(4 - b) / 2 + 2 * (4 / b).log()

@@ -74,5 +74,3 @@ class PlainStructureDecoder(nn.Module):
 
 def _mlp(size: int, hidden: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(size, hidden), nn.SiLU(), nn.Linear(hidden, hidden), nn.SiLU())
-
-

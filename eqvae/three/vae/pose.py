@@ -129,7 +129,9 @@ class SpacePosePosterior:
             left = left.masked_fill(trace > near, -torch.inf)
         found = torch.stack(chosen, dim=1)
         heights = torch.stack(heights, dim=1)
-        heights = heights.masked_fill(heights < top[:, None] - 30, -torch.inf)  # rounding's own maxima
+        heights = heights.masked_fill(
+            heights < top[:, None] - 30, -torch.inf
+        )  # rounding's own maxima
         g = space_motion(found.flatten(0, 1), self.shift.repeat_interleave(k, dim=0))
         return g.unflatten(0, (len(self), k)), heights
 
@@ -144,5 +146,7 @@ class SpacePosePosterior:
         for _ in range(_CLIMBS):
             away = torch.einsum("bpij,bmij->bmp", self.concentration, r) - peak[:, None]
             share = (away + self.peaks[:, None]).softmax(dim=2)
-            r = proper_svd(torch.einsum("bmp,bpij->bmij", share, self.concentration) + keep * r).mode
+            r = proper_svd(
+                torch.einsum("bmp,bpij->bmij", share, self.concentration) + keep * r
+            ).mode
         return r

@@ -59,9 +59,7 @@ class SpacePosedPosterior(Posterior):
         loc = self.content.loc
         sign = handed_signs(self.representation).to(loc)
         flip = 1 - parity_of(g).to(loc)[:, None] * (1 - sign)
-        return replace(
-            self, content=replace(self.content, loc=loc * flip), pose=self.pose.act(g)
-        )
+        return replace(self, content=replace(self.content, loc=loc * flip), pose=self.pose.act(g))
 
 
 def handed_signs(representation: SpaceRepresentation) -> Tensor:

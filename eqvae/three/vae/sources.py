@@ -72,8 +72,8 @@ class AdenylateKinasePaths(StructureSource):
     def load(self) -> StructureSet:
         if not self.download and not available(self.folder):
             raise FileNotFoundError(
-                "the paths of adenylate kinase are not on this machine. Set data.source.download=true to have "
-                "them fetched from PyPI (60 MB, once)."
+                "the paths of adenylate kinase are not on this machine. Set data.source.download=true to "
+                "have them fetched from PyPI (60 MB, once)."
             )
         first, second = (
             AdenylateKinase(path, self.atom, self.folder).load() for path in ("training", "second")
@@ -180,5 +180,3 @@ def _hinged(n: int, angle: Tensor, twist: Tensor) -> Tensor:
 def gyration(positions: Tensor) -> Tensor:
     """Radii of gyration of structures (F, N, 3), Angstrom, (F,)."""
     return (positions - positions.mean(dim=1, keepdim=True)).square().sum(2).mean(1).sqrt()
-
-

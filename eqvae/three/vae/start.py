@@ -1,7 +1,6 @@
 """A model of structures starts from what its training structures have in common, not from noise."""
 
 import pytorch_lightning as pl
-import torch
 
 
 class StartFromMean(pl.Callback):

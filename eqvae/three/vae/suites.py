@@ -1,12 +1,12 @@
 """What is measured of a model of structures: the suites of `eqvae evaluate` where the domain is `Points`.
 
-    suite            answers
-    likelihood       how well are held-out structures explained?
-    reconstruction   RMSD as they stand in the data, and at poses that training never saw
-    content          does it change when structures move, and does it know how far open they are?
-    pose             does the pose follow a motion, how far is it from Kabsch's, does the template's frame drift?
-    equivariance     the laws of encoder and decoder under every kind of motion, in float64
-    generation       how near are samples to training structures, and these to each other?
+suite            answers
+likelihood       how well are held-out structures explained?
+reconstruction   RMSD as they stand in the data, and at poses that training never saw
+content          does it change when structures move, and does it know how far open they are?
+pose             does the pose follow a motion, how far is it from Kabsch's, does the template's frame drift?
+equivariance     the laws of encoder and decoder under every kind of motion, in float64
+generation       how near are samples to training structures, and these to each other?
 """
 
 from copy import deepcopy
@@ -21,7 +21,13 @@ from eqvae.evaluation.held_out import HeldOut
 from eqvae.metrics.score import Score
 from eqvae.models.model import Model
 from eqvae.symmetry.space import inversion
-from eqvae.symmetry.space_motions import SpaceMotions, pose_distance, space_motion, translation_of
+from eqvae.symmetry.space_motions import (
+    SpaceMotions,
+    pose_distance,
+    space_motion,
+    translation_of,
+    turn_of,
+)
 from eqvae.three.vae.alignment import aligned, kabsch, rmsd
 from eqvae.three.vae.model import SpaceVAE
 from eqvae.three.vae.overlay import overlay_figure, sample_figure
@@ -94,7 +100,9 @@ def pose(held_out: HeldOut) -> Findings:
     x = still.image[:, 0]
     fitted = space_motion(kabsch(reference, x), x.mean(dim=1))
     error = pose_distance(first.pose.mode, fitted)
-    drift = pose_distance(space_motion(kabsch(template, reference)), SpaceMotions().identity(len(x)))
+    drift = pose_distance(
+        space_motion(kabsch(template, reference)), SpaceMotions().identity(len(x))
+    )
     deviation = torch.rad2deg(first.pose.freedom[:, 0])
     return Findings(
         {
@@ -117,8 +125,8 @@ def equivariance(held_out: HeldOut) -> Findings:
     turn = _motions(n, held_out.seed).double()
     none = group.identity(n, dtype=torch.float64)
     motions = {
-        "rotation": torch.cat([turn[:, :5], 0 * turn[:, 5:]], dim=1),
-        "shift": torch.cat([none[:, :5], translation_of(turn)], dim=1),
+        "rotation": space_motion(turn_of(turn)),
+        "shift": space_motion(turn_of(none), translation_of(turn)),
     }
     if model.symmetry.parity:
         motions["inversion"] = space_motion(inversion(dtype=torch.float64).expand(n, -1))
@@ -160,7 +168,11 @@ SUITES: dict[str, Suite] = {
 def content_of(model: Model, batch: Batch) -> Tensor:
     """What a model says that is no pose: content of a `SpaceVAE`, and the whole v of a plain one's latent."""
     q = model.encode(batch)
-    return q.content.loc if isinstance(model, SpaceVAE) else q.mode[:, model.representation.slices.vector]
+    return (
+        q.content.loc
+        if isinstance(model, SpaceVAE)
+        else q.mode[:, model.representation.slices.vector]
+    )
 
 
 def nearest_rmsd(x: Tensor, known: Tensor) -> Tensor:
