@@ -24,6 +24,7 @@ TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=r
 OPTIONS = (  # of other commands than train
     *("ckpt", "clusters", "preset", "suites", "out", "split", "wandb", "part", "entity", "seed"),
     *("table", "write", "where", "min_probability", "map", "most", "runtime", "rows"),
+    *("receptor", "ligand", "how", "atoms"),
 )
 
 
@@ -106,6 +107,15 @@ def test_what_the_chooser_is_asked_is_known():
     assert found
     for arguments in found:
         compose(_options(arguments)[1])
+
+
+def test_what_the_docking_command_is_asked_is_known():
+    from eqvae.cli.dock import _options
+
+    found = scripted("dock")
+    assert found
+    for arguments in found:
+        _options(arguments)
 
 
 @pytest.mark.parametrize("script", ["evaluate", "embed", "explore", "subset"])

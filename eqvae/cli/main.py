@@ -20,6 +20,7 @@ COMMANDS = {  # each is a module of this package with a `main(arguments)`
     "fit_prior": "fit the prior of a model that is trained already",
     "compare": "compare ways to put the symmetry in, over scenarios, sizes and seeds",
     "advise": "look at your images and say which way suits them",
+    "dock": "lay one structure into or onto another one, and rank the poses",
     "lens": "measure claims about equivariance, each with a control that must fail",
     "dashboard": "show a comparison in Weights & Biases",
 }

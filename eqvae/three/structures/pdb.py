@@ -193,7 +193,7 @@ def write_pdb(path: str | Path, structures: Structures, remarks: Sequence[str] =
     low, high = float(structures.positions.min()), float(structures.positions.max())
     if low < _WIDEST[0] or high > _WIDEST[1]:
         raise ValueError(
-            f"positions of {structures.source} must be {_WIDEST[0]:g} to {_WIDEST[1]:g} Angstrom in a PDB "
+            f"positions of {structures.source} must be {_WIDEST[0]} to {_WIDEST[1]} Angstrom in a PDB "
             f"file; got {low:.6g} to {high:.6g}. Move them nearer to the origin."
         )
     heads, tails = _columns(structures)

@@ -85,6 +85,21 @@ class Structures:
             )
         return self.atoms(torch.tensor([chain in chains for chain in self.chains]))
 
+    def of_residues(self, *names: str, without: bool = False) -> "Structures":
+        """The atoms of residues of these names, or all others.
+
+        Raises:
+            ValueError: if there is none.
+        """
+        known = self.residue_names or ("",) * self.num_atoms
+        chosen = torch.tensor([(name in names) != without for name in known])
+        if not bool(chosen.any()):
+            raise ValueError(
+                f"residues of {self.source} must leave some atoms; {'without' if without else 'with'} "
+                f"{', '.join(names) or 'no name'} none is left."
+            )
+        return self.atoms(chosen)
+
     def atoms(self, chosen: Tensor) -> "Structures":
         """Some of the atoms, by a mask (N,) or by their numbers."""
         rows = torch.arange(self.num_atoms)[chosen].tolist()
