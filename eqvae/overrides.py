@@ -13,11 +13,13 @@ from typing import Any
 PATHS = (
     *("run_dir", "resume", "results", "work"),
     *(f"data.source.{key}" for key in ("path", "root", "masks", "passthrough", "pixels")),
+    *(f"data.source.{key}" for key in ("topology", "test", "folder")),  # of structures
 )
 NAMES = (
     "name",
     *(f"data.source.{key}" for key in ("image", "label", "group", "mask", "key", "field")),
     *(f"data.source.{key}" for key in ("page", "x", "y", "diameter", "angle", "centres")),
+    *(f"data.source.{key}" for key in ("atom", "chains", "element")),
     *(f"logger.{key}" for key in ("project", "entity", "group")),
 )
 _WITH_VALUE = (  # Hydra's own options whose value is the next word

@@ -17,7 +17,10 @@ from eqvae.renamed import check_stored
 from eqvae.stored import check_plain, nodes, read_yaml
 
 ROOMS = tuple(
-    f"eqvae.{room}." for room in "symmetry domains nn distributions models losses pose data".split()
+    f"eqvae.{room}."
+    for room in (
+        "symmetry domains nn distributions models losses pose data three.points three.vae".split()
+    )
 )
 NAMED = (
     *("eqvae.training.prior.FitOrbitPrior", "eqvae.training.prior.KeepPrior"),

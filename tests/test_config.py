@@ -171,6 +171,7 @@ def test_every_choice_composes(row: int) -> None:
 @pytest.mark.parametrize("choice", CHOICES["symmetry"])
 def test_symmetries_are_what_their_names_say(choice: str) -> None:
     names = {"so2": "SO(2)", "o2": "O(2)", "sim2": "SIM(2)", "sim2_mirrors": "O(2) x R+"}
+    names |= {"se3": "SE(3)", "e3": "E(3)"}
     symmetry = build(composed(CHOICES["symmetry"].index(choice))["symmetry"])
     assert symmetry.name == names.get(choice, choice if choice == "trivial" else choice.upper())
 

@@ -10,6 +10,7 @@ from eqvae.files import write_whole
 from eqvae.watch import watched
 
 if TYPE_CHECKING:
+    from eqvae.domains import Domain
     from eqvae.evaluation.evaluate import Evaluation
     from eqvae.evaluation.findings import Suite
     from eqvae.evaluation.held_out import HeldOut
@@ -49,10 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         return
     with one_sentence_errors():
         asked = read_options(arguments, OWN, several=True)
-        suites = _suites(asked.options["suites"])
         from eqvae.training.runs import subject_of
 
         subjects = _named([subject_of(ckpt, asked.overrides) for ckpt in asked.checkpoints])
+        suites = _suites(asked.options["suites"], subjects[0].model.domain)
         out = _folder(subjects, asked.options)
     evaluations = _evaluate(subjects, suites, asked.options, out)
     if asked.options["wandb"] == "true":
@@ -60,9 +61,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _print(evaluations, out)
 
 
-def _suites(names: str | None) -> "dict[str, Suite]":
-    """The suites asked for, in their own order."""
-    from eqvae.evaluation.suites import SUITES
+def _suites(names: str | None, domain: "Domain") -> "dict[str, Suite]":
+    """The suites asked for, in their own order, of those that models on this domain have."""
+    from eqvae.three.points import Points
+
+    if isinstance(domain, Points):
+        from eqvae.three.vae.suites import SUITES
+    else:
+        from eqvae.evaluation.suites import SUITES
 
     wanted = list(SUITES) if names is None else names.split(",")
     unknown = [name for name in wanted if name not in SUITES]

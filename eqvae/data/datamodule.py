@@ -7,26 +7,25 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
-from eqvae.data.batch import Batch
 from eqvae.data.camera import Camera, PlainCamera
 from eqvae.data.canvas import Canvas
+from eqvae.data.extent import ground
 from eqvae.data.images import ImageSet, ImageSource
 from eqvae.data.pixels import GIB, Pixels
 from eqvae.data.posed import PosedImages, StreamedImages
 from eqvae.data.posing import Posing, scene_of
 from eqvae.data.room import check_room
 from eqvae.data.sensor import Grid, Sensor, SquareSensor
+from eqvae.data.served import SPLITS, ServedDataModule
 from eqvae.data.splitting import check_fractions, split_rows
 
-SPLITS = ("train", "val", "test")
+_LOOKED_AT = 500  # training images, for the grey of their ground
 
 
-class ImageDataModule(pl.LightningDataModule):
+class ImageDataModule(ServedDataModule):
     """Images of a source, split, and posed once before training.
 
     The split and the poses depend on nothing but the seeds. A data set's own test part stays the
@@ -65,7 +64,7 @@ class ImageDataModule(pl.LightningDataModule):
         memory: float = 0.25,
         sensor: Sensor = SquareSensor(),
     ):
-        super().__init__()
+        super().__init__(batch_size, seed, num_workers)
         if not callable(getattr(source, "load", None)):
             raise ValueError(
                 f"source must have a method load() that returns an ImageSet; got {source!r}."
@@ -79,14 +78,6 @@ class ImageDataModule(pl.LightningDataModule):
                 raise ValueError(
                     f"{name} must be a {kind.__name__}; got {part!r}. Choose {choices}."
                 )
-        if not isinstance(batch_size, int) or batch_size < 1:
-            raise ValueError(
-                f"batch_size must be a whole number of at least 1; got {batch_size!r}."
-            )
-        if not isinstance(num_workers, int) or num_workers < 0:
-            raise ValueError(
-                f"num_workers must be a whole number of at least 0; got {num_workers!r}."
-            )
         if limit is not None and (not isinstance(limit, int) or limit < 1):
             raise ValueError(
                 "limit must be a whole number of training images, at least 1, or null for all; "
@@ -100,17 +91,13 @@ class ImageDataModule(pl.LightningDataModule):
         self.source = source
         self.pose = pose
         self.camera = camera
-        self.batch_size = batch_size
         self.split = tuple(split)
-        self.seed = seed
-        self.num_workers = num_workers
         self.limit = limit
         self.canvas = canvas
         self.memory = memory
         self.sensor = sensor
         self._images: ImageSet | None = None
         self._source_shape: tuple[int, int, int] | None = None
-        self._posed: dict[str, PosedImages | StreamedImages] = {}
 
     def setup(self, stage: str | None = None) -> None:
         """Load, check, split and pose; a second call does nothing.
@@ -149,11 +136,6 @@ class ImageDataModule(pl.LightningDataModule):
         return self._source_shape
 
     @property
-    def image_shape(self) -> tuple[int, int, int]:
-        """(C, H, H) of the posed images."""
-        return self.train.image_shape
-
-    @property
     def domain(self) -> Grid:
         """Where the images live."""
         return self.sensor.domain(scene_of(self.images, self.side))
@@ -163,17 +145,9 @@ class ImageDataModule(pl.LightningDataModule):
         """Side of the posed scenes that the sensor takes pictures of, pixels."""
         return self.pose.size or self.images.images.shape[-1]
 
-    @property
-    def train(self) -> PosedImages | StreamedImages:
-        return self._split("train")
-
-    @property
-    def val(self) -> PosedImages | StreamedImages:
-        return self._split("val")
-
-    @property
-    def test(self) -> PosedImages | StreamedImages:
-        return self._split("test")
+    def ground(self) -> list[float]:
+        """The grey of the ground of training images, by channel."""
+        return ground(self.train[:_LOOKED_AT].image)
 
     def posed(self, split: str, pose: Posing) -> PosedImages | StreamedImages:
         """The images of a split under another posing, such as rotated after training on upright.
@@ -185,27 +159,6 @@ class ImageDataModule(pl.LightningDataModule):
             pose: the other posing; the same seed gives the same angles under every posing.
         """
         return self._dataset(self.images, self._split(split).indices, pose)
-
-    def loader(self, dataset: PosedImages | StreamedImages) -> DataLoader:
-        """All images of a data set in one order, the last batch as large as it comes."""
-        return self._loader(dataset, sampler=dataset.in_order())
-
-    def train_dataloader(self) -> DataLoader:
-        # seeded by (seed, epoch): a resumed run sees the same batches as an uninterrupted one
-        order = self.train.mixed(self.seed, *self._processes())
-        # one image alone has no batch statistics
-        single_left = len(order) > self.batch_size and len(order) % self.batch_size == 1
-        return self._loader(self.train, sampler=order, drop_last=single_left)
-
-    def val_dataloader(self) -> DataLoader:
-        return self._loader(self.val, sampler=self.val.in_order(*self._processes()))
-
-    def test_dataloader(self) -> DataLoader:
-        return self._loader(self.test, sampler=self.test.in_order(*self._processes()))
-
-    def _processes(self) -> tuple[int, int]:
-        """How many processes train, and which of them this is."""
-        return (self.trainer.world_size, self.trainer.global_rank) if self.trainer else (1, 0)
 
     def _check_lattice(self, images: ImageSet) -> None:
         """Refuse a camera that knows square pixels only, before images of a lattice."""
@@ -240,30 +193,7 @@ class ImageDataModule(pl.LightningDataModule):
             rows = rows[order]
         return rows[: self.limit]
 
-    def _split(self, name: str) -> PosedImages | StreamedImages:
-        if name not in SPLITS:
-            raise ValueError(f"split must be one of {list(SPLITS)}; got {name!r}.")
-        if not self._posed:
-            raise RuntimeError("the data are not loaded yet. Call datamodule.setup() first.")
-        return self._posed[name]
-
-    def _loader(self, dataset: PosedImages | StreamedImages, **how) -> DataLoader:
-        return DataLoader(
-            dataset,
-            batch_size=self.batch_size,
-            collate_fn=_as_it_is,
-            num_workers=self.num_workers,
-            persistent_workers=self.num_workers > 0,
-            pin_memory=torch.cuda.is_available(),
-            **how,
-        )
-
 
 def _posed_bytes(images: ImageSet, count: int, pose: Posing) -> int:
     """What so many of the images take in memory once they are posed."""
     return 4 * count * images.images.shape[1] * (pose.size or images.images.shape[-1]) ** 2
-
-
-def _as_it_is(batch: Batch) -> Batch:
-    """`__getitems__` made the batch already."""
-    return batch

@@ -68,6 +68,10 @@ class Domain(ABC):
         """Signals as square images (B, C, H, H) about the same centre, to be looked at."""
         return x
 
+    def valid(self, x: Tensor) -> Tensor:
+        """Signals brought into the range that they have, which interpolation leaves: [0, 1] of images."""
+        return x.clamp(0, 1)
+
     @abstractmethod
     def points(self, *, dtype: torch.dtype | None = None) -> Tensor:
         """Positions of the samples, pixels, (*shape, dim)."""

@@ -18,7 +18,8 @@ class AugmentedObjective(Objective):
     Args:
         symmetry: the group to draw from.
         shift: radius of the disc of shifts, pixels.
-        interpolation: how images are moved, "bicubic" or "fourier"; the result is kept in [0, 1].
+        interpolation: how images are moved, "bicubic" or "fourier"; the result is kept in the range of the
+            domain's signals, [0, 1] of images.
         beta, beta_schedule, penalties, cosine_every: as of `Objective`.
     """
 
@@ -42,5 +43,5 @@ class AugmentedObjective(Objective):
         if self.training:
             g = self.symmetry.sample(len(batch), shift=self.shift)
             batch = batch.act(g, model.domain, self.interpolation)
-            batch = batch.replace(image=batch.image.clamp(0, 1))
+            batch = batch.replace(image=model.domain.valid(batch.image))
         return super().forward(model, batch, step)

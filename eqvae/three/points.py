@@ -91,6 +91,10 @@ class Points(Domain):
             raise ValueError(f"g needs one element for each structure; got {len(g)} and {len(x)}.")
         return self.group.act(g.to(x), x.flatten(1, 2)).unflatten(1, tuple(x.shape[1:3]))
 
+    def valid(self, x: Tensor) -> Tensor:
+        """The same: coordinates may have any value."""
+        return x
+
     def points(self, *, dtype: torch.dtype | None = None) -> Tensor:
         """Not there: where the atoms are is the signal.
 

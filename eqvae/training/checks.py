@@ -110,7 +110,7 @@ def check_domain(module: TrainingModule, domain: Domain) -> None:
     ):
         raise ValueError(
             f"the images live on {domain.black}, and the model is made for {module.vae.domain.black}. Choose "
-            "both at once with domain=square or domain=hexagonal."
+            "both at once with domain=square, domain=hexagonal, or for structures domain=points."
         )
 
 

@@ -25,7 +25,6 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.utilities.rank_zero import rank_zero_only
 
 from eqvae.config import build, fill_data
-from eqvae.data.extent import ground
 from eqvae.files import write_whole
 from eqvae.losses.contest import COSINES
 from eqvae.registry import stored_configuration
@@ -61,7 +60,6 @@ from eqvae.training.resume import (
 
 _LIGHTNING = ("eqvae.", "pytorch_lightning.")
 _OPTIMIZERS = ("eqvae.", "torch.optim.")
-_LOOKED_AT = 500  # training images, for the grey of their ground
 
 
 @dataclass(frozen=True)
@@ -110,8 +108,7 @@ def prepare(config: dict[str, Any], folder: str | Path, *, resume: bool = False)
     datamodule = build(config["data"], path="data")
     datamodule.setup()
     before = config["image"]
-    grey = ground(datamodule.train[:_LOOKED_AT].image)
-    config = fill_data(config, datamodule.image_shape, len(datamodule.train), grey)
+    config = fill_data(config, datamodule.image_shape, len(datamodule.train), datamodule.ground())
     if resume:
         check_same_images(before, config["image"])
     config["data"]["source"] |= datamodule.images.settings

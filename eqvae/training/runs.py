@@ -114,7 +114,7 @@ def data_config(folder: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
         if key.startswith("data/"):
             part = key.removeprefix("data/")
             chosen = compose([override])["data"][part]
-            if part == "pose":  # the images keep their size
+            if part == "pose" and "size" in chosen:  # the images keep their size
                 chosen["size"] = config.pose.get("size")
             config[part] = chosen
         elif OmegaConf.select(config, key.removeprefix("data."), default="???") == "???":

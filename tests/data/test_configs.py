@@ -9,7 +9,8 @@ from eqvae.config import build, compose
 from eqvae.data import Folder, ImageDataModule, LimitedAngles, Npz, Rotated, Sprites, Upright
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "data"
-DATA = sorted(p.stem for p in CONFIGS.glob("[!_]*.yaml"))
+STRUCTURES = {"adk", "chains", "structures", "still", "moved"}  # in tests/three/test_vae_run.py
+DATA = sorted(p.stem for p in CONFIGS.glob("[!_]*.yaml") if p.stem not in STRUCTURES)
 POSES = {
     "limited": ("RotatedShifted", "LimitedAngles"),
     "rotated": ("Rotated", None),
@@ -39,7 +40,8 @@ def composed(tmp_path):
 
 def test_every_choice_is_tested():
     for group, tested in (("pose", POSES), ("camera", CAMERAS)):
-        assert {file.stem for file in (CONFIGS / group).glob("*.yaml")} == set(tested)
+        found = {file.stem for file in (CONFIGS / group).glob("*.yaml")}
+        assert found - STRUCTURES == set(tested)
 
 
 @pytest.mark.parametrize("pose", POSES)

@@ -53,6 +53,13 @@ def mdanalysis_tests(folder: str | Path | None = None) -> Path:
     return whole
 
 
+def available(folder: str | Path | None = None) -> bool:
+    """Whether the data is there without fetching anything."""
+    if folder or os.environ.get(VARIABLE):
+        return True  # or a sentence says that it is not
+    return (cache_folder() / f"mdanalysistests-{_VERSION}" / _KNOWN_BY).is_file()
+
+
 def cache_folder() -> Path:
     """Where this package keeps what it fetches: eqvae in XDG_CACHE_HOME, or in ~/.cache."""
     root = os.environ.get("XDG_CACHE_HOME") or "~/.cache"

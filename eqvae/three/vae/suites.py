@@ -1,0 +1,218 @@
+"""What is measured of a model of structures: the suites of `eqvae evaluate` where the domain is `Points`.
+
+suite            answers
+likelihood       how well are held-out structures explained?
+reconstruction   RMSD as they stand in the data, and at poses that training never saw
+content          does it change when structures move, and does it know how far open they are?
+pose             does the pose follow a motion, how far is it from Kabsch's, does the template's frame drift?
+equivariance     the laws of encoder and decoder under every kind of motion, in float64
+generation       how near are samples to training structures, and these to each other?
+"""
+
+from copy import deepcopy
+
+import torch
+from scipy.stats import spearmanr
+from torch import Tensor
+
+from eqvae.data.batch import Batch
+from eqvae.evaluation.findings import Findings, Suite
+from eqvae.evaluation.held_out import HeldOut
+from eqvae.metrics.score import Score
+from eqvae.models.model import Model
+from eqvae.symmetry.space import inversion
+from eqvae.symmetry.space_motions import (
+    SpaceMotions,
+    pose_distance,
+    space_motion,
+    translation_of,
+    turn_of,
+)
+from eqvae.three.vae.alignment import aligned, kabsch, rmsd
+from eqvae.three.vae.model import SpaceVAE
+from eqvae.three.vae.overlay import overlay_figure, sample_figure
+from eqvae.three.vae.sources import gyration
+
+_SHIFT = 10.0  # Angstrom, of the motions
+
+
+def likelihood(held_out: HeldOut) -> Findings:
+    """The ELBO and its parts, nats."""
+    score = _scored(held_out)
+    parts = {"elbo": score.elbo, "log_likelihood": score.log_likelihood, "kl": score.kl_total}
+    better = {"kl": "neither"}
+    return Findings(
+        {
+            name: _mean(value, better=better.get(name, "higher"), unit="nats")
+            for name, value in parts.items()
+        }
+    )
+
+
+def reconstruction(held_out: HeldOut) -> Findings:
+    """RMSD of structures and their reconstructions, as they stand and at random poses, Angstrom."""
+    model, batch = held_out.model, held_out.batch
+    moved = _moved(held_out)
+    scores = {}
+    for name, some in {"as_given": batch, "moved": moved}.items():
+        x, made = some.image[:, 0], _reconstructed(model, some)[:, 0]
+        scores[f"rmsd/{name}"] = _mean(rmsd(x, made))
+        about = x - x.mean(dim=1, keepdim=True)
+        scores[f"rmsd/{name}_laid_upon"] = _mean(rmsd(about, aligned(made, x)))
+    shown = moved[:: max(1, len(moved) // 4)][:4]
+    return Findings(scores, {"Reconstructions at random poses": overlay_figure(model, shown)})
+
+
+def content(held_out: HeldOut) -> Findings:
+    """How much content changes when structures move, and its rank correlation with how open they are."""
+    model = deepcopy(held_out.model).double()
+    still = held_out.batch.replace(image=held_out.batch.image.double())
+    moved = still.act(_motions(len(still), held_out.seed).double(), model.domain)
+    c, d = content_of(model, still), content_of(model, moved)
+    spread = c.std(dim=0).norm().clamp_min(1e-12)
+    opening = gyration(still.image[:, 0])
+    ranks = [abs(float(spearmanr(column, opening)[0])) for column in c.T.numpy()]
+    ranks_moved = [abs(float(spearmanr(column, opening)[0])) for column in d.T.numpy()]
+    n = len(still)
+    return Findings(
+        {
+            "change/largest": Score((c - d).abs().max(), n=n, better="lower", ceiling=0),
+            "change/relative": _mean((c - d).norm(dim=1) / spread, unit="", ceiling=0.0),
+            "opening/as_given": Score(max(ranks), n=n, floor=0, ceiling=1),
+            "opening/moved": Score(max(ranks_moved), n=n, floor=0, ceiling=1),
+        }
+    )
+
+
+def pose(held_out: HeldOut) -> Findings:
+    """Degrees and Angstrom between poses: under a motion, from Kabsch's onto the reference, of the frame."""
+    if not isinstance(held_out.model, SpaceVAE):
+        reason = "only model=se3 has a pose that can be read"
+        return Findings({"error": Score.null(reason)})
+    model = deepcopy(held_out.model).double()
+    still = held_out.batch.replace(image=held_out.batch.image.double())
+    g = _motions(len(still), held_out.seed).double()
+    with torch.no_grad():
+        first, second = model.encode(still), model.encode(still.act(g, model.domain))
+        template = model.decoder.template(first.content.loc)
+    follow = pose_distance(second.pose.mode, SpaceMotions().compose(g, first.pose.mode))
+    reference = model.decoder.reference.detach().expand_as(template)
+    x = still.image[:, 0]
+    fitted = space_motion(kabsch(reference, x), x.mean(dim=1))
+    error = pose_distance(first.pose.mode, fitted)
+    drift = pose_distance(
+        space_motion(kabsch(template, reference)), SpaceMotions().identity(len(x))
+    )
+    deviation = torch.rad2deg(first.pose.freedom[:, 0])
+    return Findings(
+        {
+            "follows/angle": _mean(follow.degrees, unit="degrees", ceiling=0.0),
+            "follows/shift": _mean(follow.shift, ceiling=0.0),
+            "kabsch/angle_median": _median(error.degrees, "degrees"),
+            "kabsch/shift_median": _median(error.shift, "A"),
+            "frame_drift/angle_median": _median(drift.degrees, "degrees"),
+            "deviation/angle_median": _median(deviation, "degrees"),
+        }
+    )
+
+
+def equivariance(held_out: HeldOut) -> Findings:
+    """|E(g x) - g E(x)| and |D(g z) - g D(z)|, relative, in float64."""
+    model = deepcopy(held_out.model).double()
+    batch = held_out.batch[:50]
+    batch = batch.replace(image=batch.image.double())
+    n, group = len(batch), SpaceMotions(parity=True)
+    turn = _motions(n, held_out.seed).double()
+    none = group.identity(n, dtype=torch.float64)
+    motions = {
+        "rotation": space_motion(turn_of(turn)),
+        "shift": space_motion(turn_of(none), translation_of(turn)),
+    }
+    if model.symmetry.parity:
+        motions["inversion"] = space_motion(inversion(dtype=torch.float64).expand(n, -1))
+    scores = {}
+    with torch.no_grad():
+        z = model.encode(batch).mode
+        for name, g in motions.items():
+            moved = model.encode(batch.act(g, model.domain)).mode
+            scores[f"encoder/{name}"] = _law(moved, model.representation.act(g, z))
+            drawn = model.decode(model.representation.act(g, z))
+            scores[f"decoder/{name}"] = _law(drawn, model.domain.act(g, model.decode(z)))
+    return Findings(scores)
+
+
+def generation(held_out: HeldOut) -> Findings:
+    """RMSD of samples to the nearest training structure, and of held-out ones to it, Angstrom."""
+    model, count = held_out.model, min(50, len(held_out.batch))
+    made = model.sample(count, torch.Generator().manual_seed(held_out.seed))[:, 0]
+    figures = {"Samples from the prior": sample_figure(model, 4, held_out.seed)}
+    if held_out.train is None:
+        return Findings({"nearest": Score.null("no training structures are at hand")}, figures)
+    known = held_out.train.image[:, 0]
+    return Findings(
+        {
+            "nearest/samples": _mean(nearest_rmsd(made.detach(), known)),
+            "nearest/held_out": _mean(nearest_rmsd(held_out.batch.image[:count, 0], known)),
+        },
+        figures,
+    )
+
+
+SUITES: dict[str, Suite] = {
+    suite.__name__: suite
+    for suite in (likelihood, reconstruction, equivariance, pose, content, generation)
+}
+
+
+@torch.no_grad()
+def content_of(model: Model, batch: Batch) -> Tensor:
+    """What a model says that is no pose: content of a `SpaceVAE`, and the whole v of a plain one's latent."""
+    q = model.encode(batch)
+    return (
+        q.content.loc
+        if isinstance(model, SpaceVAE)
+        else q.mode[:, model.representation.slices.vector]
+    )
+
+
+def nearest_rmsd(x: Tensor, known: Tensor) -> Tensor:
+    """RMSD of structures (F, N, 3) to the nearest of others (M, N, 3), laid upon it, (F,)."""
+    found = []
+    for one in x:
+        many = one.expand_as(known)
+        found.append(rmsd(aligned(many, known), known - known.mean(1, keepdim=True)).min())
+    return torch.stack(found)
+
+
+def _moved(held_out: HeldOut) -> Batch:
+    g = _motions(len(held_out.batch), held_out.seed)
+    return held_out.batch.act(g, held_out.model.domain)
+
+
+def _motions(n: int, seed: int) -> Tensor:
+    return SpaceMotions().sample(n, shift=_SHIFT, generator=torch.Generator().manual_seed(seed))
+
+
+@torch.no_grad()
+def _reconstructed(model: Model, batch: Batch) -> Tensor:
+    return model.reconstruct(batch, model.encode(batch))
+
+
+@torch.no_grad()
+def _scored(held_out: HeldOut):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(held_out.seed)
+        return held_out.model.score(held_out.batch)
+
+
+def _law(found: Tensor, wanted: Tensor) -> Score:
+    error = (found - wanted).norm() / wanted.norm().clamp_min(1e-12)
+    return Score(error, n=len(found), better="lower", ceiling=0)
+
+
+def _mean(values: Tensor, unit: str = "A", better: str = "lower", ceiling: float | None = None):
+    return Score(values.double().mean(), n=len(values), better=better, unit=unit, ceiling=ceiling)
+
+
+def _median(values: Tensor, unit: str) -> Score:
+    return Score(values.double().median(), n=len(values), better="lower", unit=unit, ceiling=0)
