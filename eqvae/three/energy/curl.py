@@ -1,8 +1,8 @@
 """A price for curl: forces that no energy has, judged at random directions.
 
-    |J v - J^T v|^2 / (|J v|^2 + |J^T v|^2),   J = dF/dx,   v ~ N(0, 1)
+    |J v - J^T v| / (|J v|^2 + |J^T v|^2)^(1/2),   J = dF/dx,   v ~ N(0, 1)
 
-It compares |J - J^T|^2 with |J|^2 and needs no Jacobian: J^T w is a backward derivative, J v that of (J^T w).v
+Its square compares |J - J^T|^2 with 2 |J|^2. It needs no Jacobian: J^T w is a backward derivative, J v that of (J^T w).v
 by w. What it is divided by takes part, else the cheapest forces would be none at all.
 """
 
@@ -10,6 +10,9 @@ import torch
 from torch import Tensor
 
 from eqvae.three.energy.forces import ForceField
+
+
+_TINY = 1e-8  # below the root, whose slope at 0 it bounds
 
 
 class CurlPenalty:
@@ -23,7 +26,7 @@ class CurlPenalty:
         ValueError: if the weight is negative, or `every` below 1.
     """
 
-    def __init__(self, weight: float = 1.0, every: int = 4):
+    def __init__(self, weight: float = 3.0, every: int = 4):
         if weight < 0 or every < 1:
             raise ValueError(
                 f"weight must be at least 0 and every at least 1; got {weight} and {every}."
@@ -50,4 +53,4 @@ class CurlPenalty:
         (across,) = torch.autograd.grad((model(x).forces * w).sum(), x, create_graph=True)
         (along,) = torch.autograd.grad((across * v).sum(), w, create_graph=True)  # J^T w is linear in w
         size = along.square().sum() + across.square().sum()
-        return self.weight * (along - across).square().sum() / size.clamp(min=1e-12)
+        return self.weight * ((along - across).square().sum() / size.clamp(min=1e-12) + _TINY).sqrt()
