@@ -46,7 +46,9 @@ class ForceFieldCalculator(Calculator):
                 f"{' '.join(symbols)}. Give them in this order, or fit a model to them."
             )
         if self.atoms.pbc.any():
-            raise ValueError("atoms must not be periodic: the model sees one molecule. Set pbc=False.")
+            raise ValueError(
+                "atoms must not be periodic: the model sees one molecule. Set pbc=False."
+            )
         found = self.model.predict(torch.from_numpy(self.atoms.get_positions())[None])
         self.results = {"forces": found.forces[0].numpy()}
         if found.energies is not None:

@@ -26,7 +26,7 @@ class CurlPenalty:
         ValueError: if the weight is negative, or `every` below 1.
     """
 
-    def __init__(self, weight: float = 3.0, every: int = 4):
+    def __init__(self, weight: float = 10.0, every: int = 4):
         if weight < 0 or every < 1:
             raise ValueError(
                 f"weight must be at least 0 and every at least 1; got {weight} and {every}."
@@ -51,6 +51,10 @@ class CurlPenalty:
         v = torch.randn(x.shape, generator=generator).to(x)
         w = v.clone().requires_grad_(True)
         (across,) = torch.autograd.grad((model(x).forces * w).sum(), x, create_graph=True)
-        (along,) = torch.autograd.grad((across * v).sum(), w, create_graph=True)  # J^T w is linear in w
+        (along,) = torch.autograd.grad(
+            (across * v).sum(), w, create_graph=True
+        )  # J^T w is linear in w
         size = along.square().sum() + across.square().sum()
-        return self.weight * ((along - across).square().sum() / size.clamp(min=1e-12) + _TINY).sqrt()
+        return (
+            self.weight * ((along - across).square().sum() / size.clamp(min=1e-12) + _TINY).sqrt()
+        )

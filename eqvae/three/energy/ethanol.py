@@ -107,7 +107,9 @@ def _dynamics(recipe: EthanolRecipe, watch: Watch) -> dict[str, np.ndarray]:
         rng=rng,
     )
     kept: dict[str, list] = {"positions": [], "energies": [], "forces": []}
-    with threadpool_limits(1):  # threads that wait for each other make a step a hundred times longer
+    with threadpool_limits(
+        1
+    ):  # threads that wait for each other make a step a hundred times longer
         dynamics.run(recipe.start)
         for _ in watch(range(recipe.num_frames), "ethanol by GFN2-xTB"):
             dynamics.run(recipe.spacing)

@@ -107,7 +107,9 @@ def fit(
     for step in watch(range(1, steps + 1), "force field"):
         order = order or list(torch.randperm(len(x), generator=generator).split(size)[:per_epoch])
         rows = order.pop()
-        loss = _loss(model, x[rows], forces[rows], None if energies is None else energies[rows], how)
+        loss = _loss(
+            model, x[rows], forces[rows], None if energies is None else energies[rows], how
+        )
         if how.penalty is not None and step % how.penalty.every == 0:
             loss = loss + how.penalty(model, x[rows], generator)
         if not bool(loss.isfinite()):

@@ -190,4 +190,3 @@ def frozen(model: ForceField) -> ForceField:
     """The model in float64 without parameters to train, for audits; a copy."""
     made = copy.deepcopy(model).double().eval()
     return made.requires_grad_(False)
-

@@ -83,7 +83,9 @@ class Frames:
         """
         value = getattr(self, name)
         if value is None:
-            raise ValueError(f"{name} of {self.source} must be there for this; got frames without them.")
+            raise ValueError(
+                f"{name} of {self.source} must be there for this; got frames without them."
+            )
         return value
 
     def split(self, *sizes: int) -> tuple["Frames", ...]:
@@ -115,7 +117,9 @@ def check_elements(elements: Sequence[str], source: str = "elements") -> None:
             )
 
 
-def check_positions(positions: Tensor, elements: tuple[str, ...], source: str = "positions") -> None:
+def check_positions(
+    positions: Tensor, elements: tuple[str, ...], source: str = "positions"
+) -> None:
     """Refuse what no energy is defined for.
 
     Raises:
@@ -158,7 +162,9 @@ def read_frames(path: str | Path) -> Frames:
         with np.load(path, allow_pickle=False) as file:
             arrays: Mapping[str, np.ndarray] = {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError) as error:
-        raise ValueError(f"{path} must be a .npz of frames; {error}. Delete it to make it again.") from error
+        raise ValueError(
+            f"{path} must be a .npz of frames; {error}. Delete it to make it again."
+        ) from error
     missing = [name for name in ("positions", "elements") if name not in arrays]
     if missing:
         raise ValueError(f"{path} must hold positions and elements; it lacks {', '.join(missing)}.")

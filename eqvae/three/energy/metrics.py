@@ -131,7 +131,9 @@ def loop_work(forces: Forces, paths: Tensor, seed: int = 0) -> Score:
         found = forces(paths.flatten(0, 1)).detach().reshape(paths.shape)
     step = 1j * torch.fft.fftfreq(P, 1 / P, dtype=torch.float64)
     step = step * (torch.arange(P) * 2 != P)  # the highest frequency has no sign
-    slope = torch.fft.ifft(torch.fft.fft(paths.to(torch.complex128), dim=1) * step[:, None, None], dim=1)
+    slope = torch.fft.ifft(
+        torch.fft.fft(paths.to(torch.complex128), dim=1) * step[:, None, None], dim=1
+    )
     work = (found * slope.real).sum((2, 3))
     return Score.of_ratio(
         work.sum(1).abs().numpy(),

@@ -107,7 +107,9 @@ class PairNetwork(nn.Module):
     def geometry(self, positions: Tensor) -> tuple[Tensor, list[Tensor]]:
         """Radial functions (B, N, N, K), 0 of an atom with itself, and harmonics (B, N, N, 2 l + 1) of all pairs."""
         same = torch.eye(positions.shape[1]).to(positions)[:, :, None]
-        r = positions[:, None] - positions[:, :, None] + same  # an atom has some direction to itself
+        r = (
+            positions[:, None] - positions[:, :, None] + same
+        )  # an atom has some direction to itself
         distance = r.square().sum(-1, keepdim=True).sqrt()
         one_over = 1 / distance
         fading = envelope(distance / self.cutoff) * one_over * (1 - same)

@@ -19,7 +19,9 @@ _BONDS = torch.tensor([[0, 1], [0, 2], [0, 3], [0, 4], [1, 5]])
 _DEPTH, _STEEPNESS, _LENGTH = torch.tensor(  # eV, 1/Angstrom, Angstrom
     [[3.8, 2.0, 1.42], *[[4.3, 1.9, 1.09]] * 3, [4.6, 2.3, 0.96]], dtype=torch.float64
 ).unbind(1)
-_ANGLES = torch.tensor([[1, 0, 2], [1, 0, 3], [1, 0, 4], [2, 0, 3], [2, 0, 4], [3, 0, 4], [0, 1, 5]])
+_ANGLES = torch.tensor(
+    [[1, 0, 2], [1, 0, 3], [1, 0, 4], [2, 0, 3], [2, 0, 4], [3, 0, 4], [0, 1, 5]]
+)
 _STIFFNESS, _COSINE = torch.tensor(  # eV, of t0
     [*[[5.0, -0.36]] * 3, *[[3.5, -0.31]] * 3, [5.0, -0.31]], dtype=torch.float64
 ).unbind(1)
