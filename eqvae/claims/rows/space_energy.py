@@ -86,8 +86,8 @@ def trained(arm: str, seed: int, epochs: int = EPOCHS) -> Trained:
     "39",
     subject=ENERGIES,
     title="Energies that don't turn, forces that do",
-    told="A network's energy stays the same under rotations, mirrors and swaps of equal atoms, and its forces "
-    "move as vectors.",
+    told="A network's energy stays the same under rotations, mirrors and swaps of equal atoms, and its "
+    "forces move as vectors.",
     found="Energy, its negative gradient and a force that is read off directly are compared before and after "
     "rotations, mirrors and permutations, in double precision and without any training. The control is a "
     "perceptron of all coordinates, which obeys none of them.",
@@ -192,7 +192,8 @@ def no_heat(seed: int) -> Measured:
     "42",
     subject=ENERGIES,
     title="By gradient or directly",
-    told="Forces as the gradient of an energy are far more accurate than forces that a network gives directly.",
+    told="Forces as the gradient of an energy are far more accurate than forces that a network gives "
+    "directly.",
     found="Both are trained on the same frames with the same number of parameters, and errors are those of "
     "frames that neither has seen; far better means less than half the error. What the gradient costs is a "
     "second derivative at every step of its training, and that price stands beside the errors.",

@@ -1,4 +1,4 @@
-"""A force field as a calculator of ase, for everything that ase does with one: dynamics, relaxation, vibrations.
+"""A force field as a calculator of ase, for what ase does with one: dynamics, relaxation, vibrations.
 
 It is the only file here that needs ase, the extra `molecules`.
 """

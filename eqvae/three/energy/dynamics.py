@@ -72,7 +72,7 @@ def masses_of(elements: Sequence[str]) -> Tensor:
 
 
 def velocities(masses: Tensor, temperature: float, n: int, seed: int = 0) -> Tensor:
-    """Velocities (n, N, 3) in Angstrom/fs whose kinetic energy is that of the temperature, the centre at rest."""
+    """Velocities (n, N, 3), Angstrom/fs, with the kinetic energy of a temperature and the centre at rest."""
     draw = torch.Generator().manual_seed(seed)
     v = torch.randn(n, len(masses), 3, generator=draw, dtype=torch.float64)
     v = v / masses.sqrt()[:, None]
@@ -186,7 +186,7 @@ def langevin(
 
 
 def summary(motion: Motion) -> dict[str, float]:
-    """Temperature at the start and at the end, means over the molecules, K, and the time that was reached, ps."""
+    """Mean temperature of the first and of the last tenth, K, and the time that was reached, ps."""
     last = max(1, len(motion.times) // 10)
     return {
         "start": float(motion.temperature[:last].mean()),

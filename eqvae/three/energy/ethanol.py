@@ -86,7 +86,7 @@ def _dynamics(recipe: EthanolRecipe, watch: Watch) -> dict[str, np.ndarray]:
         from ase import units
         from ase.build import molecule
         from ase.md.langevin import Langevin
-        from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+        from ase.md.velocitydistribution import thermalize_momenta
         from tblite.ase import TBLite
     except ImportError as error:
         raise ImportError(
@@ -97,7 +97,7 @@ def _dynamics(recipe: EthanolRecipe, watch: Watch) -> dict[str, np.ndarray]:
     atoms = molecule("CH3CH2OH")
     atoms.calc = TBLite(method="GFN2-xTB", verbosity=0)
     rng = np.random.default_rng(recipe.seed)
-    MaxwellBoltzmannDistribution(atoms, temperature_K=recipe.temperature, rng=rng)
+    thermalize_momenta(atoms, temperature_K=recipe.temperature, rng=rng)
     dynamics = Langevin(
         atoms,
         timestep=recipe.step * units.fs,

@@ -115,7 +115,7 @@ class ForceField(nn.Module):
         return Predicted(self.scale * found.forces, energies)
 
     def predict(self, positions: Tensor, at_once: int = 200) -> Predicted:
-        """Energies and forces of positions (B, N, 3) in float64, whatever the weights are in, without gradients.
+        """Energies and forces of positions (B, N, 3), in float64 whatever the weights are, without gradients.
 
         Raises:
             ValueError: if positions have another number of atoms, are not finite or coincide.

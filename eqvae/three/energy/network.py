@@ -94,7 +94,7 @@ class PairNetwork(nn.Module):
         self.register_buffer("kind", torch.tensor([kinds.index(e) for e in elements]))
         # no buffers: they stay in float64, so that audits in float64 are exact
         self.waves = math.pi / cutoff * torch.arange(1, num_radial + 1, dtype=torch.float64)
-        self.climbs = [harmonic_step(l) for l in range(2, degree + 1)]
+        self.climbs = [harmonic_step(k) for k in range(2, degree + 1)]
 
     def forward(self, positions: Tensor) -> Described:
         radial, harmonics = self.geometry(positions)
@@ -105,7 +105,7 @@ class PairNetwork(nn.Module):
         return Described(s, x[0] if self.vectors else None)
 
     def geometry(self, positions: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Radial functions (B, N, N, K), 0 of an atom with itself, and harmonics (B, N, N, 2 l + 1) of all pairs."""
+        """Radial functions (B, N, N, K), 0 of an atom with itself, and harmonics, each (B, N, N, 2 l + 1)."""
         same = torch.eye(positions.shape[1]).to(positions)[:, :, None]
         r = (
             positions[:, None] - positions[:, :, None] + same
@@ -157,11 +157,11 @@ class PairRound(nn.Module):
         first, *others = amounts.split(self.channels, dim=-1)
         s = s + self.take(first.sum(2))
         known, turned = [s], []
-        for l, Y in enumerate(harmonics):
-            new = Y.transpose(-1, -2) @ others[l]
+        for k, Y in enumerate(harmonics):
+            new = Y.transpose(-1, -2) @ others[k]
             if not self.is_first:
-                new = new + x[l] + (others[self.degree + l][:, :, :, None] * x[l][:, None]).sum(2)
-            u, v = (new @ self.mix[l]).split(self.channels, dim=-1)
+                new = new + x[k] + (others[self.degree + k][:, :, :, None] * x[k][:, None]).sum(2)
+            u, v = (new @ self.mix[k]).split(self.channels, dim=-1)
             known += [(v.square().sum(2) + _TINY).sqrt(), (u * v).sum(2)]
             turned.append((new, u))
         sizes = [s.shape[-1]] + [self.channels] * self.kept
