@@ -2,7 +2,7 @@
 
     |J v - J^T v| / (|J v|^2 + |J^T v|^2)^(1/2),   J = dF/dx,   v ~ N(0, 1)
 
-Its square compares |J - J^T|^2 with 2 |J|^2. No Jacobian is made: J^T w is a backward derivative, and J v that
+Its square compares |J - J^T|^2 with 2 |J|^2. No Jacobian is made: J^T w is a backward derivative, J v that
 of (J^T w).v by w. What the price is divided by takes part, else the cheapest forces would be none at all.
 """
 
