@@ -29,7 +29,6 @@ from eqvae.three.energy.metrics import (
     symmetry_errors,
 )
 
-RESULTS = Path(__file__).parents[1] / "results" / "three_energy.json"
 ARMS: dict[str, tuple[str, dict[str, Any]]] = {  # arm -> kind of force field, what is asked for
     "gradient": ("gradient", {}),
     "direct": ("direct", {}),
@@ -163,7 +162,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--epochs", type=int, default=20)
     found = measure(parser.parse_args().epochs)
-    RESULTS.write_text(json.dumps(found, indent=2) + "\n")
+
     print(json.dumps(found["rows"], indent=2))
 
 
