@@ -249,22 +249,20 @@ def test_ase_moves_a_molecule_to_the_same_place():
     from ase import units
     from ase.md.verlet import VelocityVerlet
 
-    from eqvae.three.energy.calculator import ForceFieldCalculator
+    from eqvae.three.energy.calculator import calculator
 
     model, masses, x = made("gradient"), masses_of(ELEMENTS), places(1, 0.02)
     v = velocities(masses, 300.0, 1)
     atoms = ase.Atoms("".join(ELEMENTS), x[0].numpy(), masses=masses.numpy())
     atoms.set_velocities(v[0].numpy() / units.fs)
     assert math.isclose(atoms.get_kinetic_energy(), float(kinetic_energy(v, masses)), rel_tol=1e-6)
-    atoms.calc = ForceFieldCalculator(model)
+    atoms.calc = calculator(model)
     VelocityVerlet(atoms, timestep=0.5 * units.fs).run(20)
     path = newton(lambda x: model(x).forces.detach(), x, v, masses, time=10.0)
     assert np.abs(path.positions[-1, 0].numpy() - atoms.get_positions()).max() < 1e-6
     with pytest.raises(ValueError, match="Give them in this order"):
-        ase.Atoms("CH3OH", x[0].numpy(), calculator=ForceFieldCalculator(model)).get_forces()
-    direct = ase.Atoms(
-        "".join(ELEMENTS), x[0].numpy(), calculator=ForceFieldCalculator(made("direct"))
-    )
+        ase.Atoms("CH3OH", x[0].numpy(), calculator=calculator(model)).get_forces()
+    direct = ase.Atoms("".join(ELEMENTS), x[0].numpy(), calculator=calculator(made("direct")))
     assert direct.get_forces().shape == (6, 3)
     with pytest.raises(NotImplementedError, match="it has none"):
         direct.get_potential_energy()

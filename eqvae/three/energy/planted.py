@@ -82,7 +82,8 @@ def methanol(num: int = 500, temperature: float = 400.0, seed: int = 0) -> Frame
     many = 125
     times = [250.0 + 50 * k for k in range(-(-num // many))]
     first = start().expand(many, -1, -1)
-    path = langevin(forces, first, masses_of(ELEMENTS), temperature, times=times, seed=seed)
+    masses = masses_of(ELEMENTS)
+    path = langevin(forces, first, masses, temperature, times=times, step=1.0, seed=seed)
     order = torch.randperm(path.shape[0] * many, generator=torch.Generator().manual_seed(seed))
     x = path.flatten(0, 1)[order[:num]]
     return Frames(x, ELEMENTS, energy(x), forces(x), source="methanol")
