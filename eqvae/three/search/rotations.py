@@ -21,8 +21,8 @@ from eqvae.three.search.correlation import (
     pairs,
 )
 from eqvae.three.search.newton import Refined, refine
-from eqvae.three.search.posterior import RotationPosterior
 from eqvae.three.search.poses import Poses, distinct, grid_maxima
+from eqvae.three.search.posterior import RotationPosterior
 
 _CHUNK = 4_000_000  # values on grids at a time
 _CANDIDATES = 4  # for each pose that is asked for, and as many more
