@@ -119,7 +119,7 @@ def test_handedness_changes_sign_in_a_mirror_and_content_does_not(batch):
     assert float(c.loc[:, 3:].abs().min()) > 1e-4
     flat = batch.replace(image=batch.image * torch.tensor([1.0, 1.0, 0.0]))
     assert (
-        float(model.encode(flat).content.loc[:, 3:].abs().max()) < 1e-6
+        model.encode(flat).content.loc[:, 3:].abs().max().item() < 1e-6
     )  # a plane has no handedness
 
 

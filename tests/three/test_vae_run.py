@@ -16,7 +16,7 @@ from tests.training.test_run import SignalAt
 
 TINY = [
     *("data=chains", "logger=none", "trainer.accelerator=cpu", "trainer.num_sanity_val_steps=0"),
-    *("data.source.num_structures=60", "data.source.num_atoms=10", "data.batch_size=24"),
+    *("data.source.num_structures=60", "data.source.num_atoms=10", "data.batch_size=12"),
     *(
         "trainer.max_epochs=2",
         "trainer.check_val_every_n_epoch=1",
@@ -54,7 +54,7 @@ def test_a_run_leaves_what_every_run_leaves(runs, model):
 def test_a_run_that_was_stopped_ends_as_one_that_was_not(runs, tmp_path):
     folder, metrics = runs["se3"]
     run = prepare(compose(["model=se3", *TINY]), tmp_path)
-    run.trainer.callbacks.insert(0, SignalAt(3, signal.SIGTERM))
+    run.trainer.callbacks.insert(0, SignalAt(4, signal.SIGTERM))
     with pytest.raises(Interrupted):
         train(run)
     again = train(prepare(stored_config(tmp_path), tmp_path, resume=True))
