@@ -126,6 +126,9 @@ SUBJECTS = (  # in the order of the page; others follow
     "Counting and recovering maps",
     "Physics",
     "Irreps of space",
+    "Poses in space",
+    "Structures",
+    "Energies and forces",
 )
 EXTRAS = {  # by package the extra that brings it
     "e3nn": "three",

@@ -5,6 +5,7 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from eqvae.claims.claim import Measured, claim
+from eqvae.claims.rows.space_search import SEARCH
 from eqvae.symmetry import SpaceMotions
 from eqvae.three.search.fitting import RigidFit
 from eqvae.three.search.placements import Placements
@@ -51,8 +52,8 @@ def away(found: Placements, moved: Tensor, part: Tensor) -> float:
 
 
 @claim(
-    "45b",
-    subject="Irreps of space",
+    "45/docking",
+    subject=SEARCH,
     title="Rotations at once, translations on a grid: docking",
     told="The best alignment of two molecules is found by comparing all poses of one of them.",
     found=(
