@@ -1,7 +1,7 @@
-"""Claims about latents of structures: one pose in training, every pose in the test; blocks with a meaning each.
+"""Claims about latents of structures: one pose in training, every pose in the test.
 
-Chains of two arms that open about a hinge are generated; a hard model and a plain one are trained on them in one
-pose, once for all rows.
+Chains of two arms that open about a hinge are generated; a hard model and a plain one are trained on them
+in one pose, once for all rows.
 """
 
 from dataclasses import dataclass

@@ -59,6 +59,8 @@ class StructureSource(ABC):
 class AdenylateKinasePaths(StructureSource):
     """Two independent paths of adenylate kinase from closed to open: the second one is the test split.
 
+    Structures stand about their centroids, as the files turn them: each path in one pose of its own.
+
     Args:
         atom: name of the atoms to keep; None keeps all.
         folder: where the package's data lies unpacked; None for where it is fetched to.
@@ -78,7 +80,8 @@ class AdenylateKinasePaths(StructureSource):
         first, second = (
             AdenylateKinase(path, self.atom, self.folder).load() for path in ("training", "second")
         )
-        together = replace(first, positions=torch.cat([first.positions, second.positions]))
+        places = torch.cat([first.positions, second.positions])
+        together = replace(first, positions=places - places.mean(dim=1, keepdim=True))
         is_test = torch.arange(len(together)) >= len(first)
         return StructureSet(together, is_test, opening=gyration(together.positions))
 

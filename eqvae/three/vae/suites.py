@@ -54,7 +54,9 @@ def reconstruction(held_out: HeldOut) -> Findings:
     model, batch = held_out.model, held_out.batch
     moved = _moved(held_out)
     scores = {}
-    for name, some in {"as_given": batch, "moved": moved}.items():
+    g = space_motion(turn_of(_motions(len(batch), held_out.seed)))
+    turned = batch.act(g, model.domain)
+    for name, some in {"as_given": batch, "turned": turned, "moved": moved}.items():
         x, made = some.image[:, 0], _reconstructed(model, some)[:, 0]
         scores[f"rmsd/{name}"] = _mean(rmsd(x, made))
         about = x - x.mean(dim=1, keepdim=True)
