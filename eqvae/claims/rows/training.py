@@ -18,7 +18,6 @@ from eqvae.data import Sprites
 from eqvae.data.batch import Batch
 from eqvae.distributions import GaussianLikelihood, GaussianPrior
 from eqvae.domains import SquareGrid
-from eqvae.evaluation.held_out import HeldOut
 from eqvae.losses import EncoderPenalty, MaskPenalty, Objective, Penalty, gradient_cosines
 from eqvae.losses.contest import task_error_of_wrong_penalty
 from eqvae.metrics.segmentation.overlap import dice, iou
@@ -255,7 +254,7 @@ def penalty(seed: int, steps: int = 300) -> Measured:
         )
         terms = {"encoder": Penalty(EncoderPenalty(shift=2.0), weight)} if weight else {}
         trained(model, Objective(penalties=terms), batch, steps, 5e-3)
-        errors[name] = equivariance(HeldOut(model.eval(), unseen, seed=seed))["encoder_error"]
+        errors[name] = equivariance(model.eval(), unseen, seed)["encoder_error"]
 
     def draw(axes: Axes) -> None:
         axes.bar(list(errors), list(errors.values()))

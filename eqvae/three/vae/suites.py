@@ -168,13 +168,11 @@ SUITES: dict[str, Suite] = {
 
 @torch.no_grad()
 def content_of(model: Model, batch: Batch) -> Tensor:
-    """What a model says that is no pose: content of a `SpaceVAE`, and the whole v of a plain one's latent."""
-    q = model.encode(batch)
-    return (
-        q.content.loc
-        if isinstance(model, SpaceVAE)
-        else q.mode[:, model.representation.slices.vector]
-    )
+    """What should not change: content of a `SpaceVAE`, and 0e and 0o of a plain one's latent."""
+    q, parts = model.encode(batch), model.representation.slices
+    if isinstance(model, SpaceVAE):
+        return q.content.loc
+    return torch.cat([q.mode[:, parts.content], q.mode[:, parts.sign]], dim=1)
 
 
 def nearest_rmsd(x: Tensor, known: Tensor) -> Tensor:
