@@ -110,7 +110,7 @@ def _errors(model: Model, batch: Batch) -> Tensor:
 @claim(
     "49/structures",
     subject="Structures",
-    title="trained in one pose",
+    title="Trained in one pose of space",
     told="A model that breaks the symmetry of space is wrong, not just less economical.",
     found="Both models see each chain in one pose only and are then asked about chains at any pose. "
     "The one with the symmetry built in reconstructs them as well as before; the other has no "
@@ -143,7 +143,7 @@ def one_pose(seed: int) -> Measured:
 @claim(
     "47/structures",
     subject="Structures",
-    title="a latent that moves as space does",
+    title="A latent that moves as space does",
     told="The latent space of a model can carry a representation of the motions of space.",
     found="A chain is moved and encoded, and its code is moved by the representation; then the same "
     "with codes and decoded chains. With content, handedness and a pose in the latent both "
@@ -177,7 +177,7 @@ def _law(model: Model, t: Trained) -> float:
 @claim(
     "46/structures",
     subject="Structures",
-    title="a coordinate for the motion of a protein",
+    title="A coordinate for the motion of a protein",
     told="Different latent variables control different factors of a structure.",
     found="How far a chain is open is planted, and one coordinate of the content follows its order "
     "at any pose. The plain model's coordinates follow the pose instead, so that none of them "
