@@ -63,3 +63,15 @@ def test_the_page_holds_every_conformation_and_its_library(tmp_path):
 def test_elements_of_another_length_are_refused():
     with pytest.raises(ValueError, match="elements must name each of the 3 atoms; got 2"):
         draw_structure(Figure().add_subplot(), WATER, OHH[:2])
+
+
+def test_bonds_that_are_given_are_drawn(monkeypatch):
+    """A chain whose atoms come near each other by chance is not bound there, if its trace is given."""
+    drawn = []
+    monkeypatch.setattr(
+        "eqvae.three.drawing.turning.draw_structure",
+        lambda *_, bonds, **__: drawn.append(bonds.tolist()),
+    )
+    turning_frames({"water": WATER}, OHH, frames=1)
+    turning_frames({"water": WATER}, OHH, frames=1, bonds=torch.tensor([[1, 2]]))
+    assert drawn == [bonds_of(WATER, OHH).tolist(), [[1, 2]]]

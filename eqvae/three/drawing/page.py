@@ -17,7 +17,12 @@ _LINE = ("#2b6cb0", "#c05621", "#2f855a", "#6b46c1", "#4a5568")
 
 
 def save_page(
-    path: str | Path, structures: Mapping[str, Tensor], elements: Sequence[str], *, title: str = ""
+    path: str | Path,
+    structures: Mapping[str, Tensor],
+    elements: Sequence[str],
+    *,
+    title: str = "",
+    bonds: Tensor | None = None,
 ) -> None:
     """Write structures into one scene, each with its own colour and a switch in the legend.
 
@@ -26,6 +31,7 @@ def save_page(
         structures: by name; (N, 3), or (F, N, 3), whose conformations a slider goes through.
         elements: symbols of the atoms, the same for all.
         title: of the page.
+        bonds: pairs of atoms (M, 2) of every structure; None for those of `bonds_of` in each.
 
     Raises:
         ModuleNotFoundError: without plotly, with what to install.
@@ -45,14 +51,14 @@ def save_page(
             f"{', '.join(f'{len(p)} of {n}' for n, p in paths.items())}."
         )
     count = max(lengths, default=1)
-    bonds = {name: bonds_of(p[0], elements) for name, p in paths.items()}
+    pairs = {n: bonds_of(p[0], elements) if bonds is None else bonds for n, p in paths.items()}
 
     def traces(i: int) -> list[Any]:
         return [
             trace
             for k, (name, p) in enumerate(paths.items())
             for trace in _traces(
-                go, name, p[min(i, len(p) - 1)], elements, bonds[name], _LINE[k % len(_LINE)]
+                go, name, p[min(i, len(p) - 1)], elements, pairs[name], _LINE[k % len(_LINE)]
             )
         ]
 

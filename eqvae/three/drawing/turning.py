@@ -22,6 +22,7 @@ def turning_frames(
     *,
     frames: int = 36,
     axis: tuple[float, float, float] = (0.0, 1.0, 0.0),
+    bonds: Tensor | None = None,
 ) -> list[Image.Image]:
     """One full turn about an axis, for `eqvae.drawing.save_gif`.
 
@@ -30,6 +31,7 @@ def turning_frames(
         elements: symbols of the atoms, the same for all.
         frames: how many.
         axis: that is turned about; the viewer looks down z.
+        bonds: pairs of atoms (M, 2) of every structure; None for those of `bonds_of` in each.
 
     Returns:
         `frames` images.
@@ -37,14 +39,14 @@ def turning_frames(
     group, u = SpaceRotations(), torch.tensor([axis], dtype=torch.float64)
     u = u / u.norm()
     shown = {t: (p if p.dim() == 3 else p[None]).detach().double() for t, p in structures.items()}
-    bonds = {title: bonds_of(p[0], elements) for title, p in shown.items()}
+    pairs = {t: bonds_of(p[0], elements) if bonds is None else bonds for t, p in shown.items()}
     reach = max(extent(p) for p in shown.values())
     drawn = []
     for i in range(frames):
         turn = rotation_matrix(group.exp(2 * math.pi * i / frames * u))[0]
         now = {title: _passed(p, i / frames) for title, p in shown.items()}
         drawn.append(
-            _frame({t: (p - p.mean(0)) @ turn.T for t, p in now.items()}, elements, bonds, reach)
+            _frame({t: (p - p.mean(0)) @ turn.T for t, p in now.items()}, elements, pairs, reach)
         )
     return drawn
 
