@@ -5,8 +5,8 @@
 Each chain of three complexes of a T cell receptor with its antigen is moved to a random pose and fitted into
 the complex that it comes from; C-alpha atoms, the defaults of `RigidFit`, which were chosen on 1BD2 alone.
 Identical copies of a chain count as right. Three ligands are moved likewise and docked into their receptors
-without water; the widths of `RigidDocking` were chosen on 1hvr, how many poses it refines on 2zmm, so that 4E43
-is the one held out. Atoms of a ligand that its symmetry exchanges count as the same.
+without water; the widths of `RigidDocking` were chosen on 1hvr, how many poses it refines on 2zmm, so that
+4E43 is the one held out. Atoms of a ligand that its symmetry exchanges count as the same.
 """
 
 import json

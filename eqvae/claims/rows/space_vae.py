@@ -1,7 +1,7 @@
-"""Claims about latents of structures: one pose in training, every pose in the test; blocks with a meaning each.
+"""Claims about latents of structures: one pose in training, all in the test; blocks with a meaning each.
 
-Chains of two arms that open about a hinge are generated; a hard model and a plain one are trained on them in one
-pose, once for all rows.
+Chains of two arms that open about a hinge are generated; a hard model and a plain one are trained on them in
+one pose, once for all rows.
 """
 
 from dataclasses import dataclass
@@ -112,8 +112,8 @@ def _errors(model: Model, batch: Batch) -> Tensor:
     subject="Structures",
     title="trained in one pose",
     told="A model that breaks the symmetry of space is wrong, not just less economical.",
-    found="Both models see each chain in one pose only and are then asked about chains at any pose. The one with "
-    "the symmetry built in reconstructs them as well as before; the other has no idea what it looks at.",
+    found="Both models see each chain in one pose only and are then asked about chains at any pose. The one "
+    "with the symmetry built in reconstructs them as well as before; the other has no idea what it looks at.",
     condition="",
     repeats=1,
 )
@@ -144,8 +144,9 @@ def one_pose(seed: int) -> Measured:
     subject="Structures",
     title="a latent that moves as space does",
     told="The latent space of a model can carry a representation of the motions of space.",
-    found="A chain is moved and encoded, and its code is moved by the representation; then the same with codes and "
-    "decoded chains. With content, handedness and a pose in the latent both ways agree, also after training.",
+    found="A chain is moved and encoded, and its code is moved by the representation; then the same with "
+    "codes and decoded chains. With content, handedness and a pose in the latent both ways agree, also after "
+    "training.",
     condition="",
     repeats=1,
 )
@@ -177,8 +178,8 @@ def _law(model: Model, t: Trained) -> float:
     subject="Structures",
     title="a coordinate for the motion of a protein",
     told="Different latent variables control different factors of a structure.",
-    found="How far a chain is open is planted, and one coordinate of the content follows its order at any pose. "
-    "The plain model's coordinates follow the pose instead, so that none of them tells it.",
+    found="How far a chain is open is planted, and one coordinate of the content follows its order at any "
+    "pose. The plain model's coordinates follow the pose instead, so that none of them tells it.",
     condition="",
     repeats=1,
 )
