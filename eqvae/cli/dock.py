@@ -118,6 +118,8 @@ def _run(options: Mapping[str, Any]) -> None:
         for sentence in structures.said:
             complain(f"data: {sentence}")
     out = Path(options["out"])
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"out must be a folder; {out} is a file. Name another place.")
     out.mkdir(parents=True, exist_ok=True)
     found, settings = _searched(receptor, ligand, options)
     _write(out, ligand, found, settings)

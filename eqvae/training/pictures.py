@@ -1,5 +1,6 @@
 """Pictures of the model while and after it trains, in the run folder and on W&B."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,18 @@ class PictureCallback(pl.Callback):
         self.num_images = num_images
         self.max_shift = max_shift
         self._images: Batch | None = None
+
+    def check(self, model: Model) -> None:
+        """Refuse models of structures, before they are trained.
+
+        Raises:
+            ValueError: if the model's domain has no pixels.
+        """
+        if math.isinf(model.domain.radius):
+            raise ValueError(
+                "callbacks.pictures must draw what the model is of; PictureCallback draws images, and this "
+                "model is of structures. Set callbacks=structures."
+            )
 
     def on_validation_batch_start(
         self,

@@ -6,6 +6,7 @@ components chosen by validation images, and stored in the checkpoint beside the 
 from `load_vae` samples from it and reads content, pose and clusters with it.
 """
 
+import math
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -79,6 +80,11 @@ class FitOrbitPrior(PriorStage):
         self.images = images
 
     def __call__(self, model: Model, data: ImageDataModule, watch: Watch = unwatched) -> nn.Module:
+        if math.isinf(model.domain.radius):
+            raise ValueError(
+                "no orbit prior is made for structures in space yet; set prior=normal, which keeps the prior "
+                "of training."
+            )
         count = len(data.train) if self.images is None else min(self.images, len(data.train))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.fit.seed)

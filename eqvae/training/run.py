@@ -47,6 +47,7 @@ from eqvae.training.checks import (
 from eqvae.training.cluster import environment
 from eqvae.training.divergence import Diverged, StopWhenDiverged
 from eqvae.training.interruption import InterruptCheckpoint, Interrupted
+from eqvae.training.last import KeepLastStep
 from eqvae.training.loggers import LastingWandbLogger, MetricsCSV
 from eqvae.training.module import TrainingModule
 from eqvae.training.pictures import PictureCallback
@@ -126,6 +127,9 @@ def prepare(config: dict[str, Any], folder: str | Path, *, resume: bool = False)
     warn_of_large_objects(module, datamodule.train)
     warn_of_clamped_sizes(module, datamodule.train)
     trainer = _trainer(config, folder)
+    for callback in trainer.callbacks:
+        if isinstance(callback, PictureCallback):
+            callback.check(module.vae)
     resume_from = checkpoint_to_resume(folder) if resume else None
     if resume_from is not None:
         trainer.callbacks.insert(0, TakeUp(resume_from, module, trainer, config["optimizer"]))
@@ -232,7 +236,11 @@ def _trainer(config: dict[str, Any], folder: Path) -> pl.Trainer:
     for callback in callbacks:
         if isinstance(callback, ModelCheckpoint) and callback.dirpath is None:
             callback.dirpath = str(folder.resolve() / "checkpoints")
-    callbacks += [InterruptCheckpoint(folder / LAST), StopWhenDiverged()]
+    callbacks += [
+        KeepLastStep(folder / LAST),
+        InterruptCheckpoint(folder / LAST),
+        StopWhenDiverged(),
+    ]
     loggers = [MetricsCSV(folder / "metrics.csv")]
     if not config["trainer"].get("fast_dev_run") and rank_zero_only.rank == 0:
         about = {"folder": folder.resolve(), "name": config.get("name")}

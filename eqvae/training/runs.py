@@ -1,5 +1,6 @@
 """Find finished runs, load them with their data, and train what is missing: for scripts and notebooks."""
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,6 +64,28 @@ def subject_of(
         config.setdefault("sensor", sensor)
     data = build(config, path="data")
     data.setup()
+    check_fits(data, model)
+    return Subject(run_name(folder), checkpoint, folder, model, data, config)
+
+
+def check_fits(data: ImageDataModule, model: Model) -> None:
+    """Refuse data that are not of the size that a model was trained on, or structures in place of images.
+
+    Raises:
+        ValueError: if they are not.
+    """
+    structures, given = (math.isinf(each.domain.radius) for each in (model, data))
+    if structures != given:
+        kinds = {True: "structures", False: "images"}
+        raise ValueError(
+            f"data must be {kinds[structures]} as the model was trained on; got {kinds[given]}. Leave data "
+            "out for the run's own."
+        )
+    if structures and data.image_shape != model.image_shape:
+        raise ValueError(
+            f"data must be structures of {model.image_shape[1]} atoms as the model was trained on; got "
+            f"{data.image_shape[1]}. Choose atoms with data.source.atom or data.source.chains."
+        )
     if data.image_shape != model.image_shape:
         channels, size, _ = model.image_shape
         raise ValueError(
@@ -70,7 +93,6 @@ def subject_of(
             f"{data.image_shape[0]} of {data.image_shape[1]} px. Set data.pose.size={size} if the size "
             "differs."
         )
-    return Subject(run_name(folder), checkpoint, folder, model, data, config)
 
 
 def run_folder(checkpoint: str | Path) -> Path:

@@ -23,6 +23,7 @@ from eqvae.three.harmonics import all_harmonics
 from eqvae.three.search.fitting import checked, search, turned
 from eqvae.three.search.overlap import PairScore, Term, climb
 from eqvae.three.search.placements import Placements, distinct
+from eqvae.three.search.room import check_search
 from eqvae.three.search.translations import places
 from eqvae.watch import Watch, unwatched
 
@@ -100,16 +101,19 @@ class RigidDocking:
         """
         q, polar_q = heavy("receptor", receptor, receptor_elements)
         p, polar_p = heavy("ligand", ligand, ligand_elements)
-        checked("ligand", p, posed=True)
+        checked("ligand without its hydrogens", p, posed=True)
         begin = time.monotonic()
         centre = p.mean(0)
         arms = (p - centre).float()
         reach = arms.norm(dim=1).max().item()
-        shells = self.shell * torch.arange(math.ceil(reach / self.shell) + 1)
+        num_shells = math.ceil(reach / self.shell) + 1
+        _check_spheres(_AT_ONCE, num_shells, self.lmax)
+        shells = self.shell * torch.arange(num_shells)
         some = q[:: math.ceil(len(q) / _SAMPLE)]
         around = (torch.cdist(some, q) < _NEAR).sum(1).double().median().item()
         least = max(1, round(_BURIED * around))
         centres = places(q, step=self.step, within=_NEAR, least=least).float()
+        _check_spheres(len(centres), num_shells, self.lmax)
         mesh = Mesh.of(q.float(), polar_q, reach)
         parts = watch(centres.split(_AT_ONCE), "fields")
         about = torch.cat([on_spheres(mesh, part, shells, self.lmax) for part in parts])
@@ -184,6 +188,14 @@ class Mesh:
         """The fields of resting atoms, out to `reach` beyond them."""
         low = q.amin(0) - reach
         counts = ((q.amax(0) + reach - low) / _MESH).ceil().long() + 1
+        cells = math.prod(float(n) for n in counts)
+        needed = 4 * (6 * cells + 4 * len(q) * float(counts[0]) * float(counts[1]))
+        extent = float((q.amax(0) - low).max()) + reach
+        check_search(
+            needed,
+            f"fields in {extent:.0f} Angstrom",
+            "Leave atoms out that are far from the others.",
+        )
         axes = [
             start + _MESH * torch.arange(n) for start, n in zip(low, counts.tolist(), strict=True)
         ]
@@ -206,6 +218,16 @@ class Mesh:
         where = where.flip(-1)[None, :, None, None]  # grid_sample asks for z, y, x
         found = F.grid_sample(self.values[None], where, align_corners=True)
         return found[0, :, :, 0, 0]
+
+
+def _check_spheres(places: int, num_shells: int, lmax: int) -> None:
+    """Refuse spheres that memory can't hold: of so many places, and what they are made of."""
+    points = min(places, _AT_ONCE) * num_shells * _DIRECTIONS
+    check_search(
+        4 * (2 * places * 2 * num_shells * (lmax + 1) ** 2 + 16 * points),
+        f"{num_shells:,} spheres to degree {lmax} about {places:,} places",
+        "Lower lmax, raise step, or take a smaller ligand.",
+    )
 
 
 def on_spheres(mesh: Mesh, centres: Tensor, shells: Tensor, lmax: int) -> Tensor:

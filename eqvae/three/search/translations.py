@@ -1,10 +1,14 @@
 """Every translation on a grid: where points may come to lie, and coefficients about each of these places."""
 
+import math
+
 import torch
 from torch import Tensor
 
 from eqvae.three.lift import Lift
+from eqvae.three.search.room import check_search
 
+_OF_PLACE = 8 * (6 + 1)  # bytes, of a point of the grid while it is made
 _ROOM = 1 << 14  # points whose harmonics are taken at once
 
 
@@ -16,9 +20,18 @@ def places(points: Tensor, *, step: float, within: float, least: int) -> Tensor:
         step: of the grid, Angstrom.
         within: how near a point counts, Angstrom.
         least: how many must be as near as that.
+
+    Raises:
+        ValueError: if the grid has more points than memory.
     """
     low, high = points.amin(0), points.amax(0)
     counts = ((high - low) / step).ceil().long() + 1
+    size = math.prod(float(count) for count in counts)
+    check_search(
+        size * _OF_PLACE,
+        f"translations in steps of {step:g} Angstrom",
+        "Raise step, or leave far atoms out.",
+    )
     starts = (low + high - (counts - 1) * step) / 2
     axes = [
         start + step * torch.arange(count).to(points)
@@ -33,7 +46,16 @@ def coefficients_about(lift: Lift, points: Tensor, centres: Tensor) -> Tensor:
     """The lift of points (N, 3) about each of the centres (T, 3), in float32, (T, n, (lmax + 1)^2).
 
     Points beyond the shells are left out.
+
+    Raises:
+        ValueError: if they are more than memory holds.
     """
+    size = 4 * len(centres) * len(lift.shells) * lift.num_coefficients
+    check_search(
+        2 * size,
+        f"coefficients to degree {lift.lmax} about {len(centres):,} places",
+        "Lower lmax or raise step.",
+    )
     edge = lift.shells[-1] + 3 * lift.width
     points, centres = points.float(), centres.float()
     found, at = [], 0

@@ -37,8 +37,11 @@ def existing(path: str | Path, what: str) -> Path:
 
     Raises:
         FileNotFoundError: if there is none.
+        ValueError: if it is a folder.
     """
     found = user_path(path)
+    if found.is_dir():
+        raise ValueError(f"{what} must be a file; {str(path)!r} is a folder. Name a file in it.")
     if not found.is_file():
         raise FileNotFoundError(f"{what} must be a file; there is none at {str(path)!r}.")
     return found

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import torch
-
 from eqvae.three.structures.arrays import read_npz
 from eqvae.three.structures.dcd import read_dcd
 from eqvae.three.structures.lines import existing, suffix_of
@@ -92,8 +90,9 @@ def _topology(path: Path) -> "Topology | Structures":
 def _coincident(structures: Structures) -> str:
     """A sentence if atoms of the first conformation lie in one place."""
     places = structures.positions[0]
-    cells = (places / _SAME).round().to(torch.int64)
-    same = len(places) - len(cells.unique(dim=0))
+    same = len(places) - len((places / _SAME).round().unique(dim=0))
     if not same:
         return ""
-    return f"{same} atoms of {Path(structures.source).name} lie in the place of another one."
+    atoms = "1 atom" if same == 1 else f"{same} atoms"
+    lie = "lies" if same == 1 else "lie"
+    return f"{atoms} of {Path(structures.source).name} {lie} in the place of another one."

@@ -16,6 +16,9 @@ from eqvae.three.points import Points
 from eqvae.three.vae.posing import SpacePosing
 from eqvae.three.vae.sources import StructureSet, StructureSource
 
+_FARTHEST = (
+    1e5  # Angstrom, where single precision, in which models compute, knows no hundredths any more
+)
 _FLAT = 1e-6  # second singular value of a structure, in multiples of the first
 
 
@@ -153,16 +156,26 @@ class StructureDataModule(ServedDataModule):
 
 
 def check_structures(loaded: StructureSet) -> None:
-    """Refuse structures whose rotation can't be told.
+    """Refuse structures whose rotation can't be told, and too few or too far away ones.
 
     Raises:
-        ValueError: if there are fewer than three atoms, or one conformation lies on a line.
+        ValueError: if there are fewer than three atoms or conformations, one lies on a line, or an atom lies
+            where single precision is too coarse for it.
     """
     x = loaded.structures.positions
     where = loaded.structures.source
     if x.shape[1] < 3:
         raise ValueError(
             f"a pose needs at least 3 atoms; {where} has {x.shape[1]}. Keep more of them (data.source.atom)."
+        )
+    if len(x) < 3:
+        raise ValueError(
+            f"training, validation and test need at least 3 conformations; {where} has {len(x)}. Add some."
+        )
+    if (farthest := float(x.abs().max())) > _FARTHEST:
+        raise ValueError(
+            f"coordinates must be at most {_FARTHEST:,.0f} Angstrom; {where} has {farthest:.3g}, where "
+            "numbers of single precision lie too far apart. Shift them to the origin, or check their unit."
         )
     s = torch.linalg.svdvals(x - x.mean(dim=1, keepdim=True))
     flat = (s[:, 1] <= _FLAT * s[:, 0].clamp_min(math.ulp(1.0))).nonzero()[:, 0]

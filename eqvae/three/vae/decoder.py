@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from eqvae.symmetry.space_motions import SpaceMotions
 from eqvae.symmetry.space_representations import SpaceRepresentation
 from eqvae.three.points import Points
-from eqvae.three.vae.encoder import check_atoms
+from eqvae.three.vae.encoder import check_atoms, check_symmetry
 from eqvae.three.vae.posed import check_posed, from_latent, handed_signs
 
 
@@ -46,6 +46,7 @@ class CanonicalDecoder(nn.Module):
         super().__init__()
         check_posed(representation)
         check_atoms(domain)
+        check_symmetry(symmetry)
         signs = handed_signs(representation)
         if symmetry.parity and bool((signs > 0).all()):
             raise ValueError(

@@ -50,6 +50,7 @@ class InvariantEncoder(nn.Module):
         super().__init__()
         check_posed(representation)
         check_atoms(domain)
+        check_symmetry(symmetry)
         if min(vectors, hidden, triples) < 1 or not scale > 0:
             raise ValueError(
                 f"vectors, hidden, triples and scale must be positive; got {vectors}, {hidden}, {triples} "
@@ -103,7 +104,20 @@ class InvariantEncoder(nn.Module):
         self.scale.fill_(scale)
         invariants, _ = self.features(x)
         self.centre.copy_(invariants.mean(dim=0))
-        self.spread.copy_(invariants.std(dim=0).square().mean().sqrt().clamp_min(1e-3))
+        if len(invariants) > 1:  # one structure has no spread
+            self.spread.copy_(invariants.std(dim=0).square().mean().sqrt().clamp_min(1e-3))
+
+
+def check_symmetry(symmetry: SpaceMotions) -> None:
+    """Refuse groups that don't move structures.
+
+    Raises:
+        ValueError: if it is neither SE(3) nor E(3).
+    """
+    if not isinstance(symmetry, SpaceMotions):
+        raise ValueError(
+            f"symmetry must be of space, SE(3) or E(3); got {symmetry.name}. Set symmetry=se3 or e3."
+        )
 
 
 def check_atoms(domain: Points) -> None:

@@ -6,7 +6,8 @@ from eqvae.distributions.gaussian import START_LOG_SCALE, GaussianPosterior
 from eqvae.symmetry.space_motions import SpaceMotions
 from eqvae.symmetry.space_representations import SpaceRepresentation
 from eqvae.three.points import Points
-from eqvae.three.vae.encoder import check_atoms
+from eqvae.three.vae.encoder import check_atoms, check_symmetry
+from eqvae.three.vae.posed import check_space
 
 
 class PlainStructureEncoder(nn.Module):
@@ -30,6 +31,8 @@ class PlainStructureEncoder(nn.Module):
     ):
         super().__init__()
         check_atoms(domain)
+        check_space(representation)
+        check_symmetry(symmetry)
         self.domain, self.representation, self.symmetry = domain, representation, symmetry
         self.scale = scale
         self.trunk = _mlp(3 * domain.num_atoms, hidden)
@@ -64,6 +67,7 @@ class PlainStructureDecoder(nn.Module):
     ):
         super().__init__()
         check_atoms(domain)
+        check_space(representation)
         self.domain, self.representation, self.scale = domain, representation, scale
         self.trunk = _mlp(representation.dim, hidden)
         self.out = nn.Linear(hidden, 3 * domain.num_atoms)

@@ -90,12 +90,25 @@ def proper(turn: Tensor) -> Tensor:
     return proper_svd(turn.double()).mode.to(turn)
 
 
+def check_space(representation: SpaceRepresentation) -> None:
+    """Refuse latents that motions of space don't act on.
+
+    Raises:
+        ValueError: if it is no representation of them.
+    """
+    if not isinstance(representation, SpaceRepresentation):
+        raise ValueError(
+            f"representation must be of space; got {representation}, of the plane. Set latent=space."
+        )
+
+
 def check_posed(representation: SpaceRepresentation) -> None:
     """Refuse latents that are not content and one pose.
 
     Raises:
         ValueError: if the latent is not position, 0e, 0o if any, and two copies of 1o, in this order.
     """
+    check_space(representation)
     copies = representation.multiplicities
     names = [block.name for block in representation.blocks]
     ordered = names == [n for n in ("position", "0e", "0o", "1o") if n in names]

@@ -34,6 +34,7 @@ from eqvae.three.vae.overlay import overlay_figure, sample_figure
 from eqvae.three.vae.sources import gyration
 
 _SHIFT = 10.0  # Angstrom, of the motions
+_SAME = 1e-6  # relative differences that are none, of numbers in single precision
 
 
 def likelihood(held_out: HeldOut) -> Findings:
@@ -71,19 +72,32 @@ def content(held_out: HeldOut) -> Findings:
     still = held_out.batch.replace(image=held_out.batch.image.double())
     moved = still.act(_motions(len(still), held_out.seed).double(), model.domain)
     c, d = content_of(model, still), content_of(model, moved)
-    spread = c.std(dim=0).norm().clamp_min(1e-12)
-    opening = gyration(still.image[:, 0])
-    ranks = [abs(float(spearmanr(column, opening)[0])) for column in c.T.numpy()]
-    ranks_moved = [abs(float(spearmanr(column, opening)[0])) for column in d.T.numpy()]
-    n = len(still)
+    n, opening = len(still), gyration(still.image[:, 0])
     return Findings(
         {
             "change/largest": Score((c - d).abs().max(), n=n, better="lower", ceiling=0),
-            "change/relative": _mean((c - d).norm(dim=1) / spread, unit="", ceiling=0.0),
-            "opening/as_given": Score(max(ranks), n=n, floor=0, ceiling=1),
-            "opening/moved": Score(max(ranks_moved), n=n, floor=0, ceiling=1),
+            "change/relative": _relative(c, d),
+            "opening/as_given": _rank(c, opening),
+            "opening/moved": _rank(d, opening),
         }
     )
+
+
+def _relative(c: Tensor, d: Tensor) -> Score:
+    """How much content changes, in units of how much structures differ in it."""
+    spread = c.std(dim=0).norm() if len(c) > 1 else c.new_zeros(())
+    if spread <= _SAME * c.norm():
+        return Score.null("held-out structures do not differ in content")
+    return _mean((c - d).norm(dim=1) / spread, unit="", ceiling=0.0)
+
+
+def _rank(content: Tensor, opening: Tensor) -> Score:
+    """The best rank correlation of a coordinate with how open structures are; of constant ones it is 0."""
+    if len(content) < 3 or bool(opening.std() <= _SAME * opening.mean()):
+        return Score.null("fewer than 3 held-out structures, or all of them are equally open")
+    varies = content.std(dim=0) > 0
+    ranks = [abs(float(spearmanr(column, opening)[0])) for column in content[:, varies].T.numpy()]
+    return Score(max(ranks, default=0.0), n=len(content), floor=0, ceiling=1)
 
 
 def pose(held_out: HeldOut) -> Findings:
