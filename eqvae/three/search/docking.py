@@ -121,22 +121,22 @@ class RigidDocking:
         poses, scores, count = search(about, own, centres, watch=watch)
         poses = with_translation(poses, translation_of(poses) - turned(poses, centre.float()))
         searched = time.monotonic()
-        chosen = distinct(poses, scores, p.float(), apart=self.apart, most=self.candidates)
         score = PairScore(q.float(), terms(polar_p, polar_q))
+        found = self._refined(score, p.float(), poses, scores, most)
+        seconds = time.monotonic() - searched
+        return Placements(*found, count, searched - begin, seconds)
+
+    def _refined(
+        self, score: PairScore, p: Tensor, poses: Tensor, scores: Tensor, most: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The best distinct poses on the exact score, their scores, and the scores of the search."""
+        chosen = distinct(poses, scores, p, apart=self.apart, most=self.candidates)
         poses, coarse = poses[chosen].float(), scores[chosen]
         for steps, kept in ((_FIRST_STEPS, max(most, self.candidates // _KEPT)), (_STEPS, most)):
-            poses, values = climb(score, p.float(), poses, steps=steps, reach=1.0)
-            chosen = distinct(poses, values, p.float(), apart=self.apart, most=kept)
+            poses, values = climb(score, p, poses, steps=steps, reach=1.0)
+            chosen = distinct(poses, values, p, apart=self.apart, most=kept)
             poses, values, coarse = poses[chosen], values[chosen], coarse[chosen]
-        seconds = time.monotonic() - searched
-        return Placements(
-            poses.double(),
-            values.double(),
-            coarse,
-            count,
-            searched - begin,
-            seconds,
-        )
+        return poses.double(), values.double(), coarse
 
 
 def heavy(name: str, points: Tensor, elements: Sequence[str]) -> tuple[Tensor, Tensor]:
