@@ -129,14 +129,8 @@ class RigidDocking:
             chosen = distinct(poses, values, p.float(), apart=self.apart, most=kept)
             poses, values, coarse = poses[chosen], values[chosen], coarse[chosen]
         seconds = time.monotonic() - searched
-        return Placements(
-            poses.double(),
-            values.double(),
-            coarse,
-            count,
-            searched - begin,
-            seconds,
-        )
+        poses, values = poses.double(), values.double()
+        return Placements(poses, values, coarse, count, searched - begin, seconds)
 
 
 def heavy(name: str, points: Tensor, elements: Sequence[str]) -> tuple[Tensor, Tensor]:
