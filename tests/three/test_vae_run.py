@@ -2,7 +2,9 @@
 
 import importlib
 import json
+import re
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -152,6 +154,7 @@ def test_a_run_between_two_checkpoints_keeps_its_last_step(tmp_path):
         (["model=se3", "latent=default"], "representation must be of space"),
         (["model=plain_structures", "latent=default"], "representation must be of space"),
         (["model=plain_structures", "symmetry=so2"], "symmetry must be of space"),
+        (["arm=soft_lie", "model=plain_structures"], "symmetry must be of the plane .* got SE.3."),
     ],
 )
 def test_parts_of_the_plane_are_refused_before_training(choices, sentence, tmp_path):
@@ -165,3 +168,11 @@ def test_choices_compose(choice):
     config = compose([choice])
     assert config["domain"]["_target_"] == "eqvae.three.points.Points"
     assert config["callbacks"]["start"]["_target_"].endswith("StartFromMean")
+
+
+def test_e3nn_is_imported_nowhere_but_in_functions_of_claims():
+    root = Path(eqvae.__file__).parent
+    importing = re.compile(r"^( *)(?:import|from) e3nn", flags=re.MULTILINE)
+    for file in root.rglob("*.py"):  # that rooms import downwards only, test_layers holds
+        for found in importing.finditer(file.read_text(encoding="utf-8")):
+            assert file.is_relative_to(root / "claims") and found[1]
