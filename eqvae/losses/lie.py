@@ -42,6 +42,11 @@ class LiePenalty(EquivariancePenalty):
         step: float = 0.05,
     ):
         super().__init__(symmetry, shift, interpolation)
+        if not isinstance(symmetry, PlaneMotions):
+            raise ValueError(
+                f"symmetry must be of the plane for a Lie derivative; got {symmetry.name}. Use "
+                "EncoderPenalty or DecoderPenalty for structures."
+            )
         if symmetry.is_finite:
             raise ValueError(
                 f"symmetry must be SO(2) or O(2) for a Lie derivative; got {symmetry.name}. Use "

@@ -101,7 +101,7 @@ def test_gaps_and_atoms_in_one_place_are_said(tmp_path):
     (tmp_path / "a.pdb").write_text("\n".join([*chain, chain[0]]))
     gap, same = read(tmp_path / "a.pdb").said
     assert gap.startswith("chain A of a.pdb has 2 gaps, after residues 3, 8")
-    assert same == "1 atoms of a.pdb lie in the place of another one."
+    assert same == "1 atom of a.pdb lies in the place of another one."
 
 
 @pytest.mark.parametrize(

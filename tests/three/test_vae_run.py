@@ -1,7 +1,10 @@
 """Structures through the one way of training: command's configuration, checkpoint, resume, evaluation."""
 
+import importlib
 import json
+import re
 import signal
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,8 +13,11 @@ import torch
 import eqvae
 from eqvae.cli.evaluate import main as evaluate
 from eqvae.config import build, compose
+from eqvae.evaluation.held_out import HeldOut
+from eqvae.three.vae.suites import content
 from eqvae.training.interruption import Interrupted
 from eqvae.training.run import prepare, stored_config, train
+from eqvae.training.runs import subject_of
 from tests.training.test_run import SignalAt
 
 TINY = [
@@ -93,8 +99,80 @@ def test_files_of_one_s_own_are_read(tmp_path):
     assert np.allclose(data.domain.act(back, batch.image)[:, 0], x[rows], atol=1e-5)
 
 
+@pytest.mark.parametrize("command", ["embed", "explore", "export", "generate", "fit_prior"])
+@pytest.mark.parametrize("model", ["se3", "plain_structures"])
+def test_commands_that_need_images_say_so_in_one_sentence(runs, model, command, tmp_path, capsys):
+    out = [] if command == "fit_prior" else [f"out={tmp_path / 'out'}"]
+    with pytest.raises(SystemExit) as stop:
+        importlib.import_module(f"eqvae.cli.{command}").main([f"ckpt={runs[model][0]}", *out])
+    assert stop.value.code == 2
+    (said,) = capsys.readouterr().err.strip().splitlines()
+    assert said.startswith("error: ") and "structures" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_other_data_than_a_model_s_structures_are_refused_by_their_atoms(runs):
+    with pytest.raises(ValueError, match="must be structures as .* got images"):
+        subject_of(runs["se3"][0], ["data=sprites", "data.source.num_images=3"])
+    with pytest.raises(ValueError, match="structures of 10 atoms .* got 8"):
+        subject_of(runs["se3"][0], ["data.source.num_atoms=8"])
+
+
+def test_structures_that_do_not_differ_have_no_rank_and_no_relative_change(runs, tmp_path):
+    x = torch.randn(1, 10, 3, generator=torch.Generator().manual_seed(0)).expand(20, 10, 3).numpy()
+    np.savez(tmp_path / "same.npz", positions=x, elements=["C"] * 10)
+    own = [
+        "data=structures",
+        f"data.source.path={tmp_path / 'same.npz'}",
+        "data.split=[0.4,0.3,0.3]",
+    ]
+    subject = subject_of(runs["se3"][0], own)
+    scores = content(HeldOut.of(subject.model, subject.data)).scores
+    for name in ("change/relative", "opening/as_given", "opening/moved"):
+        assert scores[name].value is None and scores[name].reason
+    assert scores["change/largest"].value < 1e-10
+
+
+def test_a_run_between_two_checkpoints_keeps_its_last_step(tmp_path):
+    short = [arg for arg in TINY if "every_n" not in arg]
+    some = ["trainer.max_epochs=2", "data.source.num_structures=6", "data.limit=1"]
+    metrics = train(prepare(compose(["model=se3", *short, *some]), tmp_path))
+    assert np.isfinite(metrics["test/elbo"])  # of one structure, which has no spread
+    stored = torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)
+    assert stored["global_step"] == 2
+    assert eqvae.load_vae(tmp_path).domain.num_atoms == 10
+
+
+@pytest.mark.parametrize(
+    "choices, sentence",
+    [
+        (
+            ["model=se3", "callbacks=default"],
+            "callbacks.pictures must draw .* callbacks=structures",
+        ),
+        (["model=se3", "symmetry=so2"], "symmetry must be of space, .* got SO.2."),
+        (["model=se3", "latent=default"], "representation must be of space"),
+        (["model=plain_structures", "latent=default"], "representation must be of space"),
+        (["model=plain_structures", "symmetry=so2"], "symmetry must be of space"),
+        (["arm=soft_lie", "model=plain_structures"], "symmetry must be of the plane .* got SE.3."),
+    ],
+)
+def test_parts_of_the_plane_are_refused_before_training(choices, sentence, tmp_path):
+    few = [arg for arg in TINY if not arg.startswith("callbacks.")]
+    with pytest.raises(ValueError, match=sentence):
+        prepare(compose([*choices, *few]), tmp_path)
+
+
 @pytest.mark.parametrize("choice", ["model=se3", "model=plain_structures", "experiment=adk"])
 def test_choices_compose(choice):
     config = compose([choice])
     assert config["domain"]["_target_"] == "eqvae.three.points.Points"
     assert config["callbacks"]["start"]["_target_"].endswith("StartFromMean")
+
+
+def test_e3nn_is_imported_nowhere_but_in_functions_of_claims():
+    root = Path(eqvae.__file__).parent
+    importing = re.compile(r"^( *)(?:import|from) e3nn", flags=re.MULTILINE)
+    for file in root.rglob("*.py"):  # that rooms import downwards only, test_layers holds
+        for found in importing.finditer(file.read_text(encoding="utf-8")):
+            assert file.is_relative_to(root / "claims") and found[1]

@@ -72,7 +72,10 @@ def ethanol(
         root.mkdir(parents=True, exist_ok=True)
         with written(path) as partial, partial.open("wb") as file:
             np.savez(file, **arrays)
-    return read_frames(path)
+    try:
+        return read_frames(path)
+    except ValueError as error:
+        raise ValueError(f"{path} is damaged. Delete it to make it again.") from error
 
 
 def cache_folder() -> Path:

@@ -5,7 +5,7 @@
 `Frames` is data of any origin; `eqvae.three.energy.ethanol` makes some by molecular dynamics.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from eqvae.files import user_path
+from eqvae.data.sources.archive import FAULTS, opened
+from eqvae.three.structures.lines import existing
 
 SYMBOLS = (  # of the elements, by atomic number from 1
     "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr Rb Sr "
@@ -22,6 +23,7 @@ SYMBOLS = (  # of the elements, by atomic number from 1
     "Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es Fm Md No Lr Rf Db Sg "
     "Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og"
 ).split()
+_KEYS = ("positions", "elements", "energies", "forces")
 _CLOSE = 1e-3  # Angstrom: nearer atoms are called coincident
 
 
@@ -104,7 +106,7 @@ class Frames:
         return tuple(self[a:b] for a, b in zip(ends[:-1], ends[1:], strict=True))
 
 
-def check_elements(elements: Sequence[str], source: str = "elements") -> None:
+def check_elements(elements: Sequence[str], source: str = "this molecule") -> None:
     """Refuse what is no chemical symbol.
 
     Raises:
@@ -118,7 +120,7 @@ def check_elements(elements: Sequence[str], source: str = "elements") -> None:
 
 
 def check_positions(
-    positions: Tensor, elements: tuple[str, ...], source: str = "positions"
+    positions: Tensor, elements: tuple[str, ...], source: str = "these frames"
 ) -> None:
     """Refuse what no energy is defined for.
 
@@ -155,23 +157,32 @@ def read_frames(path: str | Path) -> Frames:
     """Frames from a npz of positions (F, N, 3), elements (N,), and if known energies (F,), forces (F, N, 3).
 
     Raises:
+        FileNotFoundError: if there is none.
         ValueError: if it is no such file.
     """
-    path = user_path(path)
+    path = existing(path, "path")
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays: Mapping[str, np.ndarray] = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError) as error:
+        with opened(path) as stored:
+            arrays = {name: np.asarray(stored[name]) for name in _KEYS if name in stored}
+    except (*FAULTS, ValueError) as error:
         raise ValueError(
-            f"{path} must be a .npz of frames; {error}. Delete it to make it again."
+            f"{path} must be a .npz of frames, and is none or damaged. Write one with numpy.savez(path, "
+            "positions=positions, elements=elements, energies=energies, forces=forces)."
         ) from error
     missing = [name for name in ("positions", "elements") if name not in arrays]
     if missing:
         raise ValueError(f"{path} must hold positions and elements; it lacks {', '.join(missing)}.")
-    known = {name: torch.from_numpy(arrays[name]).double() for name in arrays if name != "elements"}
+    for name, array in arrays.items():
+        if name != "elements" and array.dtype.kind not in "fiu":
+            raise ValueError(f"{name} of {path} must be numbers; got {array.dtype}.")
+    known = {
+        name: torch.from_numpy(array.astype(np.float64))
+        for name, array in arrays.items()
+        if name != "elements"
+    }
     return Frames(
         known["positions"],
-        tuple(str(symbol) for symbol in arrays["elements"]),
+        tuple(str(symbol) for symbol in arrays["elements"].ravel()),
         known.get("energies"),
         known.get("forces"),
         source=path.name,
