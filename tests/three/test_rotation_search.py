@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from eqvae.symmetry import SpaceRotations
+from eqvae.symmetry import SpaceMotions, SpaceRotations
 from eqvae.symmetry.space import inversion, rotation_part
 from eqvae.symmetry.space_motions import equal_poses, nearest_distance, pose_distance
 from eqvae.symmetry.wigner import wigner
@@ -14,6 +14,7 @@ from eqvae.three.search import (
     RotationGrid,
     RotationPosterior,
     RotationSearch,
+    align,
     on_grid,
     pairs,
     refine,
@@ -271,3 +272,18 @@ def test_coefficients_that_say_nothing_are_refused(monkeypatch):
     monkeypatch.setattr("eqvae.three.search.correlation.free_memory", lambda: 100_000)
     with pytest.raises(ValueError, match="lmax must be at most 2 for 1 correlations"):
         RotationSearch()(f, f)
+
+
+def test_structures_are_laid_upon_each_other_in_any_order_of_their_atoms():
+    e3, random = SpaceMotions(parity=True), torch.Generator().manual_seed(5)
+    points = torch.randn(3, 25, 3, generator=random).double() + 7
+    kinds = torch.eye(2).double()[torch.arange(25) % 2]
+    g = e3.sample(3, shift=30.0, generator=random).double()
+    order = torch.randperm(25, generator=random)
+    seen = e3.act(g, points)[:, order]
+    mirrors = RotationSearch(mirrors=True)
+    found = align(seen, points, kinds[order], kinds, search=mirrors).best
+    assert pose_distance(found, g).joint(5.0).max() < 1e-6
+    rotated = align(seen, points, kinds[order], kinds).best  # a control: no mirrors
+    mirrored = e3.linear.inverse(g)[:, :1].bool()[:, 0]
+    assert mirrored.any() and pose_distance(rotated, g).degrees[mirrored].isinf().all()

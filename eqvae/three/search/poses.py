@@ -17,7 +17,8 @@ class Poses:
     An object with symmetry has several that are equally right: a pose is a set, see `num_equal`.
 
     Attributes:
-        elements: of O(3), which bring what was rotated onto what stayed, (..., k, 5) float64.
+        elements: of O(3), which bring what was rotated onto what stayed, (..., k, 5) float64; with shifts of
+            E(3), (..., k, 8).
         scores: correlation there over the product of norms, at most 1, (..., k); -inf where there are
             fewer than k, with the identity as element.
         stiffness: how fast the score falls about three axes, rising, per radian^2, (..., k, 3).
@@ -29,7 +30,7 @@ class Poses:
 
     @property
     def best(self) -> Tensor:
-        """The first of each, (..., 5)."""
+        """The first of each, (..., 5) or (..., 8)."""
         return self.elements[..., 0, :]
 
     @property
