@@ -16,9 +16,9 @@ from eqvae.symmetry import motion
 from eqvae.testing import GaussianScenes
 from eqvae.training.checkpoint import load_weights, weights
 from tests.cases import draw
-from tests.training.runs import LATENTS
+from tests.training.runs import FAMILIES, LATENTS
 
-MODELS = sorted(file.stem for file in (CONFIG_DIR / "model").glob("[!_]*.yaml"))
+MODELS = FAMILIES  # those of images
 OBJECTIVES = sorted(file.stem for file in (CONFIG_DIR / "objective").glob("*.yaml"))
 EXPERIMENTS = sorted(file.stem for file in (CONFIG_DIR / "experiment").glob("*.yaml"))
 SYMMETRIES = {

@@ -17,7 +17,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from eqvae.files import user_path
+from eqvae.files import user_path, write_whole
 
 VARIABLE = "EQVAE_MDANALYSIS_TESTS"
 _VERSION = "2.11.0"
@@ -94,7 +94,7 @@ def _put(data: Path, whole: Path) -> None:
 def _download(folder: Path) -> Path:
     """The source archive, checked by pip before it looks inside, and here again."""
     wanted = folder / "wanted.txt"
-    wanted.write_text(f"MDAnalysisTests=={_VERSION} --hash=sha256:{_CHECKSUM}\n")
+    write_whole(wanted, f"MDAnalysisTests=={_VERSION} --hash=sha256:{_CHECKSUM}\n")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--require-hashes"]
     command += ["--no-binary", "MDAnalysisTests", "--disable-pip-version-check", "--quiet"]
     done = subprocess.run(

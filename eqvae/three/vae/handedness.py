@@ -1,10 +1,6 @@
 """Handedness of any molecule: pseudoscalars of the surroundings of its atoms, from their exact lift.
 
-<<<<<<< HEAD
     v_cn(i) = sum_j a_jc R_n(|x_j - x_i|) Y_1(x_j - x_i)        vectors about i: channel c, shell n
-=======
-    v_cn(i) = sum_j a_jc R_n(|x_j - x_i|) Y_1(x_j - x_i)        vectors about atom i; channel c, shell n
->>>>>>> review
     0o: sum_i det(v_a(i), v_b(i), v_c(i))        0e: sum_i v_a(i) . v_b(i)
 
 Both stay under every motion and every renumbering of the atoms; a mirror changes the sign of 0o alone.
