@@ -9,8 +9,9 @@ from torch.utils.data import Dataset
 
 from eqvae.data.batch import Batch
 from eqvae.data.camera import Camera, PlainCamera
+from eqvae.data.held import HeldInMemory
 from eqvae.data.images import ImageSet
-from eqvae.data.order import BlockOrder, WholeOrder
+from eqvae.data.order import BlockOrder
 from eqvae.data.pixels import GIB
 from eqvae.data.posing import (
     Posing,
@@ -23,7 +24,7 @@ from eqvae.data.posing import (
 from eqvae.data.sensor import Sensor, SquareSensor
 
 
-class PosedImages(Dataset):
+class PosedImages(HeldInMemory):
     """Posed images in memory, indexed in whole batches.
 
     Attributes:
@@ -45,33 +46,10 @@ class PosedImages(Dataset):
         camera: Camera = PlainCamera(),
         sensor: Sensor = SquareSensor(),
     ):
-        self.batch = pose_images(source, rows, posing, camera, sensor)
-        self.images, self.poses = self.batch.image, self.batch.pose
-        self.labels, self.indices = self.batch.label, self.batch.index
-        self.transfer = self.batch.transfer
-        self.image_shape = tuple(self.images.shape[1:])
-        self.at_once = len(rows)
-
-    def __len__(self) -> int:
-        return len(self.batch)
-
-    def __getitem__(self, rows: slice | Tensor) -> Batch:
-        return self.batch[rows]
-
-    def __getitems__(self, rows: list[int]) -> Batch:
-        return self[torch.tensor(rows, dtype=torch.int64)]
-
-    def reading_order(self, count: int) -> Tensor:
-        """The first images, (count,) int64, in the order in which they are read fastest."""
-        return torch.arange(count)
-
-    def in_order(self, replicas: int = 1, rank: int = 0) -> WholeOrder:
-        """Every image once, as they are numbered, or the share of one process."""
-        return WholeOrder(len(self), shuffle=False, replicas=replicas, rank=rank)
-
-    def mixed(self, seed: int, replicas: int = 1, rank: int = 0) -> WholeOrder:
-        """The order of an epoch, a function of (seed, epoch), or the share of one process."""
-        return WholeOrder(len(self), shuffle=True, replicas=replicas, rank=rank, seed=seed)
+        batch = pose_images(source, rows, posing, camera, sensor)
+        super().__init__(batch, batch.index)
+        self.images, self.poses = batch.image, batch.pose
+        self.labels, self.transfer = batch.label, batch.transfer
 
 
 class StreamedImages(Dataset):

@@ -5,10 +5,9 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
 
 from eqvae.data.batch import Batch
-from eqvae.data.order import WholeOrder
+from eqvae.data.held import HeldInMemory
 from eqvae.data.served import SPLITS, ServedDataModule
 from eqvae.data.splitting import check_fractions, split_rows
 from eqvae.symmetry.space_motions import SpaceMotions
@@ -22,7 +21,7 @@ _FARTHEST = (
 _FLAT = 1e-6  # second singular value of a structure, in multiples of the first
 
 
-class PosedStructures(Dataset):
+class PosedStructures(HeldInMemory):
     """Posed structures in memory, indexed in whole batches.
 
     Attributes:
@@ -35,31 +34,7 @@ class PosedStructures(Dataset):
     def __init__(self, source: StructureSet, rows: Tensor, posing: SpacePosing):
         g = posing.draw(len(source))[rows].double()
         x = SpaceMotions().act(g, source.structures.positions[rows])
-        self.batch = Batch(x.float()[:, None], pose=g.float(), index=rows)
-        self.indices = rows
-        self.image_shape = tuple(self.batch.image.shape[1:])
-        self.at_once = len(rows)
-
-    def __len__(self) -> int:
-        return len(self.batch)
-
-    def __getitem__(self, rows: slice | Tensor) -> Batch:
-        return self.batch[rows]
-
-    def __getitems__(self, rows: list[int]) -> Batch:
-        return self[torch.tensor(rows, dtype=torch.int64)]
-
-    def reading_order(self, count: int) -> Tensor:
-        """The first structures, (count,) int64, in the order in which they are read fastest."""
-        return torch.arange(count)
-
-    def in_order(self, replicas: int = 1, rank: int = 0) -> WholeOrder:
-        """Every structure once, as they are numbered, or the share of one process."""
-        return WholeOrder(len(self), shuffle=False, replicas=replicas, rank=rank)
-
-    def mixed(self, seed: int, replicas: int = 1, rank: int = 0) -> WholeOrder:
-        """The order of an epoch, a function of (seed, epoch), or the share of one process."""
-        return WholeOrder(len(self), shuffle=True, replicas=replicas, rank=rank, seed=seed)
+        super().__init__(Batch(x.float()[:, None], pose=g.float(), index=rows), rows)
 
 
 class StructureDataModule(ServedDataModule):
