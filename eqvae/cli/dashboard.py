@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eqvae.cli.console import arguments_or_help, one_sentence_errors
+from eqvae.cli.options import sorted_options
 
 USAGE = """\
 Build the Weights & Biases workspace and report of a comparison whose cells were logged there.
@@ -52,14 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _options(arguments: Sequence[str]) -> dict[str, str]:
-    options = dict(OWN)
-    for argument in arguments:
-        key, equals, value = argument.partition("=")
-        if key not in OWN or not equals:
-            raise ValueError(
-                f"{argument!r} is not an option: give KEY=VALUE with {', '.join(OWN)}."
-            )
-        options[key] = value
+    options = OWN | sorted_options(arguments, OWN)
     if not options["entity"]:
         raise ValueError("entity must name the user or team that owns the project: entity=TEAM.")
     return options

@@ -14,9 +14,8 @@ from eqvae.cli.console import (
     printer,
     stopped_by_ctrl_c,
 )
-from eqvae.cli.options import Option, numbers
+from eqvae.cli.options import Option, numbers, sorted_options
 from eqvae.files import write_whole
-from eqvae.overrides import expanded
 from eqvae.watch import watched
 
 if TYPE_CHECKING:
@@ -92,14 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _options(arguments: Sequence[str]) -> dict[str, Any]:
-    given = {}
-    for argument in arguments:
-        key, equals, value = argument.partition("=")
-        if not (equals and key in OWN):
-            raise ValueError(
-                f"{argument!r} is not an option: give KEY=VALUE with {', '.join(OWN)}."
-            )
-        given[key] = expanded(value) if key in PATHS else value
+    given = sorted_options(arguments, OWN, PATHS)
     for key in ("receptor", "ligand"):
         if not given.get(key):
             raise ValueError(f"{key} must be a file with a structure, as in {key}={key}.pdb.")

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from eqvae.cli.console import arguments_or_help, one_sentence_errors, printer, stopped_by_ctrl_c
-from eqvae.cli.options import Option, unbracketed
+from eqvae.cli.options import Option, sorted_options, unbracketed
 from eqvae.files import write_whole
-from eqvae.overrides import expanded
 from eqvae.watch import watched
 
 if TYPE_CHECKING:
@@ -48,14 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _options(arguments: Sequence[str]) -> dict[str, Any]:
-    given = {}
-    for argument in arguments:
-        key, equals, value = argument.partition("=")
-        if not (equals and key in OWN):
-            raise ValueError(
-                f"{argument!r} is not an option: give KEY=VALUE with {', '.join(OWN)}."
-            )
-        given[key] = expanded(value) if key == "out" else value
+    given = sorted_options(arguments, OWN, paths=("out",))
     return {key: option.read(key, given.get(key, option.default)) for key, option in OWN.items()}
 
 

@@ -1,7 +1,7 @@
 """Options of the commands that work on trained models: KEY=VALUE, no Hydra but for the data."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -103,6 +103,30 @@ class Asked:
     checkpoints: list[str]
     options: dict[str, Any]
     overrides: list[str]
+
+
+def sorted_options(
+    arguments: Sequence[str], own: Collection[str], paths: Collection[str] = ()
+) -> dict[str, str]:
+    """The arguments of a command that has options of its own alone, text by key.
+
+    Args:
+        arguments: KEY=VALUE.
+        own: keys of the command's options.
+        paths: those that are paths, in which ~ and variables stand for what they mean.
+
+    Raises:
+        ValueError: if an argument is none of these.
+    """
+    given = {}
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        if not (equals and key in own):
+            raise ValueError(
+                f"{argument!r} is not an option: give KEY=VALUE with {', '.join(own)}."
+            )
+        given[key] = expanded(value) if key in paths else value
+    return given
 
 
 def read_options(
