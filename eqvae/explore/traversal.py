@@ -18,8 +18,9 @@ from torch import Tensor
 
 from eqvae.data.batch import Batch
 from eqvae.models.model import Model
+from eqvae.symmetry.blocks import Block
 from eqvae.symmetry.motions import cos_sin, motion
-from eqvae.symmetry.representations import Block, Representation
+from eqvae.symmetry.representations import Representation
 
 
 def content_directions(representation: Representation) -> list[tuple[str, int]]:

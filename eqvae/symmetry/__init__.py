@@ -2,6 +2,7 @@
 
 from eqvae.symmetry.actions import FasterAction, LatentAction, OwnAction
 from eqvae.symmetry.affine import AffineRepresentation, TensorRepresentation
+from eqvae.symmetry.blocks import Block
 from eqvae.symmetry.centred import CentredSimilarities
 from eqvae.symmetry.group import Generator, Group
 from eqvae.symmetry.motions import (
@@ -24,7 +25,7 @@ from eqvae.symmetry.motions import (
 )
 from eqvae.symmetry.plane import PlaneMotions
 from eqvae.symmetry.regular import RegularRepresentation
-from eqvae.symmetry.representations import Block, Representation, Slices
+from eqvae.symmetry.representations import Representation, Slices
 from eqvae.symmetry.similarities import Similarities
 from eqvae.symmetry.space import SpaceRotations
 from eqvae.symmetry.space_motions import (

@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from eqvae.symmetry.representations import Block
+from eqvae.symmetry.blocks import Block
 
 
 @runtime_checkable

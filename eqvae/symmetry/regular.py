@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from eqvae.symmetry.affine import homogeneous
+from eqvae.symmetry.blocks import Block
 from eqvae.symmetry.motions import angle_of, reflection_of
 from eqvae.symmetry.plane import PlaneMotions
-from eqvae.symmetry.representations import Block
 
 _ON_THE_GRID = 1e-3  # of a step, how far from an element of the group a turn may be
 

@@ -18,6 +18,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from eqvae.symmetry.blocks import Block, SumOfIrreps
 from eqvae.symmetry.motions import (
     angle_of,
     apply,
@@ -55,30 +56,7 @@ class Slices:
 
 
 @dataclass(frozen=True)
-class Block:
-    """All copies of one irrep inside a latent.
-
-    Attributes:
-        name: "position", "log_scale", "psi0", "sign", "psi1", ...
-        frequency: angular frequency l (1 for the position, which turns with the object).
-        copies: multiplicity of the irrep.
-        dim: dimension of one copy, 1 or 2.
-        start: index of the first coordinate.
-    """
-
-    name: str
-    frequency: int
-    copies: int
-    dim: int
-    start: int
-
-    @property
-    def slice(self) -> slice:
-        return slice(self.start, self.start + self.copies * self.dim)
-
-
-@dataclass(frozen=True)
-class Representation:
+class Representation(SumOfIrreps):
     """A latent space with its action of E(2), or of SIM(2).
 
     Coordinates are ordered: position (x, y), log-scale, then the copies of psi_0, of sigma, of psi_1, ...
@@ -188,11 +166,6 @@ class Representation:
         )
 
     @property
-    def has_frame(self) -> bool:
-        """Whether there is a psi_1, which an angle can be read from."""
-        return self.num_frames > 0
-
-    @property
     def num_frames(self) -> int:
         """Copies of psi_1."""
         return self.multiplicities[1] if len(self.multiplicities) > 1 else 0
@@ -226,34 +199,6 @@ class Representation:
         return Representation(
             tuple(min(m, 1) for m in self.multiplicities), min(self.sign, 1), position=False
         )
-
-    @property
-    def dim(self) -> int:
-        """Number of latent coordinates D, position included."""
-        return sum(block.copies * block.dim for block in self.blocks)
-
-    @property
-    def num_copies(self) -> int:
-        """Number of irrep copies: one variance each (a variance per coordinate does not commute)."""
-        return sum(block.copies for block in self.blocks)
-
-    @property
-    def max_frequency(self) -> int:
-        return max((b.frequency for b in self.blocks if b.name != "position"), default=0)
-
-    @cached_property
-    def copy_index(self) -> Tensor:
-        """For every coordinate the index of its irrep copy, shape (D,)."""
-        index, first = [], 0
-        for block in self.blocks:
-            index += [first + i // block.dim for i in range(block.copies * block.dim)]
-            first += block.copies
-        return torch.tensor(index)
-
-    @cached_property
-    def copy_dims(self) -> Tensor:
-        """Dimension of each irrep copy, (num_copies,)."""
-        return torch.tensor([block.dim for block in self.blocks for _ in range(block.copies)])
 
     def check(self, symmetry: PlaneMotions) -> None:
         """Refuse frequencies that the symmetry can't tell apart.

@@ -17,8 +17,9 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from eqvae.symmetry.blocks import Block, SumOfIrreps
 from eqvae.symmetry.group import Group
-from eqvae.symmetry.representations import Block, Slices
+from eqvae.symmetry.representations import Slices
 from eqvae.symmetry.space import SpaceRotations, parity_of
 from eqvae.symmetry.space_motions import SpaceMotions, translation_of
 from eqvae.symmetry.wigner import wigners
@@ -27,7 +28,7 @@ _TERM = re.compile(r"(?:(\d+)\s*x\s*)?(\d+)([eo])")
 
 
 @dataclass(frozen=True)
-class SpaceRepresentation:
+class SpaceRepresentation(SumOfIrreps):
     """A sum of irreps of O(3), in the order given, behind a position if there is one.
 
     Args:
@@ -130,11 +131,6 @@ class SpaceRepresentation:
         return False
 
     @property
-    def has_frame(self) -> bool:
-        """Whether there is a vector or pseudovector to read a direction from."""
-        return self.num_frames > 0
-
-    @property
     def num_frames(self) -> int:
         """Copies of 1o, or of 1e where there is no 1o."""
         frame = self.slices.frame
@@ -172,31 +168,6 @@ class SpaceRepresentation:
         for block in self.blocks:
             copies[block.name] += block.copies if block.name != "position" else 0
         return {name: n for name, n in copies.items() if n}
-
-    @property
-    def dim(self) -> int:
-        """Number of coordinates D."""
-        return self.blocks[-1].slice.stop
-
-    @property
-    def num_copies(self) -> int:
-        """Number of irrep copies: one variance each (a variance per coordinate does not commute)."""
-        return sum(block.copies for block in self.blocks)
-
-    @property
-    def max_frequency(self) -> int:
-        """The highest degree l of v."""
-        return max((b.frequency for b in self.blocks if b.name != "position"), default=0)
-
-    @cached_property
-    def copy_dims(self) -> Tensor:
-        """Dimension of each irrep copy, (num_copies,)."""
-        return torch.tensor([block.dim for block in self.blocks for _ in range(block.copies)])
-
-    @cached_property
-    def copy_index(self) -> Tensor:
-        """For every coordinate the index of its irrep copy, (D,)."""
-        return torch.arange(self.num_copies).repeat_interleave(self.copy_dims)
 
     def check(self, symmetry: Group) -> None:
         """Refuse a symmetry that is none of space.

@@ -7,7 +7,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from eqvae.symmetry.representations import Block, Representation
+from eqvae.symmetry.blocks import Block
+from eqvae.symmetry.representations import Representation
 
 _LOG_2PI = math.log(2 * math.pi)
 

@@ -26,8 +26,9 @@ from torch import Tensor, nn
 
 from eqvae.distributions.orbit.groups import group_components
 from eqvae.distributions.orbit.kernel import Kernel, total
+from eqvae.symmetry.blocks import Block
 from eqvae.symmetry.plane import PlaneMotions
-from eqvae.symmetry.representations import Block, Representation
+from eqvae.symmetry.representations import Representation
 
 ELEMENTS = 2**20  # group elements x latents x components in memory at a time
 FINEST = 512  # angles of a grid
