@@ -6,14 +6,14 @@ import torch
 from torch import Tensor
 
 from eqvae.distributions.content import ContentPosterior
+from eqvae.distributions.content_and_pose import ContentAndPose
 from eqvae.distributions.pose import PosePosterior
-from eqvae.distributions.posterior import Posterior
 from eqvae.symmetry.motions import angle_of, log_scale_of, motion, reflection_of, shift_of
 from eqvae.symmetry.representations import Representation
 
 
 @dataclass(frozen=True)
-class PosedPosterior(Posterior):
+class PosedPosterior(ContentAndPose):
     """q(c, g | x) = q(c | x) q(g | x): content and pose, in the coordinates of a latent.
 
     A latent z = (t, [s,] c, [handedness,] u) holds the angle as a unit vector u in psi_1, and s is the
@@ -29,25 +29,16 @@ class PosedPosterior(Posterior):
     representation: Representation
     content: ContentPosterior
     pose: PosePosterior
-    cluster: Tensor | None = None
-
-    @property
-    def mode(self) -> Tensor:
-        """Mean content at the likeliest pose, (B, D)."""
-        return to_latent(self.representation, self.content.loc, self.pose.mode)
 
     @property
     def position_scale(self) -> Tensor:
         return self.pose.position_scale
 
-    def rsample(self, generator: torch.Generator | None = None) -> Tensor:
-        c = self.content.rsample(generator)
-        return to_latent(self.representation, c, self.pose.sample(generator))
+    def joined(self, content: Tensor, g: Tensor) -> Tensor:
+        return to_latent(self.representation, content, g)
 
-    def log_prob(self, z: Tensor) -> Tensor:
-        """log q(z | x) in nats, (B,)."""
-        content, g = from_latent(self.representation, z)
-        return self.content.log_prob(content) + self.pose.log_prob(g)
+    def parted(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        return from_latent(self.representation, z)
 
     def condensed(self) -> "PosedPosterior":
         """With the likeliest pose alone in place of all bins."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from eqvae.distributions.content import ContentPosterior
-from eqvae.distributions.posterior import Posterior
+from eqvae.distributions.content_and_pose import ContentAndPose
 from eqvae.symmetry.space import parity_of, rotation_part
 from eqvae.symmetry.space_motions import space_motion, translation_of, turn_of
 from eqvae.symmetry.space_representations import SpaceRepresentation
@@ -20,7 +20,7 @@ from eqvae.three.vae.pose import SpacePosePosterior
 
 
 @dataclass(frozen=True)
-class SpacePosedPosterior(Posterior):
+class SpacePosedPosterior(ContentAndPose):
     """q(c, g | x) = q(c | x) q(g | x): content, handedness among it, and pose.
 
     Densities are with respect to dc dt and the Haar measure of the rotation.
@@ -35,25 +35,16 @@ class SpacePosedPosterior(Posterior):
     representation: SpaceRepresentation
     content: ContentPosterior
     pose: SpacePosePosterior
-    cluster: Tensor | None = None
-
-    @property
-    def mode(self) -> Tensor:
-        """Mean content at the likeliest pose, (B, D)."""
-        return to_latent(self.representation, self.content.loc, self.pose.mode)
 
     @property
     def position_scale(self) -> Tensor:
         return self.pose.shift_scale[:, None].expand(-1, 3)
 
-    def rsample(self, generator: torch.Generator | None = None) -> Tensor:
-        c = self.content.rsample(generator)
-        return to_latent(self.representation, c, self.pose.sample(generator))
+    def joined(self, content: Tensor, g: Tensor) -> Tensor:
+        return to_latent(self.representation, content, g)
 
-    def log_prob(self, z: Tensor) -> Tensor:
-        """log q(z | x) in nats, (B,)."""
-        content, g = from_latent(self.representation, z)
-        return self.content.log_prob(content) + self.pose.log_prob(g)
+    def parted(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        return from_latent(self.representation, z)
 
     def act(self, g: Tensor) -> "SpacePosedPosterior":
         loc = self.content.loc
