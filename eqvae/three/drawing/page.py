@@ -71,15 +71,17 @@ def save_page(
             for i in range(count)
         ]
         figure.update_layout(
-            sliders=[{"steps": steps, "currentvalue": {"prefix": "conformation "}}]
+            sliders=[
+                {"steps": steps, "currentvalue": {"prefix": "conformation "}, "pad": {"b": 30}}
+            ]
         )
-    write_whole(path, figure.to_html(include_plotlyjs=True, full_html=True))
+    write_whole(path, figure.to_html(include_plotlyjs=True, full_html=True, auto_play=False))
 
 
 def _layout(title: str, reach: float) -> dict[str, Any]:
     axis = {"range": [-reach, reach], "visible": False}
     scene = {"xaxis": axis, "yaxis": axis, "zaxis": axis, "aspectmode": "cube"}
-    return {"title": title, "scene": scene, "margin": {"l": 0, "r": 0, "b": 0, "t": 40}}
+    return {"title": title, "scene": scene, "margin": {"l": 0, "r": 0, "b": 40, "t": 40}}
 
 
 def _traces(
