@@ -46,6 +46,11 @@ class ContentPrior(nn.Module, ABC):
         """p(component | c), (B, K); None if the prior has no components that are clusters."""
         return None
 
+    def log_kinds(self, c: Tensor) -> Tensor | None:
+        """Its logarithm, never below -69."""
+        found = self.responsibilities(c)
+        return None if found is None else found.clamp_min(1e-30).log()
+
     def bind(self, encoder: nn.Module) -> None:
         """Lend the model's encoder to a prior that needs it."""
 

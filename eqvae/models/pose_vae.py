@@ -250,10 +250,9 @@ class PoseVAE(Model):
         exact = symmetrised(self.space, template, self.symmetry_tolerance)
         pose = self.inference.infer(self._query(view, exact.coordinates))
         pose = pose.recentred(-exact.centre)
-        kinds = self.prior.content.responsibilities(content.loc)
+        kinds = self.prior.content.log_kinds(content.loc)
         if self.prior.frames is not None:
             pose = pose.widened(self.prior.frames.scale[kinds.argmax(1)])
-        kinds = None if kinds is None else kinds.clamp_min(1e-30).log()
         return PosedPosterior(self.representation, content, pose, kinds)
 
     def _query(self, view: View, template: Tensor) -> PoseQuery:

@@ -40,6 +40,11 @@ class SpaceRotations(Group):
     def name(self) -> str:
         return "O(3)" if self.parity else "SO(3)"
 
+    @property
+    def linear(self) -> "SpaceRotations":
+        """The same: there are no shifts to leave out."""
+        return self
+
     def identity(self, n: int = 1, *, dtype: torch.dtype | None = None) -> Tensor:
         one = torch.zeros(n, 5, dtype=dtype)
         one[:, 1] = 1

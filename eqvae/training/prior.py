@@ -6,7 +6,6 @@ components chosen by validation images, and stored in the checkpoint beside the 
 from `load_vae` samples from it and reads content, pose and clusters with it.
 """
 
-import math
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -24,7 +23,7 @@ from eqvae.distributions.orbit import OrbitFit
 from eqvae.distributions.posterior import Posterior
 from eqvae.models.model import Model
 from eqvae.nn.views import View
-from eqvae.symmetry.plane import PlaneMotions
+from eqvae.symmetry.group import Group
 from eqvae.training.checkpoint import has_prior, load_vae, store_prior
 from eqvae.watch import Watch, unwatched, watched
 
@@ -69,7 +68,7 @@ class FitOrbitPrior(PriorStage):
         self,
         components: int | None = None,
         rank: int = 16,
-        symmetry: PlaneMotions | None = None,
+        symmetry: Group | None = None,
         images: int | None = None,
         seed: int = 0,
     ):
@@ -80,11 +79,6 @@ class FitOrbitPrior(PriorStage):
         self.images = images
 
     def __call__(self, model: Model, data: ImageDataModule, watch: Watch = unwatched) -> nn.Module:
-        if math.isinf(model.domain.radius):
-            raise ValueError(
-                "no orbit prior is made for structures in space yet; set prior=normal, which keeps the prior "
-                "of training."
-            )
         count = len(data.train) if self.images is None else min(self.images, len(data.train))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.fit.seed)

@@ -64,7 +64,7 @@ def test_a_run_that_was_stopped_ends_as_one_that_was_not(runs, tmp_path):
     with pytest.raises(Interrupted):
         train(run)
     again = train(prepare(stored_config(tmp_path), tmp_path, resume=True))
-    timed = {"train/seconds", "train/processor_seconds"}
+    timed = {"train/seconds", "train/processor_seconds", "prior/seconds"}
     assert {k: v for k, v in again.items() if k not in timed} == {
         k: v for k, v in metrics.items() if k not in timed
     }

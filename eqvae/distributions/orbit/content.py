@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from eqvae.distributions.content import ContentPosterior
 from eqvae.distributions.orbit.fit import OrbitFit
 from eqvae.distributions.orbit.frames import NEAR, align_frames, alike
 from eqvae.distributions.orbit.kinds import Kinds
@@ -41,16 +42,39 @@ _ANGLES = 120  # of the grid that templates are compared on
 class OrbitContent(ContentPrior):
     """sum_k pi_k N(mu_k, diag(s_k^2) + W_k W_k^T), fitted after training.
 
+    Where content knows handedness, its mirror image is as likely: the mean of that over both signs.
+
     Args:
         dim: number of content coordinates.
         components: K.
         rank: of W_k.
+        handed: how many coordinates, the last ones, a mirror gives the other sign.
     """
 
-    def __init__(self, dim: int, components: int = 40, rank: int = 16):
+    def __init__(self, dim: int, components: int = 40, rank: int = 16, handed: int = 0):
         super().__init__()
-        latent = Representation((dim,), position=False)
-        self.mixture = OrbitMixture(latent, PlaneMotions.trivial(), components, min(rank, dim - 1))
+        latent, symmetry = _contents(dim, handed)
+        self.mixture = OrbitMixture(latent, symmetry, components, min(rank, dim - 1))
+
+    @classmethod
+    def fitted(
+        cls, fit: OrbitFit, q: ContentPosterior, held_out: ContentPosterior, handed: int = 0
+    ) -> "OrbitContent":
+        """The prior that draws of these contents look as if they came from.
+
+        Args:
+            fit: how.
+            q: contents to fit.
+            held_out: of others, to choose the number of components by.
+            handed: as above.
+        """
+        dim = q.loc.shape[1]
+        latent, symmetry = _contents(dim, handed)
+        known = (Latents(latent, part.loc, part.log_scale.exp()) for part in (q, held_out))
+        mixture = fit(*known, [symmetry])
+        content = cls(dim, mixture.components, mixture.rank, handed).to(q.loc)
+        content.mixture = mixture
+        return content
 
     def log_prob(self, c: Tensor) -> Tensor:
         return self.mixture.log_prob(c)
@@ -183,13 +207,14 @@ class OrbitPosedPrior(Kinds, PosedPrior):
             templates: how contents are drawn.
         """
         latent = q.representation
-        mixture = fit(_content(q), _content(held_out), [PlaneMotions.trivial()])
+        content = OrbitContent.fitted(fit, q.content, held_out.content)
+        mixture = content.mixture
         scale = float(shift_of(q.pose.mode).square().mean().sqrt().clamp_min(1e-3))
         prior = cls(latent, mixture.components, mixture.rank, scale).to(q.content.loc)
         if latent.scale:
             width = float(log_scale_of(q.pose.mode).square().mean().sqrt().clamp_min(1e-3))
             prior.pose = replace(prior.pose, log_scale_width=width)
-        prior.content.mixture = mixture
+        prior.content = content
         prior.frames = TemplateFrames.fitted(mixture, q.content.loc, templates, fit.seed)
         return prior
 
@@ -222,6 +247,7 @@ class OrbitPosedPrior(Kinds, PosedPrior):
         }
 
 
-def _content(q: PosedPosterior) -> Latents:
-    m = Representation((q.content.loc.shape[1],), position=False)
-    return Latents(m, q.content.loc, q.content.log_scale.exp())
+def _contents(dim: int, handed: int) -> tuple[Representation, PlaneMotions]:
+    """How contents move: not at all, but for those that know handedness."""
+    latent = Representation((dim - handed,), position=False, sign=handed)
+    return latent, PlaneMotions.dihedral(1) if handed else PlaneMotions.trivial()

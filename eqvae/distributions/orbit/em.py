@@ -16,11 +16,14 @@ the start, in the distance min_h |v - rho(h) mu|.
 """
 
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from eqvae.distributions.orbit.components import Mixture
 from eqvae.distributions.orbit.kernel import shares
 from eqvae.distributions.orbit.latents import Latents
 from eqvae.distributions.orbit.mixture import OrbitMixture, resolving_angles
@@ -69,16 +72,39 @@ def expectation_maximisation(
     """
     total = latents.spread(mixture.is_trivial)
     start(mixture, latents.some(BATCH, generator), total, generator)
+    for _ in improved(mixture, latents, total, steps, generator, partial(moments, mixture)):
+        # on too coarse a grid what turns fast would seem wide
+        mixture.angles = resolving_angles(mixture, _COARSEST)
+
+
+@torch.no_grad()
+def improved(
+    mixture: Mixture,
+    latents: Latents,
+    total: Tensor,
+    steps: int,
+    generator: torch.Generator,
+    moments: Callable[[Tensor], Moments],
+) -> Iterator[int]:
+    """The steps of EM, each yielded when it is done.
+
+    Args:
+        mixture: changed in place.
+        latents: to fit.
+        total: variance of all latents by copy, (copies,).
+        steps: how many batches.
+        generator: of the draws.
+        moments: the E-step of a batch (B, D).
+    """
     batches = latents.batches(BATCH, generator)
     running, batch = None, min(BATCH, len(latents))
     for step in range(steps):
-        found = moments(mixture, next(batches))
+        found = moments(next(batches))
         weight = max((step + 1) ** -_FALL, 0.5 * batch / len(latents))
         whole = running is None or batch == len(latents)
         running = found if whole else running.mixed(found, weight)
         maximise(mixture, running, total, len(latents))
-        # on too coarse a grid what turns fast would seem wide
-        mixture.angles = resolving_angles(mixture, _COARSEST)
+        yield step
 
 
 @torch.no_grad()
@@ -103,7 +129,7 @@ def _sums(mixture: OrbitMixture, v: Tensor, joint: Tensor) -> tuple[Tensor, ...]
 
 
 @torch.no_grad()
-def maximise(mixture: OrbitMixture, found: Moments, total: Tensor, count: int) -> None:
+def maximise(mixture: Mixture, found: Moments, total: Tensor, count: int) -> None:
     """The M-step: weights, means and variances from the sums.
 
     Args:
@@ -128,10 +154,7 @@ def maximise(mixture: OrbitMixture, found: Moments, total: Tensor, count: int) -
 
 @torch.no_grad()
 def start(mixture: OrbitMixture, v: Tensor, total: Tensor, generator: torch.Generator) -> None:
-    """Means at latents far from each other in orbit distance, variances half of all latents'.
-
-    Each next mean is drawn by its squared distance to the nearest one before, of three draws the best.
-    """
+    """Means at latents far from each other in orbit distance, see `spread_out`."""
     one = OrbitMixture(mixture.representation, mixture.symmetry, 1, angles=min(mixture.angles, 32))
     one.to(v).log_scale.copy_(0.5 * total.log()[None])
     at_zero = (mixture.representation.copy_dims.to(v) * (total * 2 * math.pi).log()).sum()
@@ -141,6 +164,28 @@ def start(mixture: OrbitMixture, v: Tensor, total: Tensor, generator: torch.Gene
         best = one.log_joint(v).amax(0)[:, 0] + math.log(len(one.grid()))
         return (-2 * best - at_zero).clamp_min(0)
 
+    spread_out(mixture, v, total, distance, generator)
+
+
+@torch.no_grad()
+def spread_out(
+    mixture: Mixture,
+    v: Tensor,
+    total: Tensor,
+    distance: Callable[[Tensor], Tensor],
+    generator: torch.Generator,
+) -> None:
+    """Means at latents far from each other, variances half of all latents'.
+
+    Each next mean is drawn by its squared distance to the nearest one before, of three draws the best.
+
+    Args:
+        mixture: changed in place.
+        v: latents (B, D).
+        total: variance of all latents by copy, (copies,).
+        distance: squared distances (B,) of v to the orbit of one latent (D,).
+        generator: of the draws.
+    """
     chosen = [int(torch.randint(len(v), (1,), generator=generator))]
     nearest = distance(v[chosen[0]])
     for _ in range(mixture.components - 1):

@@ -1,11 +1,13 @@
 """The orbit mixture of latents: how many components is for held-out latents to say."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 
+from eqvae.distributions.orbit.components import Mixture
 from eqvae.distributions.orbit.em import BATCH, expectation_maximisation
 from eqvae.distributions.orbit.factors import fit_factors
 from eqvae.distributions.orbit.frames import align_frames
@@ -23,6 +25,10 @@ _PILOT = 10  # components
 _CHANCE = 2.0  # standard errors by which latents must be likelier on the orbits of another group
 _HELD_OUT = 4000  # latents that are looked at
 _CONVERGED = 1e-5  # nats, between a grid of angles and one twice as fine
+
+
+M, S = TypeVar("M", bound=Mixture), TypeVar("S")
+Fit = Callable[[Latents, S, int, int, int], M]  # of latents, symmetry, components, rank and seed
 
 
 @dataclass(frozen=True)
@@ -66,29 +72,39 @@ class OrbitFit:
         Raises:
             ValueError: if latents are not finite or fewer than the components.
         """
-        check_latents(latents, self.components)
-        check_latents(held_out, None)
-        symmetry = self._symmetry(latents, held_out, symmetries)
-        best, highest = None, -torch.inf
-        tried = [self.components] if self.components else _numbers(len(latents))
-        for k in self.watch(tried, "fitting the prior"):
-            mixture = fit_components(latents, symmetry, k, self.rank, self.seed)
-            score = float(held_out_log_prob(mixture, held_out, self.seed).mean())
-            if best is not None and score <= highest:
-                break
-            best, highest = mixture, score
+        best = self.choose(fit_components, latents, held_out, symmetries)
         refine_grid(best, held_out, self.seed)
         align_frames(best, latents, self.seed)
         return best
 
+    def choose(self, fit: Fit, latents: Latents, held_out: Latents, symmetries: Sequence[S]) -> M:
+        """The mixture with the symmetry and the number of components that held-out latents ask for.
+
+        Args:
+            fit: makes one, as `fit_components` does.
+            latents, held_out, symmetries: as above.
+        """
+        check_latents(latents, self.components)
+        check_latents(held_out, None)
+        symmetry = self._symmetry(fit, latents, held_out, symmetries)
+        best, highest = None, -torch.inf
+        tried = [self.components] if self.components else _numbers(len(latents))
+        for k in self.watch(tried, "fitting the prior"):
+            mixture = fit(latents, symmetry, k, self.rank, self.seed)
+            score = float(held_out_log_prob(mixture, held_out, self.seed).mean())
+            if best is not None and score <= highest:
+                break
+            best, highest = mixture, score
+        return best
+
     def _symmetry(
-        self, latents: Latents, held_out: Latents, symmetries: Sequence[PlaneMotions]
-    ) -> PlaneMotions:
+        self, fit: Fit, latents: Latents, held_out: Latents, symmetries: Sequence[S]
+    ) -> S:
         if len(symmetries) == 1:
             return symmetries[0]
         k, found, likely = min(_PILOT, len(latents)), symmetries[0], None
         for symmetry in symmetries:
-            pilot = fit_components(latents, symmetry, k, 0, self.seed)
+            pilot = fit(latents, symmetry, k, 0, self.seed)
             log_p = held_out_log_prob(pilot, held_out, self.seed).double()
             if likely is not None:
                 better = log_p - likely
@@ -114,7 +130,7 @@ def fit_components(
 
 
 @torch.no_grad()
-def held_out_log_prob(mixture: OrbitMixture, latents: Latents, seed: int) -> torch.Tensor:
+def held_out_log_prob(mixture: Mixture, latents: Latents, seed: int) -> torch.Tensor:
     """log p of a draw of each of at most `_HELD_OUT` latents, nats."""
     generator = torch.Generator().manual_seed(seed)
     return mixture.log_prob(latents.some(_HELD_OUT, generator))

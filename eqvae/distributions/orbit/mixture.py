@@ -24,7 +24,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from eqvae.distributions.orbit.groups import group_components
+from eqvae.distributions.orbit.components import Mixture
 from eqvae.distributions.orbit.kernel import Kernel, total
 from eqvae.symmetry.blocks import Block
 from eqvae.symmetry.plane import PlaneMotions
@@ -34,7 +34,7 @@ ELEMENTS = 2**20  # group elements x latents x components in memory at a time
 FINEST = 512  # angles of a grid
 
 
-class OrbitMixture(nn.Module):
+class OrbitMixture(Mixture):
     """sum_k pi_k int dh N(rho(h)^-1 v; mu_k, diag(s_k^2) + W_k W_k^T).
 
     Args:
@@ -45,8 +45,6 @@ class OrbitMixture(nn.Module):
         angles: of the grid of SO(2) and O(2); a finite group has its own elements.
 
     Attributes:
-        overlap: how often each two components explain the same latents, (K, K), see `frames`.
-
         frame_scale: how well defined the frame of each is beside the others', radians, (K,), see `frames`.
 
     Raises:
@@ -62,31 +60,17 @@ class OrbitMixture(nn.Module):
         rank: int = 0,
         angles: int = 64,
     ):
-        super().__init__()
-        if representation.position:
+        super().__init__(representation, components)
+        if angles < 1 or rank < 0:
             raise ValueError(
-                f"representation must be without a position; got {representation}. Give latent.vector."
+                f"angles must be at least 1 and rank at least 0; got {angles} and {rank}."
             )
-        if components < 1 or angles < 1 or rank < 0:
-            raise ValueError(
-                "components and angles must be at least 1 and rank at least 0; got "
-                f"{components}, {angles} and {rank}."
-            )
-        self.representation = representation
         self.symmetry = symmetry
         self.rank = rank
         self.angles = angles
-        self.logits = nn.Parameter(torch.zeros(components))
-        self.loc = nn.Parameter(torch.zeros(components, representation.dim))
-        self.log_scale = nn.Parameter(torch.zeros(components, representation.num_copies))
         self.factor = nn.Parameter(torch.zeros(components, representation.dim, rank))
-        self.register_buffer("overlap", torch.zeros(components, components))
         self.register_buffer("frame_scale", torch.zeros(components))
         self._tables: dict[tuple, tuple[Tensor, Tensor]] = {}
-
-    @property
-    def components(self) -> int:
-        return len(self.logits)
 
     @property
     def is_trivial(self) -> bool:
@@ -143,15 +127,6 @@ class OrbitMixture(nn.Module):
         kernel = Kernel(self, v.dtype, angles)
         return torch.cat([kernel.cluster_log_prob(part) for part in v.split(self._rows(angles))])
 
-    @torch.no_grad()
-    def kinds(self, v: Tensor, groups: int | None = None, seed: int = 0) -> Tensor:
-        """p(group | v), (B, groups); None for the components themselves, see `group_components`."""
-        by_component = self.cluster_log_prob(v).exp()
-        if groups is None:
-            return by_component
-        group = group_components(self.overlap, self.logits.softmax(0), groups, seed).to(v.device)
-        return v.new_zeros(len(v), groups).index_add_(1, group, by_component)
-
     def sample(
         self, n: int, generator: torch.Generator | None = None, component: Tensor | None = None
     ) -> Tensor:
@@ -162,10 +137,7 @@ class OrbitMixture(nn.Module):
             generator: source of randomness, on the CPU.
             component: of each draw, (n,); drawn by their weights if None.
         """
-        k = component
-        if k is None:
-            weights = self.logits.softmax(0).detach().cpu()
-            k = torch.multinomial(weights, n, replacement=True, generator=generator)
+        k = self.drawn_components(n, generator) if component is None else component
         u = self.draw_upright(k.to(self.loc.device), generator)
         return self.representation.act(self.symmetry.sample(n, generator=generator), u)
 
@@ -187,11 +159,6 @@ class OrbitMixture(nn.Module):
         own, shared = noise.split([loc.shape[1], self.rank], dim=1)
         spread = self.factor[component] @ shared[:, :, None]
         return loc[component] + self.scale[component] * own + spread[:, :, 0]
-
-    @property
-    def scale(self) -> Tensor:
-        """s_k by coordinate, (K, D)."""
-        return self.log_scale.exp()[:, self.representation.copy_index.to(self.loc.device)]
 
     def table(self, block: Block, angles: int | None = None) -> tuple[Tensor, Tensor]:
         """Matrix elements of an irrep on the grid as Q R: rho(h)_ij = sum_q Q_ijq R_qh.

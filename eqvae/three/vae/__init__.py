@@ -4,8 +4,10 @@ from eqvae.three.vae.datamodule import PosedStructures, StructureDataModule
 from eqvae.three.vae.decoder import CanonicalDecoder
 from eqvae.three.vae.encoder import InvariantEncoder
 from eqvae.three.vae.model import SpaceVAE
+from eqvae.three.vae.orbit_mixture import SpaceOrbitMixture
+from eqvae.three.vae.orbit_prior import SpaceOrbitPosedPrior, SpaceOrbitPrior
 from eqvae.three.vae.pictures import StructurePictures
-from eqvae.three.vae.plain import PlainStructureDecoder, PlainStructureEncoder
+from eqvae.three.vae.plain import PlainStructureDecoder, PlainStructureEncoder, PlainStructureVAE
 from eqvae.three.vae.pose import SpacePosePosterior
 from eqvae.three.vae.posed import SpacePosedPosterior
 from eqvae.three.vae.posing import Moved, SpacePosing, Still
@@ -28,9 +30,13 @@ __all__ = [
     "Moved",
     "PlainStructureDecoder",
     "PlainStructureEncoder",
+    "PlainStructureVAE",
     "PosedStructures",
     "RigidLikelihood",
     "RigidMarginal",
+    "SpaceOrbitMixture",
+    "SpaceOrbitPosedPrior",
+    "SpaceOrbitPrior",
     "SpacePosePosterior",
     "SpacePosedPosterior",
     "SpacePosedPrior",

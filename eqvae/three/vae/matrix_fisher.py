@@ -69,7 +69,7 @@ def proper_svd(f: Tensor) -> ProperSVD:
 
 def log_scaled_normaliser(s: Tensor) -> Tensor:
     """log c(F) - (s_1 + s_2 + s_3) of proper singular values (..., 3), in float64, (...)."""
-    return _moments(s)[0].log()
+    return widths(s)[0]
 
 
 def log_normaliser(f: Tensor) -> Tensor:
@@ -80,20 +80,30 @@ def log_normaliser(f: Tensor) -> Tensor:
 
 def mean_axes(s: Tensor) -> Tensor:
     """d log c / d s_i - 1 of singular values (..., 3): E[R] = U diag(1 + this) V^T, in float64."""
-    total, *slopes = _moments(s)
-    return torch.stack(slopes, dim=-1) / total[..., None]
+    return widths(s)[1]
 
 
-def _moments(s: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def widths(s: Tensor, step: float = _STEP) -> tuple[Tensor, Tensor]:
+    """`log_scaled_normaliser` (...) and `mean_axes` (..., 3) of proper singular values (..., 3).
+
+    Args:
+        s: the values.
+        step: of the rule. At 0.05 it takes half the time, and is right to 1e-6 for values up to 1e5.
+    """
+    total, *slopes = _moments(s, step)
+    return total.log(), torch.stack(slopes, dim=-1) / total[..., None]
+
+
+def _moments(s: Tensor, step: float) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """c(F) exp(-tr S) and its three derivatives, each (...)."""
     s = s.detach().double()
-    t = torch.arange(-_REACH, _REACH + _STEP / 2, _STEP, dtype=s.dtype, device=s.device)
+    t = torch.arange(-_REACH, _REACH + step / 2, step, dtype=s.dtype, device=s.device)
     steep = math.pi * t.sinh()
     w, v = 2 * torch.sigmoid(steep), 2 * torch.sigmoid(-steep)  # 1 - u and 1 + u
     s1, s2, s3 = (s[..., i, None] for i in range(3))
     a, b = (s1 - s2) * w / 2, (s1 + s2) * v / 2
     near, far = torch.special.i0e(a), torch.special.i0e(b)
-    weight = _STEP * math.pi * t.cosh() * w * v / 4 * torch.exp(-(s2 + s3) * w)
+    weight = step * math.pi * t.cosh() * w * v / 4 * torch.exp(-(s2 + s3) * w)
     # d i0e = i1e - i0e at x >= 0, also at 0 where autograd takes the mean of both sides
     of_near = w / 2 * (torch.special.i1e(a) - near) * far
     of_far = v / 2 * (torch.special.i1e(b) - far) * near
@@ -121,10 +131,9 @@ class Concentration:
     @classmethod
     def of(cls, f: Tensor) -> "Concentration":
         svd = proper_svd(f.detach().double())
-        total, *slopes = _moments(svd.s)
-        axes = torch.stack(slopes, dim=-1) / total[..., None]
+        width, axes = widths(svd.s)
         slope = (svd.u * axes[..., None, :]) @ svd.v.mT
-        return cls(svd, _Known.apply(f, total.log(), slope), axes)
+        return cls(svd, _Known.apply(f, width, slope), axes)
 
 
 class _Known(torch.autograd.Function):

@@ -22,6 +22,7 @@ from eqvae.distributions.orbit import OrbitFit
 from eqvae.models.model import ELBO, Model
 from eqvae.symmetry.group import Group
 from eqvae.three.vae.alignment import laid_together
+from eqvae.three.vae.orbit_prior import SpaceOrbitPosedPrior
 from eqvae.three.vae.orders import all_orders
 from eqvae.three.vae.posed import SpacePosedPosterior, from_latent
 from eqvae.three.vae.prior import SpacePosedPrior
@@ -71,7 +72,8 @@ class SpaceVAE(Model):
         x = self._ordered(batch)
         content = self.encoder(x)
         pose = self._marginal(x, content.loc).pose
-        return SpacePosedPosterior(self.representation, content, pose)
+        kinds = self.prior.content.log_kinds(content.loc)
+        return SpacePosedPosterior(self.representation, content, pose, kinds)
 
     def score(self, batch: Batch, *, sample: bool = True, by_block: bool = True) -> SpaceELBO:
         """The ELBO with content drawn from q(c | x) (its mean, if not `sample`) and the pose summed out.
@@ -124,10 +126,10 @@ class SpaceVAE(Model):
         held_out: SpacePosedPosterior,
         fit: OrbitFit,
         symmetry: Group | None = None,
-    ) -> nn.Module:
-        raise ValueError(
-            "no orbit prior is made for structures in space yet; set prior=normal, which keeps p(c)."
-        )
+    ) -> SpaceOrbitPosedPrior:
+        symmetry = symmetry or self.symmetry
+        self.representation.check(symmetry)
+        return SpaceOrbitPosedPrior.fitted(q, held_out, fit, symmetry, self.prior.position_scale)
 
     @torch.no_grad()
     def start(self, x: Tensor) -> None:

@@ -3,10 +3,13 @@
 from torch import Tensor, nn
 
 from eqvae.distributions.gaussian import START_LOG_SCALE, GaussianPosterior
+from eqvae.distributions.orbit import OrbitFit
+from eqvae.models.vae import VAE
 from eqvae.symmetry.space_motions import SpaceMotions
 from eqvae.symmetry.space_representations import SpaceRepresentation
 from eqvae.three.points import Points
 from eqvae.three.vae.encoder import check_atoms, check_symmetry
+from eqvae.three.vae.orbit_prior import SpaceOrbitPrior
 from eqvae.three.vae.posed import check_space
 
 
@@ -74,6 +77,22 @@ class PlainStructureDecoder(nn.Module):
 
     def forward(self, z: Tensor) -> Tensor:
         return self.scale * self.out(self.trunk(z)).unflatten(1, (1, -1, 3))
+
+
+class PlainStructureVAE(VAE):
+    """A VAE of structures whose posterior is Gaussian on the whole latent."""
+
+    def fitted_prior(
+        self,
+        q: GaussianPosterior,
+        held_out: GaussianPosterior,
+        fit: OrbitFit,
+        symmetry: SpaceMotions | None = None,
+    ) -> SpaceOrbitPrior:
+        symmetry = symmetry or self.symmetry
+        self.representation.check(symmetry)
+        scale = float(self.prior.scale[0])
+        return SpaceOrbitPrior.fitted(q, held_out, fit, symmetry.linear, scale)
 
 
 def _mlp(size: int, hidden: int) -> nn.Sequential:
