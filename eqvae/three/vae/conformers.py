@@ -17,9 +17,7 @@ from eqvae.three.vae.sources import StructureSet, StructureSource, gyration
 from eqvae.watch import watched
 
 _BLOCKS, _TEST = 20, 4  # of equal time; the last of them are the test part
-_APART = (
-    400.0  # fs: frames of ethanol at 500 K that are farther apart resemble each other like any two
-)
+_APART = 400.0  # fs: frames of ethanol at 500 K farther apart differ as any two do
 
 
 @dataclass(frozen=True)
