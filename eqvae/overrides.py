@@ -19,7 +19,7 @@ NAMES = (
     "name",
     *(f"data.source.{key}" for key in ("image", "label", "group", "mask", "key", "field")),
     *(f"data.source.{key}" for key in ("page", "x", "y", "diameter", "angle", "centres")),
-    *(f"data.source.{key}" for key in ("atom", "chains", "element")),
+    *(f"data.source.{key}" for key in ("atom", "chains", "element", "molecule")),
     *(f"logger.{key}" for key in ("project", "entity", "group")),
 )
 _WITH_VALUE = (  # Hydra's own options whose value is the next word

@@ -89,7 +89,8 @@ def test_make_runs_what_the_readme_says(target):
 @pytest.mark.parametrize("overrides", scripted("train"), ids=" ".join)
 def test_every_training_command_composes(overrides):
     settings = [s for s in overrides if not s.startswith(("resume=", "--"))]
-    size = 51 if "domain=hexagonal" in settings else 50  # as its sensor makes them
+    sizes = {"domain=hexagonal": 51, "experiment=conformers": 9}  # pixels of its sensor, atoms
+    size = next((sizes[s] for s in settings if s in sizes), 50)
     config = compose(settings, image_shape=(1, size, size))
     for part in ("model", "objective"):
         build(config[part], path=part)

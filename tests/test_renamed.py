@@ -62,7 +62,7 @@ def test_new_names_are_names():
         for group in ("model", "objective", "data", "data/pose", "data/camera")
     }
     parts["data"] = [
-        d for d in parts["data"] if d not in ("adk", "chains", "structures")
+        d for d in parts["data"] if d not in ("adk", "chains", "conformers", "structures")
     ]  # no camera
     rows = range(max(map(len, parts.values())))  # of a table that shows every choice once
     known = [

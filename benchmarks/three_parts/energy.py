@@ -18,7 +18,6 @@ import torch
 
 from eqvae.three.energy import CurlPenalty, Fit, ForceField, Frames, fit, force_field, frozen
 from eqvae.three.energy.dynamics import masses_of, newton, summary, velocities
-from eqvae.three.energy.ethanol import EthanolRecipe, ethanol
 from eqvae.three.energy.metrics import (
     antisymmetry,
     energy_error,
@@ -27,6 +26,7 @@ from eqvae.three.energy.metrics import (
     loops,
     symmetry_errors,
 )
+from eqvae.three.energy.xtb import MoleculeRecipe, molecule_frames
 
 ARMS: dict[str, tuple[str, dict[str, Any]]] = {  # arm -> kind of force field, what is asked for
     "gradient": ("gradient", {}),
@@ -116,11 +116,11 @@ def xtb_energies(test: Frames) -> Callable[[torch.Tensor], torch.Tensor]:
     return energies
 
 
-def measure(epochs: int = 20, recipe: EthanolRecipe | None = None) -> dict[str, Any]:
+def measure(epochs: int = 20, recipe: MoleculeRecipe | None = None) -> dict[str, Any]:
     """All arms: a row for each, with its number of parameters, seeds, seconds of the processor and scores."""
     torch.set_num_threads(1)
     begin = time.process_time()
-    frames = ethanol(recipe)
+    frames = molecule_frames(recipe)
     made = time.process_time() - begin
     training, validation, test = frames.split(TRAINING, VALIDATION)
     arms: dict[str, Any] = {}

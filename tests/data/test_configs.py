@@ -9,7 +9,8 @@ from eqvae.config import build, compose
 from eqvae.data import Folder, ImageDataModule, LimitedAngles, Npz, Rotated, Sprites, Upright
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "data"
-STRUCTURES = {"adk", "chains", "structures", "still", "moved"}  # in tests/three/test_vae_run.py
+# of structures: tests/three/test_vae_run.py
+STRUCTURES = {"adk", "chains", "conformers", "structures", "still", "moved"}
 DATA = sorted(p.stem for p in CONFIGS.glob("[!_]*.yaml") if p.stem not in STRUCTURES)
 POSES = {
     "limited": ("RotatedShifted", "LimitedAngles"),

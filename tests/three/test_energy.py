@@ -22,7 +22,6 @@ from eqvae.three.energy import (
 )
 from eqvae.three.energy import planted as truth
 from eqvae.three.energy.dynamics import kinetic_energy, langevin, masses_of, newton, velocities
-from eqvae.three.energy.ethanol import EthanolRecipe, ethanol
 from eqvae.three.energy.metrics import (
     antisymmetry,
     energy_error,
@@ -32,6 +31,7 @@ from eqvae.three.energy.metrics import (
     loops,
     symmetry_errors,
 )
+from eqvae.three.energy.xtb import MoleculeRecipe, molecule_frames
 from eqvae.training.divergence import Diverged
 
 EXACT = 1e-10  # relative, float64
@@ -268,19 +268,19 @@ def test_ase_moves_a_molecule_to_the_same_place():
         direct.get_potential_energy()
 
 
-def test_ethanol_is_made_once(tmp_path):
+def test_frames_of_a_molecule_are_made_once(tmp_path):
     pytest.importorskip("tblite", reason="needs the extra molecules")
-    recipe = EthanolRecipe(num_frames=3, spacing=2, start=2)
-    first = ethanol(recipe, tmp_path)
+    recipe = MoleculeRecipe(num_frames=3, spacing=2, start=2)
+    first = molecule_frames(recipe, tmp_path)
     (file,) = tmp_path.iterdir()
     made_at = file.stat().st_mtime_ns
-    again = ethanol(recipe, tmp_path)
+    again = molecule_frames(recipe, tmp_path)
     assert file.stat().st_mtime_ns == made_at and torch.equal(first.forces, again.forces)
     assert first.positions.shape == (3, 9, 3) and first.elements.count("H") == 6
     assert replace(recipe, seed=1).name != recipe.name
     file.write_bytes(b"no archive")
     with pytest.raises(ValueError, match="Delete it to make it again"):
-        ethanol(recipe, tmp_path)
+        molecule_frames(recipe, tmp_path)
 
 
 X = torch.randn(3, 2, 3, generator=torch.Generator().manual_seed(0)).double()

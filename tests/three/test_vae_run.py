@@ -163,7 +163,10 @@ def test_parts_of_the_plane_are_refused_before_training(choices, sentence, tmp_p
         prepare(compose([*choices, *few]), tmp_path)
 
 
-@pytest.mark.parametrize("choice", ["model=se3", "model=plain_structures", "experiment=adk"])
+@pytest.mark.parametrize(
+    "choice",
+    ["model=se3", "model=plain_structures", "experiment=adk", "experiment=conformers"],
+)
 def test_choices_compose(choice):
     config = compose([choice])
     assert config["domain"]["_target_"] == "eqvae.three.points.Points"

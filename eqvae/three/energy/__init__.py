@@ -4,8 +4,8 @@
     fit(model, training, validation)
     model.predict(positions).forces
 
-docs/three.md has the numbers. It needs torch alone: ase and tblite, the extra `molecules`, make `ethanol`
-and are met by `calculator`.
+docs/three.md has the numbers. It needs torch alone: ase and tblite, the extra `molecules`, make the frames
+of `xtb` and are met by `calculator`.
 """
 
 from eqvae.three.energy.curl import CurlPenalty

@@ -2,7 +2,7 @@
 
     energies (F,) eV,   forces (F, N, 3) eV/Angstrom,   force = -dE/dx
 
-`Frames` is data of any origin; `eqvae.three.energy.ethanol` makes some by molecular dynamics.
+`Frames` is data of any origin; `eqvae.three.energy.xtb` makes some by molecular dynamics.
 """
 
 from collections.abc import Sequence

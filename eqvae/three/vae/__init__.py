@@ -1,5 +1,6 @@
 """The SE(3)-VAE and its reference without symmetry: structures to content, handedness and pose, and back."""
 
+from eqvae.three.vae.conformers import MoleculeConformers
 from eqvae.three.vae.datamodule import PosedStructures, StructureDataModule
 from eqvae.three.vae.decoder import CanonicalDecoder
 from eqvae.three.vae.encoder import InvariantEncoder
@@ -27,6 +28,7 @@ __all__ = [
     "CanonicalDecoder",
     "HingedChains",
     "InvariantEncoder",
+    "MoleculeConformers",
     "Moved",
     "PlainStructureDecoder",
     "PlainStructureEncoder",

@@ -68,7 +68,8 @@ class StructureDataModule(ServedDataModule):
         super().__init__(batch_size, seed, num_workers)
         if not isinstance(source, StructureSource):
             raise ValueError(
-                f"source must be a StructureSource; got {source!r}. Choose data=adk, structures or chains."
+                f"source must be a StructureSource; got {source!r}. Choose data=adk, conformers, structures "
+                "or chains."
             )
         if not isinstance(pose, SpacePosing):
             raise ValueError(
