@@ -54,7 +54,7 @@ from eqvae.training.pictures import PictureCallback
 from eqvae.training.prior import KeepPrior, PriorStage, fit_prior
 from eqvae.training.resume import (
     TakeUp,
-    check_same_images,
+    check_same_data,
     checkpoint_to_resume,
     put_in_place,
 )
@@ -111,7 +111,7 @@ def prepare(config: dict[str, Any], folder: str | Path, *, resume: bool = False)
     before = config["image"]
     config = fill_data(config, datamodule.image_shape, len(datamodule.train), datamodule.ground())
     if resume:
-        check_same_images(before, config["image"])
+        check_same_data(before, config["image"], datamodule.domain.signals)
     config["data"]["source"] |= datamodule.images.settings
     module = TrainingModule(
         vae=build(config["model"], path="model"),
