@@ -52,8 +52,8 @@ def symbol_of_name(name: str, residue: str | None = None) -> str | None:
 
     In amino acids and nucleotides it is the first letter. Elsewhere the four columns of a PDB file tell
     " CL ", a carbon, from "CL  ", chlorine; what is more often a carbon, such as CA, and a name without its
-    blanks are taken for the longer symbol only if the residue has that name too, as ions have it: FE, FE2, 3CO.
-    FE and its like stand for hardly anything else, and are the metal in any column.
+    blanks are taken for the longer symbol only if the residue has that name too, as ions have it: FE, FE2,
+    3CO. FE and its like stand for hardly anything else, and are the metal in any column.
 
     Args:
         name: with its blanks where it comes from a PDB file.
