@@ -106,16 +106,7 @@ def draw_structure(
     xy = at[:, :2].numpy()
     reach = reach or extent(positions)
     if len(bonds):
-        order = depth[bonds].mean(1).argsort()
-        first, second = bonds[order].T.tolist()
-        axis.add_collection(
-            LineCollection(
-                list(zip(xy[first], xy[second], strict=True)),
-                colors=(shade[first] + shade[second]) / 2,
-                linewidths=(1 + 1.5 * near[bonds[order]].mean(1)).tolist(),
-                zorder=1,
-            )
-        )
+        axis.add_collection(_lines(xy, shade, near, bonds[depth[bonds].mean(1).argsort()]))
     if len(positions) <= 60:  # of a chain the trace alone is clearer
         order = depth.argsort().tolist()
         sizes = [4000 / reach**2 * RADII.get(elements[i].capitalize(), _COMMON) for i in order]
@@ -130,3 +121,14 @@ def draw_structure(
         )
     axis.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
     axis.axis("off")
+
+
+def _lines(xy: np.ndarray, shade: np.ndarray, near: Tensor, bonds: Tensor) -> LineCollection:
+    """Bonds in the order in which they are drawn."""
+    first, second = bonds.T.tolist()
+    return LineCollection(
+        list(zip(xy[first], xy[second], strict=True)),
+        colors=(shade[first] + shade[second]) / 2,
+        linewidths=(1 + 1.5 * near[bonds].mean(1)).tolist(),
+        zorder=1,
+    )

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -48,11 +49,8 @@ def panels(
     drawn = [(skeleton(structures), colour) for structures, colour in layers]
     centres = drawn[0][0].mean(dim=1)
     reach = _reach(torch.cat([structures - centres[:, None] for structures, _ in drawn]))
-    columns = count // len(rows)
-    size = (_SIDE * columns + 0.3 * any(rows), (_SIDE + 0.25) * len(rows) + 0.3 * bool(heading))
-    figure = Figure(figsize=size, layout="constrained")
-    axes = figure.subplots(len(rows), columns, squeeze=False)
-    for i, (axis, title) in enumerate(zip(axes.flat, titles, strict=True)):
+    figure, axes = _empty(titles, rows, heading)
+    for i, axis in enumerate(axes.flat):
         for structures, colour in drawn:
             draw_structure(
                 axis,
@@ -63,22 +61,24 @@ def panels(
                 reach=reach,
                 centre=centres[i],
             )
+    add_scale_bar(axes[0, 0], reach)
+    return figure
+
+
+def _empty(titles: Sequence[str], rows: Sequence[str], heading: str) -> tuple[Figure, np.ndarray]:
+    """A figure with all its words, and its panels, (rows, columns)."""
+    columns = len(titles) // len(rows)
+    size = (_SIDE * columns + 0.3 * any(rows), (_SIDE + 0.25) * len(rows) + 0.3 * bool(heading))
+    figure = Figure(figsize=size, layout="constrained")
+    axes = figure.subplots(len(rows), columns, squeeze=False)
+    for axis, title in zip(axes.flat, titles, strict=True):
         axis.set_title(title, fontsize=9)
     for axis, label in zip(axes[:, 0], rows, strict=True):
-        axis.text(
-            -0.03,
-            0.5,
-            label,
-            rotation=90,
-            ha="right",
-            va="center",
-            fontsize=9,
-            transform=axis.transAxes,
-        )
-    add_scale_bar(axes[0, 0], reach)
+        where = {"ha": "right", "va": "center", "transform": axis.transAxes}
+        axis.text(-0.03, 0.5, label, rotation=90, fontsize=9, **where)
     if heading:
         figure.suptitle(heading, fontsize=10)
-    return figure
+    return figure, axes
 
 
 def _reach(structures: Tensor) -> float:

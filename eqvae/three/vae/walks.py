@@ -29,6 +29,7 @@ from eqvae.three.vae.overlay import MADE, TRUE
 _ENDS = (-2.0, 2.0)  # of a walk, in standard deviations of the prior, which is N(0, 1)
 _FAR = "−2 to 2"
 _LEAST = 0.05  # of the longest walk: shorter ones show nothing
+_LINES, _FEWEST = 40_000, 8  # bonds drawn in all frames together, about 3 s; frames at least
 
 
 @dataclass(frozen=True)
@@ -142,8 +143,9 @@ def turning(model: Model, batch: Batch, skeleton: Skeleton, frames: int = 36) ->
         model: that makes them.
         batch: one structure.
         skeleton: what is drawn of it.
-        frames: of the full turn, in which the walk goes there and back.
+        frames: of the full turn, in which the walk goes there and back; fewer of what has thousands of bonds.
     """
+    frames = min(frames, max(_FEWEST, _LINES // max(1, len(skeleton.bonds))))
     q = model.encode(batch)
     real, made = batch.image[:, 0].cpu(), model.reconstruct(batch, q)[:, 0].cpu()
     values = torch.linspace(*_ENDS, frames // 2)
