@@ -41,7 +41,7 @@ from eqvae.lens import identify
 from eqvae.symmetry import SpaceMotions, SpaceRepresentation, SpaceRotations
 from eqvae.symmetry.space import mirror
 from eqvae.symmetry.space_motions import nearest_distance, space_motion
-from eqvae.three.drawing import draw_structure, save_page, turning_frames
+from eqvae.three.drawing import draw_structure, panels, save_page, turning_frames
 from eqvae.three.energy import Fit, fit, force_field, frozen, planted
 from eqvae.three.energy.metrics import (
     antisymmetry,
@@ -54,7 +54,7 @@ from eqvae.three.lift import Lift, centroid, reach
 from eqvae.three.points import Points
 from eqvae.three.search import RotationSearch
 from eqvae.three.search.fitting import RigidFit
-from eqvae.three.vae.overlay import chains_figure, overlay_figure
+from eqvae.three.vae.overlay import overlay_figure
 from eqvae.three.vae.suites import content_of
 
 FAST = bool(os.environ.get("EQVAE_FAST"))  # for the tests: seconds, and nothing to be proud of
@@ -246,15 +246,12 @@ chain = models.hard.decode(walk).detach()[:, 0]
 in_order = models.still.image[models.opening.argsort(), 0]
 chosen = in_order[torch.linspace(0, len(in_order) - 1, 9).round().long()]
 carbons = ("C",) * chain.shape[1]
-trace = torch.stack([torch.arange(len(carbons) - 1), torch.arange(1, len(carbons))], dim=1)
 shown = {"decoded, along one coordinate": chain, "unseen chains, by opening": chosen}
-save_gif(
-    turning_frames(shown, carbons, frames=6 if FAST else 32, bonds=trace), PAGES / "opening.gif"
-)
+save_gif(turning_frames(shown, carbons, frames=6 if FAST else 32), PAGES / "opening.gif")
 display(Image(filename=PAGES / "opening.gif"))
 
 if find_spec("plotly"):  # pip install "eqvae[turning]"
-    save_page(PAGES / "opening.html", shown, carbons, title="A chain opens", bonds=trace)
+    save_page(PAGES / "opening.html", shown, carbons, title="A chain opens")
     display(Markdown(f"[Turn it with the mouse]({(PAGES / 'opening.html').as_posix()})"))
 
 # %% [markdown]
@@ -272,10 +269,7 @@ z = z.expand(6, -1)
 red = models.hard.decode(models.hard.representation.act(orbit, z)).detach()[:, 0]
 grey = SE3.act(orbit, models.hard.decode(z).detach()[:, 0])
 titles = [f"{60 * k}°" for k in range(6)]
-figure, side = chains_figure([(grey, "0.55"), (red, "#d62728")], titles), 1.1 * reach(red)
-for ax in figure.axes:
-    ax.set(xlim=(-side, side), ylim=(-side, side))
-show(figure)
+show(panels([(grey, "0.45"), (red, "#d62728")], titles))
 print(f"largest distance of red from grey: {float((red - grey).abs().max()):.0e} A")
 
 # %% [markdown]

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from eqvae.training.runs import Subject
 
 USAGE = """\
-Measure trained models on held-out images, with as many suites as the data allow, and write a report.
+Measure trained models on held-out images or structures, with as many suites as the data allow, and write a
+report.
 
 Usage: {evaluate} ckpt=RUN_FOLDER_OR_CHECKPOINT [ckpt=...] [data=CHOICE] [KEY=VALUE ...]
 
@@ -166,7 +167,7 @@ def _say(text: str) -> None:
 
 def _about(subject: "Subject", held_out: "HeldOut") -> dict[str, str]:
     model = subject.model
-    shape = " x ".join(map(str, held_out.images.shape[1:]))
+    domain, shape = model.domain, held_out.images.shape[1:]
     source, pose = (
         subject.data_config[part]["_target_"].rsplit(".", 1)[-1] for part in ("source", "pose")
     )
@@ -175,7 +176,8 @@ def _about(subject: "Subject", held_out: "HeldOut") -> dict[str, str]:
         "encoder": type(model.encoder).__name__,
         "parameters": f"{sum(p.numel() for p in model.parameters()):,}",
         "latent": ", ".join(f"{b.copies} {b.name}" for b in model.representation.blocks),
-        "data": f"{source}, {pose}: {len(held_out.images):,} held-out images of {shape}",
+        "data": f"{source}, {pose}: {len(held_out.images):,} held-out {domain.signals} of "
+        f"{domain.size_of(shape)}",
         "preset": f"{held_out.preset}, seed {held_out.seed}",
     }
 

@@ -19,7 +19,9 @@ def check_fractions(split: Sequence[float]) -> None:
         )
 
 
-def split_rows(images: ImageSet, split: Sequence[float], seed: int) -> tuple[Tensor, ...]:
+def split_rows(
+    images: ImageSet, split: Sequence[float], seed: int, signals: str = "images"
+) -> tuple[Tensor, ...]:
     """Rows of train, val and test.
 
     Groups (or single images) are shuffled by `seed` and dealt out in that order, in which the rows
@@ -27,17 +29,23 @@ def split_rows(images: ImageSet, split: Sequence[float], seed: int) -> tuple[Ten
     Large groups make the fractions coarse. With the data's own test part, the rest is divided in
     the proportion train : val.
 
+    Args:
+        images: with `is_test` and `groups`, where they are known.
+        split: fractions of train, val and test.
+        seed: of the shuffle.
+        signals: what they are called in messages, see `Domain.signals`.
+
     Raises:
         ValueError: if there are fewer groups (images) than splits, or a group is in and out of the
             data's own test part.
     """
     if images.is_test is None:
-        return _deal(torch.arange(len(images)), images.groups, split, seed)
+        return _deal(torch.arange(len(images)), images.groups, split, seed, signals)
     own_test = images.is_test.nonzero()[:, 0]
     rest = (~images.is_test).nonzero()[:, 0]
     if len(own_test) == 0:
         raise ValueError(
-            "the source marks no image as test; leave is_test out to split by `split`."
+            f"the source marks none of the {signals} as test; leave is_test out to split by `split`."
         )
     if images.groups is not None:
         torn = set(images.groups[own_test].tolist()) & set(images.groups[rest].tolist())
@@ -46,14 +54,16 @@ def split_rows(images: ImageSet, split: Sequence[float], seed: int) -> tuple[Ten
                 "groups must not be torn apart by the data's own test part; "
                 f"{sorted(torn)[:5]} are. Leave is_test out to split by group."
             )
-    return (*_deal(rest, images.groups, split[:2], seed), own_test)
+    return (*_deal(rest, images.groups, split[:2], seed, signals), own_test)
 
 
-def _deal(rows: Tensor, groups: Tensor | None, shares: Sequence[float], seed: int) -> list[Tensor]:
+def _deal(
+    rows: Tensor, groups: Tensor | None, shares: Sequence[float], seed: int, signals: str
+) -> list[Tensor]:
     groups = rows if groups is None else groups[rows]
     names, member, sizes = groups.unique(return_inverse=True, return_counts=True)
     if len(names) < len(shares):
-        what = "images" if len(names) == len(rows) else "groups"
+        what = signals if len(names) == len(rows) else "groups"
         raise ValueError(
             f"splitting into {len(shares)} parts needs at least {len(shares)} {what}; "
             f"there are {len(names)}. Add data."

@@ -6,6 +6,8 @@ where g maps the points to themselves and interpolated elsewhere.
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -14,7 +16,13 @@ from eqvae.symmetry.group import Group
 
 
 class Domain(ABC):
-    """Points in the plane (later in space), signals on them, and the action of a group."""
+    """Points in the plane or in space, signals on them, and the action of a group.
+
+    Attributes:
+        signals: what they are called where a user reads of them, in the plural.
+    """
+
+    signals: ClassVar[str] = "images"
 
     @property
     @abstractmethod
@@ -38,6 +46,10 @@ class Domain(ABC):
         Returns:
             The moved signals; where they come from outside 0, or the grey of a ground that is known.
         """
+
+    def size_of(self, shape: Sequence[int]) -> str:
+        """How large a signal (C, *shape) is, in a user's words: "1 x 28 x 28"."""
+        return " x ".join(map(str, shape))
 
     @property
     def black(self) -> "Domain":

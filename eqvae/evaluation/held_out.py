@@ -7,7 +7,7 @@ at most `KEPT` reconstructions.
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -40,6 +40,7 @@ class HeldOut:
         seed: of every random draw.
         watch: wraps long loops with a progress bar.
         train: a sample of the images that the model was trained on, None if there are none to show.
+        source: the whole set that the images come from, before posing; None where not known.
     """
 
     model: Model
@@ -50,6 +51,7 @@ class HeldOut:
     seed: int = 0
     watch: Watch = field(default=unwatched)
     train: Batch | None = None
+    source: Any = None
 
     @classmethod
     def of(cls, model: Model, data: ImageDataModule, split: str = "test", **options) -> "HeldOut":
@@ -69,6 +71,7 @@ class HeldOut:
             groups=None if source.groups is None else source.groups[batch.index],
             symmetry_orders=None if orders is None else dict(enumerate(orders)),
             train=None if split == "train" else data.train[seen],
+            source=source,
             **options,
         )
 

@@ -32,6 +32,9 @@ HEADLINES = {
     "content/cluster_change/rotation": "cluster changes under rotation",
     "clustering/gaussian_mixture/accuracy": "clustering accuracy",
     "generation/fd_posed": "FD-posed of samples",
+    "reconstruction/rmsd/turned": "RMSD at random rotations",
+    "content/change/relative": "content changes under motions",
+    "generation/nearest/samples": "RMSD of samples to the nearest",
 }
 
 

@@ -9,7 +9,7 @@ A batch of structures of one topology is an image (B, 1, N, 3), so that whatever
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -38,6 +38,8 @@ class Points(Domain):
         >>> atoms.act(up, torch.zeros(1, 1, 3, 3))[0, 0, 0]
         tensor([0., 0., 2.])
     """
+
+    signals: ClassVar[str] = "structures"
 
     num_atoms: int
     elements: Sequence[str] = ()
@@ -74,6 +76,10 @@ class Points(Domain):
     def band(self) -> float:
         """Infinite: coordinates are known, not sampled."""
         return math.inf
+
+    def size_of(self, shape: Sequence[int]) -> str:
+        """How large structures (C, N, 3) are, in a user's words: "24 atoms"."""
+        return f"{shape[1]} atoms"
 
     def act(self, g: Tensor, x: Tensor, interpolation: str = "exact") -> Tensor:
         """Move structures: (g x)(i) = g x(i), one element for each.

@@ -78,23 +78,24 @@ def check_optimization(module: TrainingModule) -> None:
 
 
 def check_first_batch(module: TrainingModule, images: PosedImages | StreamedImages) -> None:
-    """Judge two images once for nothing: parts that do not fit each other or the data show here.
+    """Judge two examples once for nothing: parts that do not fit each other or the data show here.
 
     Raises:
         ValueError: if that fails, or the loss is no number.
     """
+    what = module.vae.domain.signals
     try:
         with torch.random.fork_rng(devices=[]):
             loss, _ = module.objective(deepcopy(module.vae), images[:2], _LONG_AFTER)
     except Exception as error:  # of parts that were never meant for each other
         why = " ".join(str(error).split())[:300] or type(error).__name__
         raise ValueError(
-            f"model and objective can't judge the images ({why}). Leave out what was changed of model, "
+            f"model and objective can't judge the {what} ({why}). Leave out what was changed of model, "
             "objective or data.pose, so that they are of one size."
         ) from error
     if not loss.isfinite():
         raise ValueError(
-            f"the loss of the first images is {loss.item()}: values of model and objective are too large or "
+            f"the loss of the first {what} is {loss.item()}: values of model and objective are too large or "
             "too small, such as objective.beta or model.likelihood.variance. Bring them nearer to 1."
         )
 
@@ -109,8 +110,9 @@ def check_domain(module: TrainingModule, domain: Domain) -> None:
         domain, "spacing", 1.0
     ):
         raise ValueError(
-            f"the images live on {domain.black}, and the model is made for {module.vae.domain.black}. Choose "
-            "both at once with domain=square, domain=hexagonal, or for structures domain=points."
+            f"the {domain.signals} live on {domain.black}, and the model is made for "
+            f"{module.vae.domain.black}. Choose both at once with domain=square, domain=hexagonal, or for "
+            "structures domain=points."
         )
 
 

@@ -1,14 +1,15 @@
 """Pictures of the model while and after it trains, in the run folder and on W&B."""
 
-import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytorch_lightning as pl
-from PIL.Image import Image
 from pytorch_lightning.loggers import WandbLogger
 
 from eqvae.data.batch import Batch
+from eqvae.data.served import ServedDataModule
 from eqvae.drawing.masks import mask_picture
 from eqvae.drawing.pictures import (
     cluster_picture,
@@ -22,40 +23,54 @@ from eqvae.drawing.png import save_figure
 from eqvae.models.model import Model
 
 
-class PictureCallback(pl.Callback):
-    """Write reconstructions, samples, clusters, orbits and masks into <run folder>/pictures.
+class ModelPictures(pl.Callback, ABC):
+    """Write what a model makes of some examples into <run folder>/pictures, and send it to W&B.
 
-    They show test images when the test ends, validation images during training.
+    They are test examples when the test ends, validation examples during training.
 
     Args:
         every_n_epochs: also during training, after every so many epochs; 0 waits for the test.
-        num_images: columns of the reconstructions.
-        max_shift: largest shift in the orbits, pixels.
+
+    Attributes:
+        signals: what it draws, see `Domain.signals`.
 
     Raises:
-        ValueError: if every_n_epochs is negative or num_images less than 1.
+        ValueError: if every_n_epochs is negative.
     """
 
-    def __init__(self, every_n_epochs: int = 0, num_images: int = 8, max_shift: float = 5.0):
+    signals: ClassVar[str]
+
+    def __init__(self, every_n_epochs: int = 0):
         if every_n_epochs < 0:
             raise ValueError(f"every_n_epochs must be 0 or more; got {every_n_epochs}.")
-        if num_images < 1:
-            raise ValueError(f"num_images must be 1 or more; got {num_images}.")
         self.every_n_epochs = every_n_epochs
-        self.num_images = num_images
-        self.max_shift = max_shift
-        self._images: Batch | None = None
+        self._shown: Batch | None = None
+
+    @abstractmethod
+    def chosen(self, batch: Batch) -> Batch:
+        """The examples of the first batch that are shown."""
+
+    @abstractmethod
+    def drawn(self, model: Model, batch: Batch, data: ServedDataModule) -> dict[str, Any]:
+        """By file name: a figure or image for each .png, a list of frames for each .gif.
+
+        Args:
+            model: in eval mode.
+            batch: the examples that are shown.
+            data: which they come from.
+        """
 
     def check(self, model: Model) -> None:
-        """Refuse models of structures, before they are trained.
+        """Refuse models of something else, before they are trained.
 
         Raises:
-            ValueError: if the model's domain has no pixels.
+            ValueError: if the model is of other signals.
         """
-        if math.isinf(model.domain.radius):
+        if model.domain.signals != self.signals:
             raise ValueError(
-                "callbacks.pictures must draw what the model is of; PictureCallback draws images, and this "
-                "model is of structures. Set callbacks=structures."
+                f"callbacks.pictures must draw what the model is of; {type(self).__name__} draws "
+                f"{self.signals}, and this model is of {model.domain.signals}. Set callbacks=default for "
+                "images, callbacks=structures for structures."
             )
 
     def on_validation_batch_start(
@@ -67,7 +82,7 @@ class PictureCallback(pl.Callback):
         *_: Any,
     ) -> None:
         if batch_idx == 0:
-            self._images = batch[: self.num_images]
+            self._shown = self.chosen(batch)
 
     on_test_batch_start = on_validation_batch_start
 
@@ -80,46 +95,73 @@ class PictureCallback(pl.Callback):
         self._write(trainer, pl_module)
 
     def _write(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if self._images is None or trainer.fast_dev_run or not trainer.is_global_zero:
+        if self._shown is None or trainer.fast_dev_run or not trainer.is_global_zero:
             return
-        folder = Path(trainer.default_root_dir) / "pictures"
-        model, batch = pl_module.vae, self._images
+        pictures = self.drawn(pl_module.vae, self._shown, trainer.datamodule)
+        _send(trainer, _saved(Path(trainer.default_root_dir), pictures))
+
+
+class PictureCallback(ModelPictures):
+    """Reconstructions, samples, clusters, orbits and masks of a model of images.
+
+    Args:
+        every_n_epochs: also during training, after every so many epochs; 0 waits for the test.
+        num_images: columns of the reconstructions.
+        max_shift: largest shift in the orbits, pixels.
+
+    Raises:
+        ValueError: if every_n_epochs is negative or num_images less than 1.
+    """
+
+    signals = "images"
+
+    def __init__(self, every_n_epochs: int = 0, num_images: int = 8, max_shift: float = 5.0):
+        super().__init__(every_n_epochs)
+        if num_images < 1:
+            raise ValueError(f"num_images must be 1 or more; got {num_images}.")
+        self.num_images = num_images
+        self.max_shift = max_shift
+
+    def chosen(self, batch: Batch) -> Batch:
+        return batch[: self.num_images]
+
+    def drawn(self, model: Model, batch: Batch, data: ServedDataModule) -> dict[str, Any]:
         pictures = {
-            "reconstructions": reconstruction_picture(model, batch),
-            "samples": sample_picture(model),
-            "orbit": orbit_picture(model, batch[:1], self.max_shift),
+            "reconstructions.png": reconstruction_picture(model, batch),
+            "samples.png": sample_picture(model),
+            "orbit.png": orbit_picture(model, batch[:1], self.max_shift),
+            "orbit.gif": orbit_frames(model, batch[:5], self.max_shift),
         }
         if model.mask is not None:
-            pictures["masks"] = mask_picture(model, batch)
-        _save(folder, pictures)
-        _log(trainer, pictures)
-        gif = folder / "orbit.gif"
-        save_gif(orbit_frames(model, batch[:5], self.max_shift), gif)
-        for logger in trainer.loggers:
-            if isinstance(logger, WandbLogger):
-                logger.log_video("pictures/orbit_gif", [str(gif)], format=["gif"])
+            pictures["masks.png"] = mask_picture(model, batch)
+        return pictures
 
     def write_prior(self, trainer: pl.Trainer, model: Model) -> None:
         """`write_prior_pictures`, on W&B too."""
-        pictures = write_prior_pictures(model, Path(trainer.default_root_dir))
-        _log(trainer, pictures)
+        _send(trainer, write_prior_pictures(model, Path(trainer.default_root_dir)))
 
 
-def write_prior_pictures(model: Model, run: Path) -> dict[str, Image]:
+def write_prior_pictures(model: Model, run: Path) -> list[Path]:
     """samples.png and clusters.png of a model whose prior was fitted after training, in a run folder."""
-    pictures = {"samples": sample_picture(model), "clusters": cluster_picture(model)}
-    _save(run / "pictures", pictures)
-    return pictures
+    pictures = {"samples.png": sample_picture(model), "clusters.png": cluster_picture(model)}
+    return _saved(run, pictures)
 
 
-def _save(folder: Path, pictures: dict[str, Image]) -> None:
+def _saved(run: Path, pictures: Mapping[str, Any]) -> list[Path]:
+    folder = run / "pictures"
     folder.mkdir(parents=True, exist_ok=True)
     for name, picture in pictures.items():
-        save_figure(picture, folder / f"{name}.png")
+        save = save_gif if isinstance(picture, list) else save_figure
+        save(picture, folder / name)
+    return [folder / name for name in pictures]
 
 
-def _log(trainer: pl.Trainer, pictures: dict[str, Image]) -> None:
+def _send(trainer: pl.Trainer, files: list[Path]) -> None:
     for logger in trainer.loggers:
-        if isinstance(logger, WandbLogger):
-            for name, picture in pictures.items():
-                logger.log_image(f"pictures/{name}", [picture])
+        if not isinstance(logger, WandbLogger):
+            continue
+        for file in files:
+            if file.suffix == ".gif":
+                logger.log_video(f"pictures/{file.stem}_gif", [str(file)], format=["gif"])
+            else:
+                logger.log_image(f"pictures/{file.stem}", [str(file)])

@@ -64,12 +64,13 @@ def _may_change(key: str) -> bool:
     return key in CHANGEABLE or key.startswith("logger.")
 
 
-def check_same_images(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Refuse to resume on other images than those of before, as far as their size and number tell.
+def check_same_data(before: Mapping[str, Any], now: Mapping[str, Any], signals: str) -> None:
+    """Refuse to resume on other data than those of before, as far as their size and number tell.
 
     Args:
         before: `image` of the stored configuration, filled in if training had begun.
         now: the same of the data found.
+        signals: what the data are: images, structures.
 
     Raises:
         ValueError: if they differ.
@@ -82,7 +83,7 @@ def check_same_images(before: Mapping[str, Any], now: Mapping[str, Any]) -> None
     if told:
         what = ", ".join(f"image.{key} was {old} and is {new}" for key, (old, new) in told.items())
         raise ValueError(
-            f"data must be the images that the run was trained on: {what}. "
+            f"data must be the {signals} that the run was trained on: {what}. "
             "Set data.source.path to where they are, or start a new run."
         )
 
@@ -99,7 +100,7 @@ def checkpoint_to_resume(folder: Path) -> Path:
     last = folder / LAST
     if last.is_file() and _is_whole(last):
         return last
-    others = {p: _steps(p) for p in sorted(last.parent.glob("*.ckpt")) if p != last}
+    others = {p: steps_of(p) for p in sorted(last.parent.glob("*.ckpt")) if p != last}
     whole = {path: steps for path, steps in others.items() if steps is not None}
     what = "is damaged or cut short" if last.is_file() else "is not there"
     if not last.is_file() and not others:
@@ -134,10 +135,10 @@ def put_in_place(checkpoint: Path, folder: Path) -> None:
 
 
 def _is_whole(path: Path) -> bool:
-    return _steps(path) is not None
+    return steps_of(path) is not None
 
 
-def _steps(path: Path) -> int | None:
+def steps_of(path: Path) -> int | None:
     """How many steps a checkpoint had trained; None if it is damaged or of something else."""
     try:
         return int(read_checkpoint(path)["global_step"])

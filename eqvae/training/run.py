@@ -50,11 +50,11 @@ from eqvae.training.interruption import InterruptCheckpoint, Interrupted
 from eqvae.training.last import KeepLastStep
 from eqvae.training.loggers import LastingWandbLogger, MetricsCSV
 from eqvae.training.module import TrainingModule
-from eqvae.training.pictures import PictureCallback
+from eqvae.training.pictures import ModelPictures, PictureCallback
 from eqvae.training.prior import KeepPrior, PriorStage, fit_prior
 from eqvae.training.resume import (
     TakeUp,
-    check_same_images,
+    check_same_data,
     checkpoint_to_resume,
     put_in_place,
 )
@@ -111,7 +111,7 @@ def prepare(config: dict[str, Any], folder: str | Path, *, resume: bool = False)
     before = config["image"]
     config = fill_data(config, datamodule.image_shape, len(datamodule.train), datamodule.ground())
     if resume:
-        check_same_images(before, config["image"])
+        check_same_data(before, config["image"], datamodule.domain.signals)
     config["data"]["source"] |= datamodule.images.settings
     module = TrainingModule(
         vae=build(config["model"], path="model"),
@@ -128,7 +128,7 @@ def prepare(config: dict[str, Any], folder: str | Path, *, resume: bool = False)
     warn_of_clamped_sizes(module, datamodule.train)
     trainer = _trainer(config, folder)
     for callback in trainer.callbacks:
-        if isinstance(callback, PictureCallback):
+        if isinstance(callback, ModelPictures):
             callback.check(module.vae)
     resume_from = checkpoint_to_resume(folder) if resume else None
     if resume_from is not None:

@@ -74,14 +74,13 @@ def check_fits(data: ImageDataModule, model: Model) -> None:
     Raises:
         ValueError: if they are not.
     """
-    structures, given = (math.isinf(each.domain.radius) for each in (model, data))
-    if structures != given:
-        kinds = {True: "structures", False: "images"}
+    wanted, given = model.domain.signals, data.domain.signals
+    if wanted != given:
         raise ValueError(
-            f"data must be {kinds[structures]} as the model was trained on; got {kinds[given]}. Leave data "
-            "out for the run's own."
+            f"data must be {wanted} as the model was trained on; got {given}. Leave data out for the run's "
+            "own."
         )
-    if structures and data.image_shape != model.image_shape:
+    if math.isinf(model.domain.radius) and data.image_shape != model.image_shape:
         raise ValueError(
             f"data must be structures of {model.image_shape[1]} atoms as the model was trained on; got "
             f"{data.image_shape[1]}. Choose atoms with data.source.atom or data.source.chains."

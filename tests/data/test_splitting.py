@@ -72,7 +72,7 @@ def test_a_group_in_and_out_of_the_own_test_part_is_an_error():
         ({}, 2, "needs at least 3 images; there are 2"),
         ({"groups": torch.zeros(20).long()}, 20, "needs at least 3 groups; there are 1"),
         ({"is_test": torch.tensor([False, True, True])}, 3, "needs at least 2 images"),
-        ({"is_test": torch.zeros(5).bool()}, 5, "marks no image as test"),
+        ({"is_test": torch.zeros(5).bool()}, 5, "marks none of the images as test"),
     ],
 )
 def test_too_few_images_are_an_error(known, n, message):

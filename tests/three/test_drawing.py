@@ -5,8 +5,19 @@ import re
 import pytest
 import torch
 from matplotlib.figure import Figure
+from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
 
-from eqvae.three.drawing import bonds_of, draw_structure, extent, save_page, turning_frames
+from eqvae.three.drawing import (
+    Skeleton,
+    bonds_of,
+    draw_structure,
+    extent,
+    panels,
+    save_page,
+    turning_frames,
+)
+from eqvae.three.drawing.panels import bar_length
+from eqvae.three.structures import Structures
 
 WATER = torch.tensor(
     [[0.0, 0.0, 0.12], [0.0, 0.76, -0.48], [0.0, -0.76, -0.48]], dtype=torch.float64
@@ -28,6 +39,68 @@ def test_alpha_carbons_are_bound_along_the_chain_and_not_across_a_gap():
     at[4:] += 20
     pairs = bonds_of(at, ["C"] * 8).tolist()
     assert pairs == [[i, i + 1] for i in range(7) if i != 3]
+
+
+def test_no_backbone_goes_from_one_chain_to_the_next():
+    """Two chains, the second begins 3.8 Angstrom behind the end of the first; two sulphurs bind chains."""
+    at = torch.cat([chain(6), chain(6) + chain(7)[6] - chain(7)[0]])
+    inside = [[i, i + 1] for i in range(11) if i != 5]
+    assert bonds_of(at, ["C"] * 12, "A" * 6 + "B" * 6).tolist() == inside
+    assert [5, 6] in bonds_of(at, ["C"] * 12).tolist()  # control: letters not known
+    at = torch.tensor([[0.0, 0, 0], [1.5, 0, 0], [1.5, 2.0, 0], [0.0, 2.0, 0]])
+    assert bonds_of(at, "CSSC", "AABB").tolist() == [[0, 1], [1, 2], [2, 3]]
+    assert bonds_of(at - torch.tensor([0.0, 0.3, 0]), "CCNC", "AABB").tolist() == [[0, 1], [2, 3]]
+
+
+def test_a_trace_stays_a_trace_where_it_touches_itself():
+    at = chain(12)
+    at[11] = at[0] + torch.tensor([1.2, 0, 0])
+    at[10] = at[11] + torch.tensor([2.5, 2.5, 0])
+    pairs = bonds_of(at, ["C"] * 12).tolist()
+    assert [0, 11] not in pairs and len(pairs) >= 10
+    assert bonds_of(at, ["C"] * 11 + ["N"]).tolist() == [[0, 11]]  # control: two elements, no trace
+    phosphorus = torch.arange(5.0)[:, None] * torch.tensor([6.5, 0, 0])
+    assert len(bonds_of(phosphorus, "P" * 5)) == 4 and not len(bonds_of(phosphorus, "C" * 5))
+
+
+def test_of_large_structures_the_trace_is_drawn():
+    """450 atoms: alpha carbons, carbons beside them, and ions of calcium, which are called CA too."""
+    trace = chain(150)
+    at = torch.cat([trace, trace + torch.tensor([1.5, 0, 0]), 40 + trace])
+    elements = ("C",) * 300 + ("Ca",) * 150
+    names = ("CA",) * 150 + ("CB",) * 150 + ("CA",) * 150
+    whole = Structures(
+        at[None], elements, names, ("ALA",) * 300 + ("CA",) * 150, chains=("A",) * 450
+    )
+    drawn = Skeleton.of(whole)
+    assert drawn.atoms.tolist() == list(range(150)) and len(drawn.bonds) == 149
+    assert torch.equal(drawn(whole.positions), whole.positions[:, :150])
+    few = Skeleton.of(whole.atoms(torch.arange(100)))
+    assert len(few.atoms) == 100
+    assert len(Skeleton.of(Structures(at[None], elements)).atoms) == 450  # names not known
+
+
+def test_panels_have_one_scale_and_a_bar_that_tells_it():
+    at = torch.stack([chain(8), 1.4 * chain(8), chain(8) + 100])
+    moved = at + torch.tensor([0.0, 6.0, 0])
+    figure = panels([(at, "0.5"), (moved, "red")], ["a", "b", "c"])
+    assert len({(axis.get_xlim(), axis.get_ylim()) for axis in figure.axes}) == 1
+    bars = [a for axis in figure.axes for a in axis.artists if isinstance(a, AnchoredSizeBar)]
+    assert [bar.txt_label.get_text() for bar in bars] == ["2 Å"]
+    (patch,) = bars[0].size_bar.get_children()
+    assert patch.get_width() == 2 and bars[0].size_bar.get_transform() is not None
+    for axis in figure.axes:  # the layers are not centred one by one
+        first, second = (one.get_offsets().mean(axis=0) for one in axis.collections[1::2])
+        assert abs(first).max() < 1e-5 and abs(second - [0, 6]).max() < 1e-4
+    with pytest.raises(ValueError, match="titles must name every panel of 2 equal rows"):
+        panels([(at, "0.5")], ["a", "b", "c"], rows=("up", "down"))
+
+
+@pytest.mark.parametrize("most", [0.09, 0.1, 0.7, 1.0, 4.9, 5.1, 23.0, 499.0])
+def test_the_bar_is_a_round_number_and_as_long_as_may_be(most):
+    length = bar_length(most)
+    assert length <= most < 2.5 * length
+    assert f"{length:.0e}"[0] in "125"
 
 
 def test_what_is_near_is_drawn_last():

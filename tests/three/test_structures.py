@@ -116,6 +116,43 @@ def test_an_element_is_derived_from_a_name(name, residue, element):
     assert symbol_of_name(name, residue) == element
 
 
+@pytest.mark.parametrize(
+    "element", ["Fe", "Zn", "Mg", "Mn", "Cu", "Co", "Ni", "Ca", "Na", "Cd", "Hg"]
+)
+def test_an_ion_is_its_element_wherever_its_name_begins(element):
+    """A residue that is called as the element is it; carbons and hydrogens of ligands are the control."""
+    bare = element.upper()
+    for residue in (bare, f"{bare}2", f"3{bare}"):
+        for name in (f"{bare}  ", f" {bare} ", f"  {bare}", bare):
+            assert symbol_of_name(name, residue) == element
+    other = {"Fe": "Fe", "Zn": "Zn", "Mg": "Mg", "Mn": "Mn"}.get(element, element[0])
+    assert symbol_of_name(f" {bare} ", "LIG") == other
+
+
+@pytest.mark.parametrize(
+    ("name", "residue", "element"),
+    [
+        *((" FE ", "HEM", "Fe"), (" FE1", "SF4", "Fe"), ("FE", "HEC", "Fe"), (" BR ", "LIG", "Br")),
+        *((" FAE", "LIG", "F"), (" F1 ", "LIG", "F"), (" PB ", "ATP", "P"), (" CU ", "LIG", "C")),
+        *((" CO ", "LIG", "C"), ("CO  ", "B12", "Co"), ("CA1 ", "OEX", "Ca")),
+        *(("CD10", "LIG", "C"), ("HG1 ", "EMC", "Hg"), (" B1 ", "LIG", "B"), (" TA1", "TBR", "Ta")),
+    ],
+)
+def test_a_metal_one_column_off_is_told_from_what_ligands_have(name, residue, element):
+    assert symbol_of_name(name, residue) == element
+
+
+def test_an_element_one_column_off_is_read(tmp_path):
+    ends = {"76-77": "ZN", "77-78": " ZN2+", "78-79": "  ZN", "none": ""}
+    for end in ends.values():
+        whole = line(name="ZN  ", residue=" ZN", record="HETATM", element="")[:75] + end
+        (tmp_path / "a.pdb").write_text(f"{whole}\n{line(at=(9, 0, 0))}")
+        assert read(tmp_path / "a.pdb").elements == ("Zn", "C")
+    nitrogen = line(name=" N  ", element="")[:72] + "   ZN "  # control: a segment that ends in Z
+    (tmp_path / "a.pdb").write_text(nitrogen)
+    assert read(tmp_path / "a.pdb").elements == ("N",)
+
+
 def test_symbols():
     assert [symbol(s) for s in ("c", "CL", "17", "D", "C12", "Zz")] == [
         "C",

@@ -5,17 +5,24 @@ import json
 import re
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
 
 import eqvae
 from eqvae.cli.evaluate import main as evaluate
 from eqvae.config import build, compose
+from eqvae.domains import SquareGrid
 from eqvae.evaluation.held_out import HeldOut
+from eqvae.three.points import Points
+from eqvae.three.vae import StructurePictures
 from eqvae.three.vae.suites import content
+from eqvae.training.checks import check_domain, check_first_batch
 from eqvae.training.interruption import Interrupted
+from eqvae.training.last import KeepLastStep
 from eqvae.training.run import prepare, stored_config, train
 from eqvae.training.runs import subject_of
 from tests.training.test_run import SignalAt
@@ -29,7 +36,10 @@ TINY = [
         "callbacks.last.every_n_epochs=1",
     ),
     *("model.encoder.hidden=16", "model.decoder.hidden=16", "callbacks.pictures.num_structures=2"),
+    "callbacks.pictures.frames=4",
 ]
+UNDRAWN = [arg for arg in TINY if "pictures" not in arg] + ["~callbacks.pictures"]
+STILL = ("reconstructions", "samples", "orbit", "traversal")
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +58,8 @@ def test_a_run_leaves_what_every_run_leaves(runs, model):
     assert np.isfinite(metrics["test/elbo"])
     for name in ("metrics.json", "metrics.csv", "config.yaml", "checkpoints/best.ckpt"):
         assert (folder / name).is_file()
-    assert (folder / "pictures" / "reconstructions.png").is_file()
+    found = {file.name for file in (folder / "pictures").iterdir()}
+    assert found == {f"{name}.png" for name in STILL} | {"turning.gif"}
     again = eqvae.load_vae(folder)
     assert again.domain.num_atoms == 10 and not again.training
     data = build(stored_config(folder)["data"])
@@ -59,7 +70,7 @@ def test_a_run_leaves_what_every_run_leaves(runs, model):
 
 def test_a_run_that_was_stopped_ends_as_one_that_was_not(runs, tmp_path):
     folder, metrics = runs["se3"]
-    run = prepare(compose(["model=se3", *TINY]), tmp_path)
+    run = prepare(compose(["model=se3", *UNDRAWN]), tmp_path)
     run.trainer.callbacks.insert(0, SignalAt(4, signal.SIGTERM))
     with pytest.raises(Interrupted):
         train(run)
@@ -84,7 +95,10 @@ def test_the_evaluation_has_suites_of_its_own(runs, tmp_path):
     assert control["content/change/relative"]["value"] > 1e-2
     assert found["equivariance/encoder/rotation"]["value"] < 1e-10
     assert found["pose/follows/angle"]["value"] < 1e-4
-    assert (hard / "report.html").is_file()
+    report = (hard / "report.html").read_text()
+    assert "held-out structures of 10 atoms" in report
+    shown = re.sub(r"<style.*?</style>|<[^>]*>", " ", report, flags=re.DOTALL)
+    assert "structures" in shown and not re.search("image|pixel", shown)
 
 
 def test_files_of_one_s_own_are_read(tmp_path):
@@ -133,8 +147,28 @@ def test_structures_that_do_not_differ_have_no_rank_and_no_relative_change(runs,
     assert scores["change/largest"].value < 1e-10
 
 
+@pytest.mark.parametrize("behind", [0, 1])
+def test_the_last_step_is_written_where_the_file_has_another(runs, tmp_path, behind):
+    """A control: without a checkpoint that was asked for, nothing is written."""
+    path, saved = runs["se3"][0] / "checkpoints" / "last.ckpt", []
+    step = torch.load(path, weights_only=True)["global_step"] + behind
+    trainer = SimpleNamespace(
+        fast_dev_run=False,
+        is_global_zero=True,
+        global_step=step,
+        checkpoint_callbacks=[ModelCheckpoint(tmp_path)],
+        save_checkpoint=saved.append,
+        strategy=SimpleNamespace(reduce_boolean_decision=lambda true, all: true),
+    )
+    KeepLastStep(path).on_train_end(trainer, None)
+    assert saved == [path] * behind
+    trainer.checkpoint_callbacks = [ModelCheckpoint(tmp_path, monitor="val/elbo")]
+    KeepLastStep(tmp_path / "none.ckpt").on_train_end(trainer, None)
+    assert saved == [path] * behind
+
+
 def test_a_run_between_two_checkpoints_keeps_its_last_step(tmp_path):
-    short = [arg for arg in TINY if "every_n" not in arg]
+    short = [arg for arg in UNDRAWN if "every_n" not in arg]
     some = ["trainer.max_epochs=2", "data.source.num_structures=6", "data.limit=1"]
     metrics = train(prepare(compose(["model=se3", *short, *some]), tmp_path))
     assert np.isfinite(metrics["test/elbo"])  # of one structure, which has no spread
@@ -161,6 +195,37 @@ def test_parts_of_the_plane_are_refused_before_training(choices, sentence, tmp_p
     few = [arg for arg in TINY if not arg.startswith("callbacks.")]
     with pytest.raises(ValueError, match=sentence):
         prepare(compose([*choices, *few]), tmp_path)
+
+
+def test_messages_call_structures_structures(runs, tmp_path):
+    with pytest.raises(ValueError, match="model and objective can't judge the structures"):
+        config = compose(["model=se3", *TINY])
+        atoms = {"_target_": "eqvae.three.points.Points", "num_atoms": 9}
+        config["model"]["decoder"]["domain"] = atoms
+        prepare(config, tmp_path / "run")
+    lost = SimpleNamespace(
+        vae=SimpleNamespace(domain=Points(9)), objective=lambda *_: (torch.tensor(torch.nan), {})
+    )
+    with pytest.raises(ValueError, match="the loss of the first structures is nan"):
+        check_first_batch(lost, "two")
+    x = np.random.default_rng(0).normal(size=(3, 10, 3))
+    for name, some in (("one", x[:1]), ("two", x[1:])):
+        np.savez(tmp_path / f"{name}.npz", positions=some, elements=["C"] * 10)
+    own = [
+        f"data.source.{key}={tmp_path / name}"
+        for key, name in (("path", "one.npz"), ("test", "two.npz"))
+    ]
+    data = build(compose(["data=structures", *own, "model=se3"])["data"])
+    with pytest.raises(ValueError, match="needs at least 2 structures; there are 1"):
+        data.setup()
+    config = stored_config(runs["se3"][0])
+    config["data"]["source"]["num_atoms"] = 12
+    with pytest.raises(ValueError, match="data must be the structures that .* was 10 and is 12"):
+        prepare(config, tmp_path / "again", resume=True)
+    with pytest.raises(ValueError, match="the structures live on Points.* made for SquareGrid"):
+        check_domain(SimpleNamespace(vae=SimpleNamespace(domain=SquareGrid(9))), Points(9))
+    with pytest.raises(ValueError, match="StructurePictures draws structures, .* is of images"):
+        StructurePictures().check(SimpleNamespace(domain=SquareGrid(9)))
 
 
 @pytest.mark.parametrize(

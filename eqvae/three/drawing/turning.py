@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from eqvae.symmetry.space import SpaceRotations, rotation_matrix
 from eqvae.three.drawing.flat import bonds_of, draw_structure, extent
+from eqvae.three.drawing.panels import add_scale_bar
 
 _INCHES, _DPI = 2.4, 80
 
@@ -24,7 +26,7 @@ def turning_frames(
     axis: tuple[float, float, float] = (0.0, 1.0, 0.0),
     bonds: Tensor | None = None,
 ) -> list[Image.Image]:
-    """One full turn about an axis, for `eqvae.drawing.save_gif`.
+    """One full turn about an axis, for `eqvae.drawing.save_gif`; all in one scale, which a bar tells.
 
     Args:
         structures: by title, one below each; (N, 3), or (F, N, 3) whose conformations pass while it turns.
@@ -41,13 +43,18 @@ def turning_frames(
     shown = {t: (p if p.dim() == 3 else p[None]).detach().double() for t, p in structures.items()}
     pairs = {t: bonds_of(p[0], elements) if bonds is None else bonds for t, p in shown.items()}
     reach = max(extent(p) for p in shown.values())
+    canvas, axes = _panels(list(shown), reach)
     drawn = []
     for i in range(frames):
         turn = rotation_matrix(group.exp(2 * math.pi * i / frames * u))[0]
-        now = {title: _passed(p, i / frames) for title, p in shown.items()}
-        drawn.append(
-            _frame({t: (p - p.mean(0)) @ turn.T for t, p in now.items()}, elements, pairs, reach)
-        )
+        for title, p in shown.items():
+            now, axis = _passed(p, i / frames), axes[title]
+            for artist in [*axis.collections]:  # of the frame before; layout and scale bar stay
+                artist.remove()
+            turned = (now - now.mean(0)) @ turn.T
+            draw_structure(axis, turned, elements, bonds=pairs[title], reach=reach)
+        canvas.draw()
+        drawn.append(Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB"))
     return drawn
 
 
@@ -56,18 +63,12 @@ def _passed(path: Tensor, phase: float) -> Tensor:
     return path[round((1 - abs(2 * phase - 1)) * (len(path) - 1))]
 
 
-def _frame(
-    structures: Mapping[str, Tensor],
-    elements: Sequence[str],
-    bonds: Mapping[str, Tensor],
-    reach: float,
-) -> Image.Image:
-    size = (_INCHES * len(structures), _INCHES * 1.1)
-    figure = Figure(figsize=size, dpi=_DPI, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
-    axes = figure.subplots(1, len(structures), squeeze=False)[0]
-    for axis, (title, positions) in zip(axes, structures.items(), strict=True):
-        draw_structure(axis, positions, elements, bonds=bonds[title], reach=reach)
+def _panels(titles: Sequence[str], reach: float) -> tuple[FigureCanvasAgg, Mapping[str, Axes]]:
+    """An empty figure with a panel below each title, the first one with a scale bar."""
+    figure = Figure(figsize=(_INCHES * len(titles), _INCHES * 1.1), dpi=_DPI)
+    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=0.9, wspace=0.02)
+    axes = dict(zip(titles, figure.subplots(1, len(titles), squeeze=False)[0], strict=True))
+    for title, axis in axes.items():
         axis.set_title(title, fontsize=9)
-    canvas.draw()
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    add_scale_bar(axes[titles[0]], reach)
+    return FigureCanvasAgg(figure), axes

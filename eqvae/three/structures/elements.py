@@ -22,13 +22,11 @@ AMINO_ACIDS = frozenset(
     "HSD HSE HSP HID HIE HIP CYX ASH GLH LYN ACE NME".split()
 )
 _IONS = {"SOD": "Na", "POT": "K", "CLA": "Cl", "CES": "Cs", "CAL": "Ca", "LIT": "Li", "RUB": "Rb"}
-_AMBIGUOUS = (
-    "CA",
-    "CD",
-    "CE",
-    "HG",
-    "NA",
-)  # a carbon, hydrogen or nitrogen more often than the metal
+# a carbon, hydrogen or nitrogen more often than the metal
+_AMBIGUOUS = frozenset("CA CD CE HG NA".split())
+# the other way round, so that a name one column off is still the metal: in the Chemical Component Dictionary
+# FE is iron 446 times and fluorine 6 times, PT platinum 60 times and phosphorus once, BR always bromine
+_PLAIN = frozenset("BE BI BR DY FE IN IR KR PR PT SI TA TB TE TH TI TL YB".split())
 NUCLEOTIDES = frozenset("A C G U T DA DC DG DT DU ADE CYT GUA THY URA".split())
 
 
@@ -54,7 +52,8 @@ def symbol_of_name(name: str, residue: str | None = None) -> str | None:
 
     In amino acids and nucleotides it is the first letter. Elsewhere the four columns of a PDB file tell
     " CL ", a carbon, from "CL  ", chlorine; what is more often a carbon, such as CA, and a name without its
-    blanks are taken for the longer symbol only if the residue has that name too, as ions have it.
+    blanks are taken for the longer symbol only if the residue has that name too, as ions have it: FE, FE2,
+    3CO. FE and its like stand for hardly anything else, and are the metal in any column.
 
     Args:
         name: with its blanks where it comes from a PDB file.
@@ -69,12 +68,22 @@ def symbol_of_name(name: str, residue: str | None = None) -> str | None:
         return _IONS[bare]
     letters = "".join(_leading_letters(bare))
     two = letters[:2].capitalize()
-    filled = name[:1] == "H" and name[-1:] != " "  # "HG11" is a hydrogen, "HG  " mercury
-    in_columns = len(name) == 4 and name[:2].isalpha() and not filled
-    ion = residue is not None and symbol(residue) == two
-    if two in _KNOWN and len(two) == 2 and (ion or (in_columns and bare not in _AMBIGUOUS)):
-        return two
+    if len(two) == 2 and two in _KNOWN:
+        ion = residue is not None and symbol(residue.lstrip("0123456789")) == two
+        plain = letters in _PLAIN
+        if ion or plain or (len(name) == 4 and name[:2].isalpha() and not _short(name, letters)):
+            return two
     return symbol(letters[0]) or (two if two in _KNOWN else None)
+
+
+def _short(name: str, letters: str) -> bool:
+    """Whether a name that begins in the first of its columns may be of the symbol of one letter all the same.
+
+    "HG11" and "CD10" have no other column to begin in; "CA  " is a habit of some programs.
+    """
+    if name[-1] != " ":
+        return letters[0] == "H" or letters in _AMBIGUOUS
+    return name.strip() in _AMBIGUOUS
 
 
 def symbol_of_mass(mass: float) -> str | None:

@@ -112,8 +112,21 @@ def _atom(path: Path, number: int, line: str, hetero: bool) -> _Atom:
         number=line[22:27].strip(),
         place=place,
         occupancy=occupancy,
-        element=line[76:78].strip(),
+        element=_element_column(line),
     )
+
+
+def _element_column(line: str) -> str:
+    """Columns 77-78, or where a program wrote a column too far, 78-79 or 76-77.
+
+    In 79-80 belongs a charge, which begins with a digit; 73-76 may hold a segment.
+    """
+    if line[78:79].isalpha() and not line[76:77].strip():
+        return line[77:79].strip()
+    left = line[75:77]
+    if left.isalpha() and not line[72:75].strip() and line[12:16].strip().startswith(left):
+        return left
+    return line[76:78].strip()
 
 
 def _one_place_each(atoms: list[_Atom]) -> list[_Atom]:

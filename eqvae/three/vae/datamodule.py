@@ -98,7 +98,7 @@ class StructureDataModule(ServedDataModule):
             return
         loaded = self.source.load()
         check_structures(loaded)
-        train, val, test = split_rows(loaded, self.split, self.seed)
+        train, val, test = split_rows(loaded, self.split, self.seed, Points.signals)
         if self.limit is not None and self.limit > len(train):
             raise ValueError(
                 f"limit must be at most the {len(train)} structures of the train split; got {self.limit}. "

@@ -28,6 +28,7 @@ from eqvae.symmetry.space_motions import (
     translation_of,
     turn_of,
 )
+from eqvae.three.drawing.skeleton import Skeleton
 from eqvae.three.vae.alignment import aligned, kabsch, rmsd
 from eqvae.three.vae.model import SpaceVAE
 from eqvae.three.vae.overlay import overlay_figure, sample_figure
@@ -63,7 +64,10 @@ def reconstruction(held_out: HeldOut) -> Findings:
         about = x - x.mean(dim=1, keepdim=True)
         scores[f"rmsd/{name}_laid_upon"] = _mean(rmsd(about, aligned(made, x)))
     shown = moved[:: max(1, len(moved) // 4)][:4]
-    return Findings(scores, {"Reconstructions at random poses": overlay_figure(model, shown)})
+    return Findings(
+        scores,
+        {"Reconstructions at random poses": overlay_figure(model, shown, _skeleton(held_out))},
+    )
 
 
 def content(held_out: HeldOut) -> Findings:
@@ -125,7 +129,7 @@ def pose(held_out: HeldOut) -> Findings:
             "follows/angle": _mean(follow.degrees, unit="degrees", ceiling=0.0),
             "follows/shift": _mean(follow.shift, ceiling=0.0),
             "kabsch/angle_median": _median(error.degrees, "degrees"),
-            "kabsch/shift_median": _median(error.shift, "A"),
+            "kabsch/shift_median": _median(error.shift, "Å"),
             "frame_drift/angle_median": _median(drift.degrees, "degrees"),
             "deviation/angle_median": _median(deviation, "degrees"),
         }
@@ -161,7 +165,8 @@ def generation(held_out: HeldOut) -> Findings:
     """RMSD of samples to the nearest training structure, and of held-out ones to it, Angstrom."""
     model, count = held_out.model, min(50, len(held_out.batch))
     made = model.sample(count, torch.Generator().manual_seed(held_out.seed))[:, 0]
-    figures = {"Samples from the prior": sample_figure(model, 4, held_out.seed)}
+    skeleton = _skeleton(held_out)
+    figures = {"Samples from the prior": sample_figure(model, 4, held_out.seed, skeleton)}
     if held_out.train is None:
         return Findings({"nearest": Score.null("no training structures are at hand")}, figures)
     known = held_out.train.image[:, 0]
@@ -198,6 +203,10 @@ def nearest_rmsd(x: Tensor, known: Tensor) -> Tensor:
     return torch.stack(found)
 
 
+def _skeleton(held_out: HeldOut) -> Skeleton | None:
+    return None if held_out.source is None else Skeleton.of(held_out.source.structures)
+
+
 def _moved(held_out: HeldOut) -> Batch:
     g = _motions(len(held_out.batch), held_out.seed)
     return held_out.batch.act(g, held_out.model.domain)
@@ -224,7 +233,7 @@ def _law(found: Tensor, wanted: Tensor) -> Score:
     return Score(error, n=len(found), better="lower", ceiling=0)
 
 
-def _mean(values: Tensor, unit: str = "A", better: str = "lower", ceiling: float | None = None):
+def _mean(values: Tensor, unit: str = "Å", better: str = "lower", ceiling: float | None = None):
     return Score(values.double().mean(), n=len(values), better=better, unit=unit, ceiling=ceiling)
 
 
