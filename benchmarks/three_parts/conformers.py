@@ -8,6 +8,7 @@ and the most similar training frame. Epochs and the first variance were chosen o
 """
 
 import json
+import math
 import time
 from collections.abc import Callable
 from copy import deepcopy
@@ -16,11 +17,14 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.stats import spearmanr
+from sklearn.metrics import adjusted_rand_score
+from sklearn.mixture import GaussianMixture
 from torch import Tensor
 from trained import AUGMENTED, Trained, trained
 
 from eqvae.config import compose
 from eqvae.data.batch import Batch
+from eqvae.three.vae import SpaceOrbitPosedPrior
 from eqvae.three.vae.alignment import aligned, laid_together, rmsd
 from eqvae.three.vae.datamodule import PosedStructures
 from eqvae.three.vae.orders import all_orders
@@ -58,7 +62,8 @@ def measure(epochs: int | None = None) -> dict[str, Any]:
         begin, found = time.perf_counter(), []
         for seed in range(seeds):
             one = trained([*how, *overrides], SHOWN, seed)
-            found.append(one.scores | content_found(one) | relabelled(one, order))
+            more = content_found(one) | relabelled(one, order) | rotamers_found(one)
+            found.append(one.scores | more)
         row = {"what": f"ethanol, {name}", "seeds": seeds}
         row |= {key: float(np.mean([each[key] for each in found])) for key in found[0]}
         rows.append(row | {"by_seed": found, "seconds": round(time.perf_counter() - begin, 1)})
@@ -94,6 +99,22 @@ def relabelled(one: Trained, order: list[int]) -> dict[str, float]:
     c = content_of(model, batch)
     d = content_of(model, batch.replace(image=batch.image[:, :, order]))
     return {"relabelled": float(((c - d).norm(dim=1) / c.std(dim=0).norm()).mean())}
+
+
+def rotamers_found(one: Trained) -> dict[str, float]:
+    """Adjusted Rand index of trans and both gauche forms with as many groups of the fitted prior's kinds.
+
+    0 is chance. A Gaussian mixture of three, fitted to the content of training frames, stands beside it.
+    """
+    prior, angle = one.model.prior, torsion(one.data.test[:].image[:, 0].double(), TORSION)
+    trans = angle.abs() > math.radians(120)
+    rotamer = torch.where(trans, 0, torch.where(angle > 0, 1, 2))
+    c, known = _content(one, one.data.test), _content(one, one.data.train)
+    mixture = GaussianMixture(3, n_init=5, random_state=0).fit(known.detach().numpy())
+    found = {"rotamers_gaussian_mixture": mixture.predict(c.detach().numpy())}
+    if isinstance(prior, SpaceOrbitPosedPrior) and prior.knows_kinds(3):
+        found["rotamers"] = prior.kinds(c, 3).argmax(dim=1).numpy()
+    return {key: float(adjusted_rand_score(rotamer.numpy(), each)) for key, each in found.items()}
 
 
 def _content(one: Trained, part: PosedStructures) -> Tensor:

@@ -25,9 +25,10 @@ _SUITES = ("reconstruction", "content", "pose", "equivariance")
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained model, its data, and scores of the test split by name."""
+    """A trained model, the same with the prior of training, data, and scores of the test split by name."""
 
     model: Model
+    unfitted: Model
     data: StructureDataModule
     scores: dict[str, float]
 
@@ -46,7 +47,7 @@ def trained(overrides: Sequence[str], shown: Mapping[str, str], seed: int) -> Tr
         warnings.simplefilter("ignore")
         config = compose(how)
         metrics = train(prepare(config, folder))
-        model = load_vae(Path(folder))
+        model, unfitted = (load_vae(Path(folder), fitted=which) for which in (True, False))
         data = build(config["data"], path="data")
         data.setup()
         suites = {name: SUITES[name] for name in _SUITES}
@@ -54,4 +55,6 @@ def trained(overrides: Sequence[str], shown: Mapping[str, str], seed: int) -> Tr
     scores = {key: values[name] for key, name in shown.items() if name in values}
     scores["parameters"] = sum(p.numel() for p in model.parameters())
     scores |= {"elbo": metrics["test/elbo"], "train_seconds": metrics["train/seconds"]}
-    return Trained(model, data, scores)
+    if "test/prior_gap" in metrics:
+        scores |= {"prior_gap": metrics["test/prior_gap"]}
+    return Trained(model, unfitted, data, scores)

@@ -15,6 +15,7 @@ from eqvae.cli.options import SWITCH, Asked, Option, read_options
 from eqvae.watch import watched
 
 if TYPE_CHECKING:
+    from eqvae.models.model import Model
     from eqvae.training.prior import FitOrbitPrior
     from eqvae.training.runs import Subject
 
@@ -53,7 +54,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _run(asked: Asked) -> None:
     from eqvae.training.checkpoint import find_checkpoint, has_prior, load_vae
-    from eqvae.training.pictures import write_prior_pictures
     from eqvae.training.prior import FitOrbitPrior
     from eqvae.training.runs import subject_of
 
@@ -75,8 +75,8 @@ def _run(asked: Asked) -> None:
     console.print(f"prior gap:  {found['test/prior_gap']:.1f} nats of the test images' ELBO")
     # numbers and pictures of other images would not be the run's
     if not asked.overrides and _merged(found, subject.folder / "metrics.json"):
-        write_prior_pictures(model, subject.folder)
-        console.print(f"pictures:   {subject.folder / 'pictures'}, samples.png and clusters.png")
+        for picture in _pictures(model, subject):
+            console.print(f"picture:    {picture}")
 
 
 def _fitted(stage: "FitOrbitPrior", path: Path, subject: "Subject") -> dict[str, float]:
@@ -91,6 +91,16 @@ def _fitted(stage: "FitOrbitPrior", path: Path, subject: "Subject") -> dict[str,
         gap = prior_gap(model, prior, data.test_dataloader, seed=0)
     store_prior(path, prior)  # last: whoever stops before keeps the checkpoint as it was
     return {f"test/{name}": value for name, value in gap.items()}
+
+
+def _pictures(model: "Model", subject: "Subject") -> list[Path]:
+    """Draw what the prior knows as the run draws its pictures, if it does."""
+    from eqvae.config import build
+    from eqvae.registry import stored_configuration
+
+    config = stored_configuration(subject.folder / "config.yaml")
+    callback = build(config["callbacks"].get("pictures"), path="callbacks.pictures")
+    return [] if callback is None else callback.save_prior(subject.folder, model, subject.data)
 
 
 def _merged(found: dict[str, float], path: Path) -> bool:

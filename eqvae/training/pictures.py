@@ -60,6 +60,10 @@ class ModelPictures(pl.Callback, ABC):
             data: which they come from.
         """
 
+    @abstractmethod
+    def drawn_prior(self, model: Model, data: ServedDataModule) -> dict[str, Any]:
+        """What the prior that was fitted after training knows, by file name as `drawn`."""
+
     def check(self, model: Model) -> None:
         """Refuse models of something else, before they are trained.
 
@@ -93,6 +97,14 @@ class ModelPictures(pl.Callback, ABC):
 
     def on_test_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._write(trainer, pl_module)
+
+    def save_prior(self, run: Path, model: Model, data: ServedDataModule) -> list[Path]:
+        """Write `drawn_prior` into a run folder."""
+        return _saved(run, self.drawn_prior(model, data))
+
+    def write_prior(self, trainer: pl.Trainer, model: Model) -> None:
+        """`save_prior`, on W&B too."""
+        _send(trainer, self.save_prior(Path(trainer.default_root_dir), model, trainer.datamodule))
 
     def _write(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if self._shown is None or trainer.fast_dev_run or not trainer.is_global_zero:
@@ -136,15 +148,8 @@ class PictureCallback(ModelPictures):
             pictures["masks.png"] = mask_picture(model, batch)
         return pictures
 
-    def write_prior(self, trainer: pl.Trainer, model: Model) -> None:
-        """`write_prior_pictures`, on W&B too."""
-        _send(trainer, write_prior_pictures(model, Path(trainer.default_root_dir)))
-
-
-def write_prior_pictures(model: Model, run: Path) -> list[Path]:
-    """samples.png and clusters.png of a model whose prior was fitted after training, in a run folder."""
-    pictures = {"samples.png": sample_picture(model), "clusters.png": cluster_picture(model)}
-    return _saved(run, pictures)
+    def drawn_prior(self, model: Model, data: ServedDataModule) -> dict[str, Any]:
+        return {"samples.png": sample_picture(model), "clusters.png": cluster_picture(model)}
 
 
 def _saved(run: Path, pictures: Mapping[str, Any]) -> list[Path]:

@@ -50,7 +50,7 @@ from eqvae.training.interruption import InterruptCheckpoint, Interrupted
 from eqvae.training.last import KeepLastStep
 from eqvae.training.loggers import LastingWandbLogger, MetricsCSV
 from eqvae.training.module import TrainingModule
-from eqvae.training.pictures import ModelPictures, PictureCallback
+from eqvae.training.pictures import ModelPictures
 from eqvae.training.prior import KeepPrior, PriorStage, fit_prior
 from eqvae.training.resume import (
     TakeUp,
@@ -285,7 +285,7 @@ def _finish(run: Run, checkpoint: Path) -> dict[str, float]:
     for logger in run.trainer.loggers:
         logger.log_metrics(found, step=run.trainer.global_step)
     for callback in run.trainer.callbacks:
-        if isinstance(callback, PictureCallback):
+        if isinstance(callback, ModelPictures):
             callback.write_prior(run.trainer, model)
     return found | {"prior/seconds": time.monotonic() - began}
 

@@ -3,6 +3,7 @@
 import importlib
 import json
 import re
+import shutil
 import signal
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,11 +15,12 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 
 import eqvae
 from eqvae.cli.evaluate import main as evaluate
+from eqvae.cli.fit_prior import main as fit_prior
 from eqvae.config import build, compose
 from eqvae.domains import SquareGrid
 from eqvae.evaluation.held_out import HeldOut
 from eqvae.three.points import Points
-from eqvae.three.vae import StructurePictures
+from eqvae.three.vae import SpaceOrbitPosedPrior, SpaceOrbitPrior, StructurePictures
 from eqvae.three.vae.suites import content
 from eqvae.training.checks import check_domain, check_first_batch
 from eqvae.training.interruption import Interrupted
@@ -39,7 +41,7 @@ TINY = [
     "callbacks.pictures.frames=4",
 ]
 UNDRAWN = [arg for arg in TINY if "pictures" not in arg] + ["~callbacks.pictures"]
-STILL = ("reconstructions", "samples", "orbit", "traversal")
+STILL = ("reconstructions", "samples", "orbit", "traversal", "clusters")
 
 
 @pytest.fixture(scope="module")
@@ -113,12 +115,32 @@ def test_files_of_one_s_own_are_read(tmp_path):
     assert np.allclose(data.domain.act(back, batch.image)[:, 0], x[rows], atol=1e-5)
 
 
-@pytest.mark.parametrize("command", ["embed", "explore", "export", "generate", "fit_prior"])
+@pytest.mark.parametrize("model", ["se3", "plain_structures"])
+def test_the_prior_is_fitted_at_the_end_and_again_when_asked(runs, model, tmp_path, capsys):
+    folder = shutil.copytree(runs[model][0], tmp_path / "run")
+    assert np.isfinite(runs[model][1]["test/prior_gap"])
+    first, before = eqvae.load_vae(folder), eqvae.load_vae(folder, fitted=False)
+    assert isinstance(first.prior, SpaceOrbitPosedPrior | SpaceOrbitPrior)
+    assert not isinstance(before.prior, SpaceOrbitPosedPrior | SpaceOrbitPrior)
+    clusters = folder / "pictures" / "clusters.png"
+    clusters.unlink(missing_ok=True)
+    fit_prior([f"ckpt={folder}", "again=true", "components=2", "rank=1"])
+    assert "clusters.png" in capsys.readouterr().out and clusters.is_file()
+    again = eqvae.load_vae(folder)
+    data = build(stored_config(folder)["data"])
+    data.setup()
+    q = again.encode(data.test[:4])
+    assert q.cluster.shape == (4, 2)
+    assert torch.allclose(q.cluster.exp().sum(dim=1), torch.ones(4), atol=1e-5)
+    assert again.sample(3).isfinite().all()
+
+
+@pytest.mark.parametrize("command", ["embed", "explore", "export", "generate"])
 @pytest.mark.parametrize("model", ["se3", "plain_structures"])
 def test_commands_that_need_images_say_so_in_one_sentence(runs, model, command, tmp_path, capsys):
-    out = [] if command == "fit_prior" else [f"out={tmp_path / 'out'}"]
     with pytest.raises(SystemExit) as stop:
-        importlib.import_module(f"eqvae.cli.{command}").main([f"ckpt={runs[model][0]}", *out])
+        arguments = [f"ckpt={runs[model][0]}", f"out={tmp_path / 'out'}"]
+        importlib.import_module(f"eqvae.cli.{command}").main(arguments)
     assert stop.value.code == 2
     (said,) = capsys.readouterr().err.strip().splitlines()
     assert said.startswith("error: ") and "structures" in said

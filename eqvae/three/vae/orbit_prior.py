@@ -7,7 +7,8 @@ the orbits of SO(3) this needs no grid: content does not move, and p(g) is Haar'
 of shifts stays as it was trained, since structures may stand elsewhere tomorrow. Templates need no frames
 either: the decoder draws all of them about one reference, see `CanonicalDecoder`.
 
-Latents of a network without symmetry hold vectors that a pose is one with, and have the prior
+Latents of a network without symmetry hold vectors that a pose is one with. Elsewhere than its training
+structures such a network draws nothing of use, so that positions are fitted too:
 
     p(t, v) = N(t; 0, position_scale^2) p(v),    p(v) a `SpaceOrbitMixture`
 """
@@ -140,18 +141,20 @@ class SpaceOrbitPrior(Kinds, nn.Module):
         held_out: GaussianPosterior,
         fit: OrbitFit,
         symmetry: SpaceRotations,
-        position_scale: float,
     ) -> "SpaceOrbitPrior":
-        """The prior that draws of these posteriors look as if they came from, see `SpaceOrbitPosedPrior`.
+        """The prior that draws of these posteriors look as if they came from, their positions too.
 
         Args:
-            q, held_out, fit, position_scale: as there.
+            q, held_out, fit: as of `SpaceOrbitPosedPrior`.
             symmetry: whose orbits they may lie on; on none where held-out latents are likelier so.
         """
         known = [Latents.of(part) for part in (q, held_out)]
         mixture = fit.choose(fit_components, *known, [symmetry, None])
         align_frames(mixture, known[0], fit.seed)
-        prior = cls(q.representation, mixture.symmetry, mixture.components, position_scale)
+        place = q.representation.slices.position
+        square = q.loc[:, place].square() + q.scale[:, place].square()
+        scale = float(square.mean().sqrt().clamp_min(1e-3)) if q.representation.position else 1.0
+        prior = cls(q.representation, mixture.symmetry, mixture.components, scale)
         prior.mixture = mixture
         return prior.to(q.loc)
 

@@ -6,7 +6,7 @@ from eqvae.data.batch import Batch
 from eqvae.data.served import ServedDataModule
 from eqvae.models.model import Model
 from eqvae.three.drawing.skeleton import Skeleton
-from eqvae.three.vae.overlay import overlay_figure, sample_figure
+from eqvae.three.vae.overlay import kinds_figure, overlay_figure, sample_figure
 from eqvae.three.vae.walks import content_columns, orbit_figure, traversal_figure, turning
 from eqvae.training.pictures import ModelPictures
 
@@ -50,3 +50,10 @@ class StructurePictures(ModelPictures):
         if content_columns(model.representation):
             pictures["traversal.png"] = traversal_figure(model, one, skeleton)
         return pictures
+
+    def drawn_prior(self, model: Model, data: ServedDataModule) -> dict[str, Any]:
+        skeleton = Skeleton.of(data.images.structures)
+        return {
+            "samples.png": sample_figure(model, self.num_structures, skeleton=skeleton),
+            "clusters.png": kinds_figure(model, skeleton),
+        }

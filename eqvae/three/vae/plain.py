@@ -91,8 +91,7 @@ class PlainStructureVAE(VAE):
     ) -> SpaceOrbitPrior:
         symmetry = symmetry or self.symmetry
         self.representation.check(symmetry)
-        scale = float(self.prior.scale[0])
-        return SpaceOrbitPrior.fitted(q, held_out, fit, symmetry.linear, scale)
+        return SpaceOrbitPrior.fitted(q, held_out, fit, symmetry.linear)
 
 
 def _mlp(size: int, hidden: int) -> nn.Sequential:

@@ -24,7 +24,7 @@ from eqvae.three.drawing.panels import panels
 from eqvae.three.drawing.skeleton import Skeleton
 from eqvae.three.drawing.turning import turning_frames
 from eqvae.three.vae.alignment import rmsd
-from eqvae.three.vae.overlay import MADE, TRUE
+from eqvae.three.vae.overlay import MADE, TRUE, upright_view
 
 _ENDS = (-2.0, 2.0)  # of a walk, in standard deviations of the prior, which is N(0, 1)
 _FAR = "−2 to 2"
@@ -155,9 +155,3 @@ def turning(model: Model, batch: Batch, skeleton: Skeleton, frames: int = 36) ->
         shown[f"{walk.name} from {_FAR}"] = walk.structures
     shown = {title: skeleton(x) @ view.mT for title, x in shown.items()}
     return turning_frames(shown, skeleton.elements, frames=frames, bonds=skeleton.bonds)
-
-
-def upright_view(x: Tensor) -> Tensor:
-    """The rotation after which a structure (N, 3) is longest along y and thinnest along z, (3, 3)."""
-    longest, second, _ = torch.linalg.svd(x - x.mean(dim=0), full_matrices=False)[2]
-    return torch.stack([second, longest, torch.linalg.cross(second, longest)])
