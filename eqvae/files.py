@@ -5,13 +5,15 @@ does in one step: whoever reads it sees the old file or the new one, and a proce
 old one. Its own half is then left as a hidden file that ends in .part.
 """
 
+import csv
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 MANIFEST = "manifest.json"
 
@@ -95,6 +97,25 @@ def write_whole(path: str | Path, content: str | bytes) -> None:
     """
     with written(path) as partial:
         partial.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+def write_table(
+    path: str | Path, columns: Iterable[str], rows: Iterable[Mapping[str, Any]]
+) -> None:
+    """Write a CSV table with a row for each mapping of column to value, whole or not at all; None is empty.
+
+    Args:
+        path: of the file; its folder exists.
+        columns: in their order.
+        rows: with these keys and no other.
+
+    Raises:
+        OSError: if it can't be written.
+    """
+    with written(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        table = csv.DictWriter(file, list(columns), lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
 
 
 def write_manifest(folder: str | Path, names: Iterable[str]) -> None:

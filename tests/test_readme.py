@@ -24,7 +24,7 @@ TARGETS = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=r
 OPTIONS = (  # of other commands than train
     *("ckpt", "clusters", "preset", "suites", "out", "split", "wandb", "part", "entity", "seed"),
     *("table", "write", "where", "min_probability", "map", "most", "runtime", "rows"),
-    *("receptor", "ligand", "how", "atoms"),
+    *("receptor", "ligand", "how", "atoms", "states", "samples"),
 )
 
 
@@ -119,7 +119,7 @@ def test_what_the_docking_command_is_asked_is_known():
         _options(arguments)
 
 
-@pytest.mark.parametrize("script", ["evaluate", "embed", "explore", "subset"])
+@pytest.mark.parametrize("script", ["evaluate", "embed", "explore", "subset", "states"])
 def test_the_options_of_every_other_command_are_known(script):
     own = importlib.import_module(f"eqvae.cli.{script}").OWN
     found = scripted(script)

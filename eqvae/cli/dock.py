@@ -1,7 +1,5 @@
 """`eqvae dock`: lay one structure into or onto another one, all poses compared, the best ones written."""
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,7 +13,7 @@ from eqvae.cli.console import (
     stopped_by_ctrl_c,
 )
 from eqvae.cli.options import Option, numbers, sorted_options
-from eqvae.files import write_whole
+from eqvae.files import write_table, write_whole
 from eqvae.watch import watched
 
 if TYPE_CHECKING:
@@ -184,11 +182,7 @@ def _write(
     ]
     remarks = [f"pose {row['pose']} score {row['score']:.4f}" for row in rows]
     write_pdb(out / "poses.pdb", moved, remarks)
-    table = io.StringIO()
-    writer = csv.DictWriter(table, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_whole(out / "poses.csv", table.getvalue())
+    write_table(out / "poses.csv", rows[0], rows)
     times = {
         "num_poses": found.num_poses,
         "search_seconds": found.seconds,

@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from eqvae.models.model import Model
 
-READ_THEM = "In Python, eqvae.load_vae(run).encode(batch) gives content and pose."
-SAMPLE_THEM = "In Python, eqvae.load_vae(run).sample(16) gives coordinates, in Angstrom."
+STATES = "scripts/states.py says content, pose and state of each structure, and draws new ones."
 
 
 def check_images(model: "Model", command: str, instead: str) -> None:

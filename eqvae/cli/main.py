@@ -21,6 +21,7 @@ COMMANDS = {  # each is a module of this package with a `main(arguments)`
     "compare": "compare ways to put the symmetry in, over scenarios, sizes and seeds",
     "advise": "look at your images and say which way suits them",
     "dock": "lay one structure into or onto another one, and rank the poses",
+    "states": "say of each structure which shape, pose and state it has",
     "lens": "measure claims about equivariance, each with a control that must fail",
     "dashboard": "show a comparison in Weights & Biases",
 }

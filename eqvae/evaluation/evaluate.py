@@ -7,7 +7,6 @@
 Names are `<suite>/<score>`; Weights & Biases gets them as `test/<suite>/<score>`.
 """
 
-import csv
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +19,7 @@ from eqvae.evaluation.agreement import agreement
 from eqvae.evaluation.findings import Findings, Suite
 from eqvae.evaluation.held_out import HeldOut
 from eqvae.evaluation.suites import SUITES
-from eqvae.files import write_whole, written
+from eqvae.files import write_table, write_whole
 from eqvae.formulas import cell_of
 from eqvae.metrics.score import Score
 from eqvae.training.run import stored_config
@@ -117,14 +116,12 @@ def write_scores(
     """
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    with (
-        written(out / "metrics.csv") as partial,
-        partial.open("w", newline="", encoding="utf-8") as file,
-    ):
-        table = csv.DictWriter(file, _COLUMNS)
-        table.writeheader()
-        for evaluation in evaluations:
-            table.writerows(_row(evaluation.name, *item) for item in evaluation.scores.items())
+    rows = [
+        _row(evaluation.name, *item)
+        for evaluation in evaluations
+        for item in evaluation.scores.items()
+    ]
+    write_table(out / "metrics.csv", _COLUMNS, rows)
     for evaluation in evaluations:
         folder = out if len(evaluations) == 1 else out / evaluation.name
         (folder / "pictures").mkdir(parents=True, exist_ok=True)

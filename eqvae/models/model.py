@@ -201,7 +201,9 @@ class Model(nn.Module, ABC):
         noise = torch.Generator(z.device).manual_seed(seed)
         for _ in range(rounds):
             parts = z.split(_AT_ONCE)
-            z = torch.cat([self.encode(Batch(self.decode(p))).rsample(noise) for p in parts])
+            moved = torch.cat([self.encode(Batch(self.decode(p))).rsample(noise) for p in parts])
+            # far from its training data an encoder may answer with infinite spread
+            z = torch.where(moved.isfinite().all(dim=1, keepdim=True), moved, z)
         return z
 
     def transform(self, g: Tensor, batch: Batch) -> Tensor:

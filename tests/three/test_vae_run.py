@@ -1,5 +1,6 @@
 """Structures through the one way of training: command's configuration, checkpoint, resume, evaluation."""
 
+import csv
 import importlib
 import json
 import re
@@ -16,11 +17,16 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 import eqvae
 from eqvae.cli.evaluate import main as evaluate
 from eqvae.cli.fit_prior import main as fit_prior
+from eqvae.cli.states import main as states
 from eqvae.config import build, compose
 from eqvae.domains import SquareGrid
 from eqvae.evaluation.held_out import HeldOut
+from eqvae.symmetry.space import spin
+from eqvae.symmetry.space_motions import SpaceMotions, space_motion
 from eqvae.three.points import Points
+from eqvae.three.structures import read
 from eqvae.three.vae import SpaceOrbitPosedPrior, SpaceOrbitPrior, StructurePictures
+from eqvae.three.vae.alignment import aligned, laid_together, rmsd
 from eqvae.three.vae.suites import content
 from eqvae.training.checks import check_domain, check_first_batch
 from eqvae.training.interruption import Interrupted
@@ -133,6 +139,47 @@ def test_the_prior_is_fitted_at_the_end_and_again_when_asked(runs, model, tmp_pa
     assert q.cluster.shape == (4, 2)
     assert torch.allclose(q.cluster.exp().sum(dim=1), torch.ones(4), atol=1e-5)
     assert again.sample(3).isfinite().all()
+
+
+def test_the_states_of_a_trajectory_are_told_and_averaged(runs, tmp_path, capsys):
+    folder = runs["se3"][0]
+    states([f"ckpt={folder}", f"out={tmp_path}", "samples=3"])
+    assert "60 structures in 1 states" in capsys.readouterr().out
+    with (tmp_path / "states.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["index"]) for row in rows] == list(range(60))
+    model, data = eqvae.load_vae(folder), build(stored_config(folder)["data"])
+    data.setup()
+    x = data.images.structures.positions
+    g = torch.tensor(
+        [[float(row[f"quaternion_{a}"]) for a in "wxyz"] for row in rows], dtype=x.dtype
+    )
+    shift = [[float(row[f"{a}_angstrom"]) for a in "xyz"] for row in rows]
+    pose = space_motion(spin(torch.zeros(60), g), torch.tensor(shift, dtype=x.dtype))
+    content = torch.tensor(
+        [[float(row[f"content_{i}"]) for i in range(8)] for row in rows], dtype=torch.float32
+    )
+    handed = torch.tensor([[float(row[f"handedness_{i}"]) for i in range(2)] for row in rows])
+    with torch.no_grad():
+        template = model.decoder.template(torch.cat([content, handed], dim=1)).double()
+    found = rmsd(SpaceMotions().act(pose, template), x)
+    told = torch.tensor([float(row["rmsd_angstrom"]) for row in rows], dtype=x.dtype)
+    assert torch.allclose(found, told, atol=1e-4)
+    average, drawn = (read(tmp_path / f"{name}.pdb") for name in ("averages", "samples"))
+    mean = laid_together(x).mean(dim=0)
+    assert float(rmsd(aligned(average.positions[0], mean), mean)) < 0.01
+    assert len(drawn) == 3 and (tmp_path / "states.png").is_file()
+
+
+def test_states_are_of_runs_with_a_pose_and_no_more_than_the_prior_knows(runs, tmp_path, capsys):
+    for model, more, why in (
+        ("plain_structures", [], "states is for runs of structures with model=se3"),
+        ("se3", ["states=5"], "states must be at most the kinds .* 1; got 5"),
+    ):
+        with pytest.raises(SystemExit) as stop:
+            states([f"ckpt={runs[model][0]}", f"out={tmp_path / 'out'}", *more])
+        assert stop.value.code == 2
+        assert re.search(why, capsys.readouterr().err)
 
 
 @pytest.mark.parametrize("command", ["embed", "explore", "export", "generate"])

@@ -111,9 +111,17 @@ class SpaceVAE(Model):
         decoded = self.decode(posterior.mode)
         if len(self.orders) == 1:
             return decoded
-        best = posterior.pose.peaks.argmax(dim=1)
-        back = self.orders.argsort(dim=1)[best]
-        return decoded[torch.arange(len(best))[:, None], 0, back][:, None]
+        back = self._likeliest_order(posterior).argsort(dim=1)
+        return decoded[torch.arange(len(back))[:, None], 0, back][:, None]
+
+    def upright(self, batch: Batch, posterior: SpacePosedPosterior) -> Tensor:
+        """The structures themselves in the template's pose and likeliest order of atoms, (B, N, 3)."""
+        x, order = batch.image[:, 0], self._likeliest_order(posterior)
+        x = x[torch.arange(len(x))[:, None], order]
+        return self.domain.group.act(self.domain.group.inverse(posterior.pose.mode.to(x)), x)
+
+    def _likeliest_order(self, posterior: SpacePosedPosterior) -> Tensor:
+        return self.orders[posterior.pose.peaks.argmax(dim=1)]
 
     def log_prob(self, batch: Batch, z: Tensor) -> Tensor:
         decoded, x = self.decoder(z), self._ordered(batch)

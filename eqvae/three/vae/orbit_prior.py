@@ -119,6 +119,8 @@ class SpaceOrbitPrior(Kinds, nn.Module):
         position_scale: standard deviation of the position, Angstrom.
     """
 
+    rounds = 0  # without symmetry draws don't settle: beside its training data an encoder answers anything
+
     def __init__(
         self,
         representation: SpaceRepresentation,
