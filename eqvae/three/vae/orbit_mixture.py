@@ -176,10 +176,10 @@ def _widths(bound: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:
 def moments(mixture: SpaceOrbitMixture, v: Tensor) -> Moments:
     """The E-step on latents (B, D)."""
     found = mixture.explain(v)
-    r, latent = found.log_shares.exp(), mixture.representation
+    r, latent, hands = found.log_shares.exp(), mixture.representation, mixture.hands.double()
     first, second = [], []
     for block in latent.blocks:
-        x, hand = v[:, block.slice].double(), mixture.hands[:, block.slice].double()
+        x, hand = v[:, block.slice].double(), hands[:, block.slice]
         if block.frequency == 0 or mixture.symmetry is None:
             first.append(torch.einsum("bkm,md,bd->kd", r, hand, x))
         else:
