@@ -6,6 +6,7 @@ import shutil
 import socket
 from pathlib import Path
 
+gc.disable()  # until all is imported, of which little is garbage
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # read when torch is imported
     os.environ.setdefault(variable, "1")
 os.environ["MPLBACKEND"] = "agg"
@@ -25,10 +26,10 @@ torch.set_num_threads(1)
 
 
 def pytest_collection_finish() -> None:
-    """What was imported stays: the collector need not look through all of it again and again."""
-    gc.collect()
+    """What was imported stays, and the collector need not look through all of it again and again."""
     gc.freeze()
-    gc.set_threshold(10_000)
+    gc.set_threshold(20_000, 10, 30)
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
