@@ -56,6 +56,7 @@ SETTINGS = ["trainer.max_epochs=1000", "logger=none", "latent=detailed"]
 RUNS = Path(os.environ.get("EQVAE_RUNS", "../runs"))
 if os.environ.get("EQVAE_FAST"):  # for the tests: seconds, and nothing to be proud of
     SETTINGS = ["experiment=smoke", "logger=none", "callbacks.pictures=null"]
+    SETTINGS += ["trainer.limit_train_batches=1"]
 
 # %%
 own = RUNS / "notebooks" / "traversal"

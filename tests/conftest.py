@@ -1,10 +1,12 @@
 """What all tests share: quiet, offline, on one thread, and one tiny trained run."""
 
+import gc
 import os
 import shutil
 import socket
 from pathlib import Path
 
+gc.disable()  # until all is imported, of which little is garbage
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):  # read when torch is imported
     os.environ.setdefault(variable, "1")
 os.environ["MPLBACKEND"] = "agg"
@@ -16,9 +18,18 @@ for variable in ("WANDB_API_KEY", "EQVAE_DEBUG", "EQVAE_FAST", "EQVAE_RUNS"):
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
+from tests.shared import made_once  # noqa: E402
+
 ROOT = Path(__file__).resolve().parents[1]
 
 torch.set_num_threads(1)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays, and the collector need not look through all of it again and again."""
+    gc.freeze()
+    gc.set_threshold(20_000, 10, 30)
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)
@@ -44,15 +55,26 @@ def _no_network(monkeypatch):
     monkeypatch.setattr(socket.socket, "connect", guarded)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _no_waiting_for_the_disk():
+    """No test cuts the power: what is written need not have reached the disk."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def _trained_run(tmp_path_factory):
+    return made_once(tmp_path_factory, "trained", _train) / "smoke" / "first"
+
+
+def _train(folder: Path) -> None:
     from eqvae.config import compose
     from eqvae.training.run import prepare, train
 
-    folder = tmp_path_factory.mktemp("runs") / "smoke" / "first"
-    folder.mkdir(parents=True)
-    train(prepare(compose(["experiment=smoke", "logger=none"]), folder))
-    return folder
+    run = folder / "smoke" / "first"
+    run.mkdir(parents=True)
+    train(prepare(compose(["experiment=smoke", "logger=none"]), run))
 
 
 @pytest.fixture

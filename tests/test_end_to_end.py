@@ -10,6 +10,9 @@ import torch
 import eqvae
 from eqvae.cli import evaluate
 from eqvae.data.batch import Batch
+from eqvae.evaluation.suites import likelihood
+from eqvae.metrics.equivariance.audit import PRESETS, Preset
+from eqvae.metrics.generation import recogniser
 from eqvae.training.run import train
 from tests.cases import move
 from tests.training.runs import NO_PICTURES, tiny_run
@@ -29,6 +32,14 @@ def evaluated(folder: Path) -> dict[str, dict]:
     """What `eqvae evaluate ckpt=<folder>` writes: every suite."""
     evaluate.main([f"ckpt={folder}"])
     return json.loads((folder / "evaluation" / "metrics.json").read_text())
+
+
+@pytest.fixture(autouse=True)
+def _little_of_everything(monkeypatch):
+    """Fewer draws, every kind of motion at fewer angles, a recogniser that has hardly learned."""
+    monkeypatch.setitem(likelihood._BOUND, "fast", (64, 50))
+    monkeypatch.setitem(PRESETS, "fast", Preset(8, 6, 2, 4, False))
+    monkeypatch.setattr(recogniser, "_MOST_EPOCHS", 2)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -7,6 +7,7 @@ from pathlib import Path
 import jupytext
 import nbformat
 import pytest
+from jupyter_client import KernelManager
 from nbclient import NotebookClient
 
 from eqvae.config import compose
@@ -14,16 +15,32 @@ from eqvae.config import compose
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.py"))
 
 
+CLEAN = "%reset -f"  # names are forgotten; what was imported stays, which takes seconds in each new kernel
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory):
+    """A kernel for one notebook after the other, and the folder that it works in."""
+    folder = tmp_path_factory.mktemp("notebooks")
+    paths = {"EQVAE_RUNS": folder / "runs", "PYTHONPATH": NOTEBOOKS[0].parents[1]}
+    paths["JUPYTER_RUNTIME_DIR"] = folder / "jupyter"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EQVAE_FAST", "1")
+        for name, path in paths.items():
+            patch.setenv(name, str(path))
+        manager = KernelManager(kernel_name="python3")
+        manager.start_kernel(cwd=str(folder))
+        yield manager, folder
+        manager.shutdown_kernel(now=True)
+
+
 @pytest.mark.parametrize("source", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_runs(source, tmp_path, monkeypatch):
-    monkeypatch.setenv("EQVAE_FAST", "1")
-    monkeypatch.setenv("EQVAE_RUNS", str(tmp_path / "runs"))
-    monkeypatch.setenv("PYTHONPATH", str(source.parents[1]))
-    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path / "jupyter"))
+def test_notebook_runs(source, kernel):
+    manager, folder = kernel
     notebook = jupytext.read(source)
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3"}
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(CLEAN))
     NotebookClient(
-        notebook, timeout=None, resources={"metadata": {"path": str(tmp_path)}}
+        notebook, km=manager, timeout=None, resources={"metadata": {"path": str(folder)}}
     ).execute()
     pictures = [
         output

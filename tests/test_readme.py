@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,12 @@ def scripted(script: str) -> list[list[str]]:
     start = ["python", f"scripts/{script}.py"]
     found = [c[2:] for page in TEXTS for c in commands(page) if c[:2] == start]
     return [list(arguments) for arguments in dict.fromkeys(map(tuple, found))]
+
+
+@cache
+def composed(*choices: str) -> dict:
+    """Pages name the same choices."""
+    return compose(choices)
 
 
 def test_the_readme_is_short():
@@ -153,7 +160,7 @@ def test_every_choice_and_key_in_the_text_exists(page):
         source = [f"data={data}"] if key.startswith("data.source.") else []
         for choice in choices.split("|"):
             mine = [a for a in about if not a.startswith(f"{key}=")]
-            compose([*mine, *source, f"{key}={choice}"])
+            composed(*mine, *source, f"{key}={choice}")
 
 
 @pytest.mark.parametrize("page", [page for page in TEXTS if blocks(TEXTS[page], "python")])

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 import torch
@@ -24,6 +25,7 @@ def waiting(request, monkeypatch):
     torch.set_num_threads(before)
 
 
+@cache
 def made(model: str) -> torch.nn.Module:
     return build(compose([f"model={model}"], image_shape=(1, 33, 33))["model"], path="model")
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.shared import made_once
+
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = ("eqvae", "configs", "docs")
 METADATA = ("setup.py", "setup.cfg", "pyproject.toml", "README.md", "LICENSE")
@@ -17,11 +19,14 @@ METADATA = ("setup.py", "setup.cfg", "pyproject.toml", "README.md", "LICENSE")
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory) -> Path:
-    """A folder with what `pip install` of the wheel would put into site-packages; built offline.
+    """A folder with what `pip install` of the wheel would put into site-packages; built offline."""
+    return made_once(tmp_path_factory, "wheel", _install) / "site-packages"
 
-    setuptools is there, because torch asks for it.
-    """
-    source, built = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("built")
+
+def _install(folder: Path) -> None:
+    """setuptools is there, because torch asks for it."""
+    source, built = folder / "source", folder / "built"
+    built.mkdir()
     for name in SOURCES:
         shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in METADATA:
@@ -30,9 +35,7 @@ def installed(tmp_path_factory) -> Path:
     done = subprocess.run([sys.executable, "-c", build], cwd=source, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     (wheel,) = built.glob("*.whl")
-    site = tmp_path_factory.mktemp("site-packages")
-    zipfile.ZipFile(wheel).extractall(site)
-    return site
+    zipfile.ZipFile(wheel).extractall(folder / "site-packages")
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from eqvae.export import DifferenceError, export_model
 from eqvae.export.plain import plain
 from eqvae.symmetry.motions import angle_of, motion
 from tests.export.models import images, small
+from tests.shared import made_once
 
 ALONE = """
 import runpy, sys
@@ -39,10 +40,14 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory):
     """A model, and the folder that it is written to."""
-    model, folder = small("plain"), tmp_path_factory.mktemp("there") / "exported"
-    found = export_model(model, images(), folder, ["onnx"], source="a checkpoint")
+    return small("plain"), made_once(tmp_path_factory, "there", _export) / "exported"
+
+
+def _export(folder):
+    found = export_model(
+        small("plain"), images(), folder / "exported", ["onnx"], source="a checkpoint"
+    )
     assert all(part.comparison.difference <= 1e-5 for part in found)
-    return model, folder
 
 
 def test_a_folder_runs_with_numpy_and_onnxruntime_alone(exported, tmp_path):

@@ -102,7 +102,7 @@ def test_decoder_is_exact_on_the_grids_own_motions(symmetry, size):
 def test_stays_exact_after_training_steps(symmetry):
     torch.manual_seed(1)
     parts = encoder(symmetry), decoder(symmetry)
-    train(*parts, scenes().render())
+    train(*parts, scenes().render()[:2])
     x = torch.randn(2, 1, 32, 32, dtype=torch.float64)
     check_encoder(parts[0], x, motions(symmetry), rtol=1e-5)
     assert_equivariant(
@@ -148,8 +148,8 @@ def test_encoder_at_other_angles_and_shifts(seed):
         SquareGrid(50), 1, Representation((16, 8, 6, 4)), PlaneMotions.so2()
     ).double()
     generator = torch.Generator().manual_seed(0)
-    turns = PlaneMotions.so2().sample(6, generator=generator).double()
-    shifts = motion(shift=2 * torch.rand(6, 2, generator=generator) - 1, dtype=torch.float64)
+    turns = PlaneMotions.so2().sample(3, generator=generator).double()
+    shifts = motion(shift=2 * torch.rand(3, 2, generator=generator) - 1, dtype=torch.float64)
     assert error_on_scenes(part, scenes(50), turns) < 0.01
     assert error_on_scenes(part, scenes(50), shifts) < 0.005
 
@@ -163,8 +163,8 @@ def test_decoder_at_other_angles_and_shifts(seed):
     z = torch.randn(4, rho.dim, dtype=torch.float64)
     z[:, :2] = 0
     generator = torch.Generator().manual_seed(0)
-    turns = PlaneMotions.so2().sample(6, generator=generator).double()
-    shifts = motion(shift=4 * torch.rand(6, 2, generator=generator) - 2, dtype=torch.float64)
+    turns = PlaneMotions.so2().sample(3, generator=generator).double()
+    shifts = motion(shift=4 * torch.rand(3, 2, generator=generator) - 2, dtype=torch.float64)
     mask = disc_mask(50, 20).double()
     with torch.no_grad():
         still = part(z)
@@ -173,7 +173,7 @@ def test_decoder_at_other_angles_and_shifts(seed):
                 (part(rho.act(g, z)) - move(g, still, "fourier")).square() * mask
                 for g in moves[:, None].expand(-1, 4, -1)
             ]
-            mean = torch.cat(squares).sum() / (24 * mask.sum())
+            mean = torch.cat(squares).sum() / (12 * mask.sum())
             assert 20 * (still.max() - still.min()).log10() - 10 * mean.log10() > bound
 
 
@@ -197,7 +197,7 @@ def test_gradient_reaches_every_parameter(symmetry):
 
 @pytest.mark.parametrize("symmetry", SYMMETRIES, **NAMES)
 def test_saved_weights_load_in_either_mode(symmetry):
-    for build, argument in ((encoder, scenes().render()), (decoder, latents(symmetry))):
+    for build, argument in ((encoder, scenes().render()[:1]), (decoder, latents(symmetry, 1))):
         part, other = build(symmetry), build(symmetry)
         perturb(part)
         outputs = [value(part.train(mode)(argument)) for mode in (True, False)]

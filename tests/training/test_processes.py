@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.shared import made_once
 from tests.training.test_run import comparable
 
 ROOT = Path(__file__).parents[2]
@@ -17,15 +18,17 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list, list]:
     """The folder, and what each process has seen of three runs; all of it in one start of two processes."""
-    folder = tmp_path_factory.mktemp("processes")
-    start = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    folder = made_once(tmp_path_factory, "processes", _run)
+    return folder, *(json.loads((folder / f"{rank}.json").read_text()) for rank in (0, 1))
+
+
+def _run(folder: Path) -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT), "CI": "1"}
     done = subprocess.run(
-        [*start, "-m", "tests.training.two_processes", str(folder)],
+        [sys.executable, "-m", "tests.training.two_processes", str(folder)],
         cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
-    return folder, *(json.loads((folder / f"{rank}.json").read_text()) for rank in (0, 1))
 
 
 def test_no_image_comes_twice_in_an_epoch_and_every_test_image_comes_once(seen):

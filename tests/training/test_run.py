@@ -6,7 +6,6 @@ import os
 import signal
 import warnings
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +20,7 @@ from eqvae.training.ema import ExponentialMovingAverage
 from eqvae.training.interruption import Interrupted
 from eqvae.training.loggers import LastingWandbLogger
 from eqvae.training.run import prepare, stored_config, train
+from tests.shared import made_once
 from tests.training.runs import FAMILIES, NO_PICTURES, SOFT, resumed, tiny_config, tiny_run
 
 
@@ -73,11 +73,12 @@ def test_the_run_folder_says_it_all(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[Path, dict]]:
     """Folder and metrics of a family's run of three epochs without a break, trained when first asked for."""
-    folders = tmp_path_factory.mktemp("whole")
 
-    @cache
     def of(family: str) -> tuple[Path, dict]:
-        return folders / family, comparable(train(tiny_run(folders / family, *how(family))))
+        folder = made_once(
+            tmp_path_factory, f"whole-{family}", lambda new: train(tiny_run(new, *how(family)))
+        )
+        return folder, comparable(json.loads((folder / "metrics.json").read_text()))
 
     return of
 

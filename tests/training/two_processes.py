@@ -1,6 +1,7 @@
-"""What each of two processes sees, started by torchrun from `test_processes.py`: three runs.
+"""What each of two processes sees, started from `test_processes.py`: three runs.
 
 The first is whole; in the second the last process alone is told to stop; the third goes on with the second.
+What starts them is behind torchrun, which would let each of them import everything anew.
 """
 
 import json
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
 from eqvae.training.interruption import Interrupted
 from eqvae.training.run import Run, train
@@ -70,4 +72,6 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    standalone = {"rdzv_backend": "c10d", "rdzv_endpoint": "localhost:0", "run_id": "two"}
+    how = LaunchConfig(1, 1, nproc_per_node=2, start_method="fork", **standalone)
+    elastic_launch(how, main)(Path(sys.argv[1]))

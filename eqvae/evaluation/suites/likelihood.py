@@ -13,6 +13,7 @@ from eqvae.metrics.likelihood.importance import importance_weighted_bound
 from eqvae.metrics.likelihood.streaming import BoundEstimate, estimate_bound
 
 PLACE = 10
+_BOUND = {"fast": (64, 500), "full": (200, 5000)}  # images and draws of each for the bound
 
 
 @torch.no_grad()
@@ -25,7 +26,7 @@ def likelihood(held_out: HeldOut) -> Findings:
         code.posterior.mode / held_out.model.prior.scale.cpu()
     )  # the position too in prior units
     active = active_units(units, latent.copy_index, groups=groups, seed=seed)
-    n, draws = (64, 500) if held_out.fast else (200, 5000)
+    n, draws = _BOUND[held_out.effort]
     bound, some = _bound(held_out, n, draws), picked(groups, slice(n))
     scores |= importance_weighted_bound(bound, groups=some, seed=seed)
     dims = held_out.images[0].numel()
@@ -36,9 +37,9 @@ def likelihood(held_out: HeldOut) -> Findings:
 
 def _bound(held_out: HeldOut, n: int, draws: int) -> BoundEstimate:
     """Importance-weighted bounds on log p(x) of the first n images, the posterior as proposal."""
-    model, at_once = held_out.model, max(1, 1000 // n)
-    batch = held_out.batch[:n].to(held_out.device)
+    model, batch = held_out.model, held_out.batch[:n].to(held_out.device)
     n = len(batch)
+    at_once = max(1, 1000 // n)
     q = model.encode(batch)
     generator = torch.Generator(held_out.device).manual_seed(held_out.seed)
     steps = iter(held_out.watch(range(-(-draws // at_once)), "importance-weighted bound"))
