@@ -16,6 +16,7 @@ from scipy.stats import spearmanr
 from torch import Tensor
 
 from eqvae.data.batch import Batch
+from eqvae.distributions.posterior import Posterior
 from eqvae.evaluation.findings import Findings, Suite
 from eqvae.evaluation.held_out import HeldOut
 from eqvae.metrics.score import Score
@@ -76,6 +77,8 @@ def content(held_out: HeldOut) -> Findings:
     still = held_out.batch.replace(image=held_out.batch.image.double())
     moved = still.act(_motions(len(still), held_out.seed).double(), model.domain)
     c, d = content_of(model, still), content_of(model, moved)
+    if not c.shape[1]:
+        return Findings({"change": Score.null("the latent has no content, neither 0e nor 0o")})
     n, opening = len(still), gyration(still.image[:, 0])
     return Findings(
         {
@@ -106,34 +109,40 @@ def _rank(content: Tensor, opening: Tensor) -> Score:
 
 def pose(held_out: HeldOut) -> Findings:
     """Degrees and Angstrom between poses: under a motion, from Kabsch's onto the reference, of the frame."""
-    if not isinstance(held_out.model, SpaceVAE):
-        reason = "only model=se3 has a pose that can be read"
-        return Findings({"error": Score.null(reason)})
     model = deepcopy(held_out.model).double()
     still = held_out.batch.replace(image=held_out.batch.image.double())
     g = _motions(len(still), held_out.seed).double()
     with torch.no_grad():
         first, second = model.encode(still), model.encode(still.act(g, model.domain))
-        template = model.decoder.template(first.content.loc)
+    if not first.has_pose:
+        return Findings(
+            {"error": Score.null("the latents lie on no orbits that a pose is read from")}
+        )
     follow = pose_distance(second.pose.mode, SpaceMotions().compose(g, first.pose.mode))
-    reference = model.decoder.reference.detach().expand_as(template)
-    x = still.image[:, 0]
-    fitted = space_motion(kabsch(reference, x), x.mean(dim=1))
-    error = pose_distance(first.pose.mode, fitted)
-    drift = pose_distance(
-        space_motion(kabsch(template, reference)), SpaceMotions().identity(len(x))
-    )
     deviation = torch.rad2deg(first.pose.freedom[:, 0])
-    return Findings(
-        {
-            "follows/angle": _mean(follow.degrees, unit="degrees", ceiling=0.0),
-            "follows/shift": _mean(follow.shift, ceiling=0.0),
-            "kabsch/angle_median": _median(error.degrees, "degrees"),
-            "kabsch/shift_median": _median(error.shift, "Å"),
-            "frame_drift/angle_median": _median(drift.degrees, "degrees"),
-            "deviation/angle_median": _median(deviation, "degrees"),
-        }
-    )
+    scores = {
+        "follows/angle": _mean(follow.degrees, unit="degrees", ceiling=0.0),
+        "follows/shift": _mean(follow.shift, ceiling=0.0),
+        "deviation/angle_median": _median(deviation, "degrees"),
+    }
+    return Findings(scores | _against_reference(model, still, first))
+
+
+@torch.no_grad()
+def _against_reference(model: Model, batch: Batch, q: Posterior) -> dict[str, Score]:
+    """From Kabsch's pose onto the decoder's reference, and of the frame, where it has one."""
+    if not isinstance(model, SpaceVAE):
+        return {}
+    template = model.decoder.template(q.content.loc)
+    reference, x = model.decoder.reference.detach().expand_as(template), model.upright(batch, q)
+    none = SpaceMotions().identity(len(x))
+    error = pose_distance(space_motion(kabsch(reference, x), x.mean(dim=1)), none)
+    drift = pose_distance(space_motion(kabsch(template, reference)), none)
+    return {
+        "kabsch/angle_median": _median(error.degrees, "degrees"),
+        "kabsch/shift_median": _median(error.shift, "Å"),
+        "frame_drift/angle_median": _median(drift.degrees, "degrees"),
+    }
 
 
 def equivariance(held_out: HeldOut) -> Findings:
