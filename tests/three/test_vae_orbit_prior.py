@@ -7,14 +7,24 @@ import pytest
 import torch
 
 from eqvae.config import build
+from eqvae.data.batch import Batch
+from eqvae.distributions import GaussianLikelihood
 from eqvae.distributions.content import ContentPosterior
-from eqvae.distributions.gaussian import GaussianPosterior
+from eqvae.distributions.gaussian import GaussianPosterior, GaussianPrior
 from eqvae.distributions.orbit import Latents, OrbitFit
 from eqvae.symmetry.space import SpaceRotations, inversion
 from eqvae.symmetry.space_motions import SpaceMotions, pose_distance, space_motion
 from eqvae.symmetry.space_representations import SpaceRepresentation
-from eqvae.three.vae import SpaceOrbitMixture, SpaceOrbitPosedPrior, SpaceOrbitPrior
-from eqvae.three.vae.orbit_mixture import fit_components
+from eqvae.three.points import Points
+from eqvae.three.vae import (
+    PlainStructureDecoder,
+    PlainStructureEncoder,
+    PlainStructureVAE,
+    SpaceOrbitMixture,
+    SpaceOrbitPosedPrior,
+    SpaceOrbitPrior,
+)
+from eqvae.three.vae.orbit_mixture import align_frames, fit_components
 
 VECTOR = SpaceRepresentation.parse("2x0e + 1x0o + 2x1o + 1e")
 LATENT = SpaceRepresentation.parse("position + 2x0e + 1x0o + 2x1o + 1e")
@@ -135,6 +145,30 @@ def test_pose_and_content_follow_the_motion_of_a_latent(parity):
     if parity:
         mirrored = q.act(space_motion(inversion(dtype=torch.float64).expand(10, -1)))
         assert torch.allclose(mirrored.content.loc, q.content.loc, atol=1e-6)
+
+
+def test_latents_without_vectors_have_no_frames_to_align():
+    still = SpaceRepresentation.parse("3x0e")
+    v = torch.randn(20, 3, generator=torch.Generator().manual_seed(0))
+    found = SpaceOrbitMixture(still, SpaceRotations(), 2).requires_grad_(False)
+    align_frames(found, Latents(still, v, torch.zeros(20, 3)))
+    assert float(found.overlap.sum()) == pytest.approx(20, abs=1e-3)
+
+
+def test_without_a_fitted_prior_no_pose_is_read():
+    domain, latent = Points(4), SpaceRepresentation.parse("position + 2x0e + 2x1o")
+    torch.manual_seed(0)
+    parts = (
+        kind(domain, latent, hidden=4) for kind in (PlainStructureEncoder, PlainStructureDecoder)
+    )
+    model = PlainStructureVAE(*parts, GaussianPrior(latent), GaussianLikelihood())
+    q = model.encode(Batch(torch.randn(3, 1, 4, 3)))
+    assert not q.has_pose and q.cluster is None
+    assert torch.equal(q.content.loc, q.loc[:, 3:])
+    with pytest.raises(ValueError, match="no pose can be read: .* objective=elbo_soft, or take"):
+        _ = q.pose
+    model.prior = SpaceOrbitPrior(latent, SpaceRotations(), 2)
+    assert model.encode(Batch(torch.randn(3, 1, 4, 3))).has_pose
 
 
 def test_the_kl_is_the_sum_of_its_blocks_and_at_least_zero_on_average():

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 from scipy import integrate, special
+from torch.overrides import TorchFunctionMode
 
 from eqvae.symmetry.space import SpaceRotations, rotation_part
 from eqvae.symmetry.space_motions import SpaceMotions, pose_distance, translation_of
@@ -17,6 +18,7 @@ from eqvae.three.vae.matrix_fisher import (
     sample,
 )
 from eqvae.three.vae.orders import all_orders
+from eqvae.three.vae.pose import SpacePosePosterior
 from eqvae.three.vae.rigid import RigidLikelihood
 
 SINGULAR = [
@@ -147,6 +149,44 @@ def test_a_rod_turns_freely_about_itself():
     assert bool((height > height[0, 0] - 1e-3).all())
     ends = SpaceMotions().act(g[0], rod.expand(6, -1, -1))
     assert torch.allclose(ends, rod.expand(6, -1, -1), atol=1e-2)
+
+
+def test_a_broad_peak_is_one_mode():
+    turn = rotation_part(SpaceRotations().sample(1, generator=torch.Generator().manual_seed(1)))
+    f = turn.double() @ torch.diag(torch.tensor([140.0, 4, 3], dtype=torch.float64))
+    zero = torch.zeros(1, 3, dtype=torch.float64)
+    pose = SpacePosePosterior(f[:, None], zero[:, :1], zero, zero[:, 0] + 1)
+    assert float(pose.freedom[0, 0]) > 0.3  # far more than modes must lie apart
+    assert pose.modes(6)[1].isfinite().sum() == 1
+
+
+class Placed(TorchFunctionMode):
+    """Random numbers are asked for with the device that they shall be on."""
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        if func in (torch.randn, torch.rand):
+            assert kwargs.get("device") is not None, f"{func.__name__} without a device"
+        return func(*args, **kwargs)
+
+
+def test_draws_are_made_where_the_posterior_is():
+    """A generator of an accelerator draws nothing on the CPU."""
+    x = torch.randn(3, 1, 4, 3, generator=torch.Generator().manual_seed(0))
+    pose = RigidLikelihood().marginal(x, x[:, 0], 2.0).pose
+    with Placed():
+        assert pose.sample(torch.Generator(x.device)).shape == (3, 8)
+        with pytest.raises(AssertionError, match="randn without a device"):
+            torch.randn(3).to(x)
+
+
+def test_what_is_no_number_stays_none():
+    f = torch.randn(3, 3, 3, generator=torch.Generator().manual_seed(0)).double()
+    wanted = log_normaliser(f)
+    f[1, 0, 2] = math.nan
+    found = log_normaliser(f)
+    assert found.isnan().tolist() == [False, True, False]
+    assert torch.equal(found[[0, 2]], wanted[[0, 2]])
 
 
 def test_orders_that_are_none_are_named():

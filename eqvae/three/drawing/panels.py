@@ -46,7 +46,7 @@ def panels(
             f"got {count} titles and {[len(structures) for structures, _ in layers]} structures."
         )
     skeleton = skeleton or Skeleton.chain(layers[0][0].shape[1])
-    drawn = [(skeleton(structures), colour) for structures, colour in layers]
+    drawn = [(skeleton(structures).double(), colour) for structures, colour in layers]
     centres = drawn[0][0].mean(dim=1)
     reach = _reach(torch.cat([structures - centres[:, None] for structures, _ in drawn]))
     figure, axes = _empty(titles, rows, heading)

@@ -52,8 +52,13 @@ class ProperSVD:
 
 
 def proper_svd(f: Tensor) -> ProperSVD:
-    """The singular values of matrices (..., 3, 3), the last one negative where F turns space inside out."""
-    u, s, vh = torch.linalg.svd(f)
+    """The singular values of matrices (..., 3, 3), the last one negative where F turns space inside out.
+
+    Of a matrix that is not finite they are NaN, as a loss is that came from it.
+    """
+    finite = f.isfinite().all(dim=-1).all(dim=-1)
+    u, s, vh = torch.linalg.svd(f.where(finite[..., None, None], torch.zeros_like(f)))
+    s = s.where(finite[..., None], torch.full_like(s, torch.nan))
     of_u, of_v = torch.linalg.det(u).sign(), torch.linalg.det(vh).sign()
     last = torch.tensor([0.0, 0.0, 1.0], dtype=f.dtype, device=f.device)
     keep = 1 - last
@@ -153,7 +158,7 @@ class _Known(torch.autograd.Function):
 
 @torch.no_grad()
 def sample(f: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """A rotation from the distribution of each matrix (B, 3, 3), (B, 3, 3)."""
+    """A rotation from the distribution of each matrix (B, 3, 3), by a generator on their device, (B, 3, 3)."""
     parts = proper_svd(f.double())
     s = parts.s
     energy = 2 * torch.stack(
@@ -162,13 +167,13 @@ def sample(f: Tensor, generator: torch.Generator | None = None) -> Tensor:
     b = _envelope(energy)
     spread = 1 + 2 * energy / b[:, None]
     bound = -(4 - b) / 2 + 2 * (4 / b).log()
-    found = torch.zeros_like(energy)
+    found, like = torch.zeros_like(energy), {"dtype": energy.dtype, "device": energy.device}
     open_ = torch.ones(len(f), dtype=torch.bool, device=f.device)
     for _ in range(_TRIES):
-        y = torch.randn(energy.shape, generator=generator, dtype=energy.dtype).to(energy)
+        y = torch.randn(energy.shape, generator=generator, **like)
         x = torch.nn.functional.normalize(y / spread.sqrt(), dim=1)
         ratio = -(energy * x * x).sum(1) + 2 * (spread * x * x).sum(1).log() - bound
-        draw = torch.rand(len(f), generator=generator, dtype=energy.dtype).to(energy)
+        draw = torch.rand(len(f), generator=generator, **like)
         taken = open_ & (draw.log() < ratio)
         found[taken] = x[taken]
         open_ &= ~taken

@@ -224,9 +224,9 @@ def align_frames(mixture: SpaceOrbitMixture, latents: Latents, seed: int = 0) ->
     v = latents.some(BATCH, torch.Generator().manual_seed(seed))
     share = mixture.cluster_log_prob(v).exp()
     mixture.overlap.copy_(share.T @ share)
-    if mixture.symmetry is None:
-        return
     moving = [block.slice for block in mixture.representation.blocks if block.frequency == 1]
+    if mixture.symmetry is None or not moving:
+        return
     vectors = torch.cat([mixture.loc[:, part] for part in moving], dim=1).unflatten(1, (-1, 3))
     onto = vectors[int(mixture.logits.argmax())]
     turn = spin_of_matrix(proper_svd((onto.mT @ vectors).double()).mode)

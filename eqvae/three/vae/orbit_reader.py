@@ -24,18 +24,20 @@ class SpaceOrbitReader(Reader):
     """Reads posteriors by an orbit mixture of space.
 
     Args:
-        mixture: of v.
+        mixture: of v; None where no prior is fitted: then no turn and no cluster can be told.
     """
 
-    mixture: SpaceOrbitMixture
+    mixture: SpaceOrbitMixture | None = None
 
     def has_pose(self, q: GaussianPosterior) -> bool:
         """Whether the mixture lies on orbits: where it stands still, no turn can be told."""
-        return self.mixture.symmetry is not None
+        return self.mixture is not None and self.mixture.symmetry is not None
 
     @torch.no_grad()
-    def read(self, q: GaussianPosterior) -> Explained:
+    def read(self, q: GaussianPosterior) -> Explained | None:
         """What the mixture says of the means."""
+        if self.mixture is None:
+            return None
         return self.mixture.explain(q.loc[:, q.representation.slices.vector])
 
     def content(self, q: GaussianPosterior) -> ContentPosterior:
@@ -46,9 +48,8 @@ class SpaceOrbitReader(Reader):
             hands, group = q.reading.log_joint.shape[2], SpaceRotations(parity=True)
             best = q.reading.log_joint.flatten(1).argmax(dim=1)
             f = q.reading.concentration.flatten(1, 2)[torch.arange(len(best)), best]
-            sign = 1 - 2 * (best % hands)[:, None, None].to(
-                f
-            )  # the second hand is the mirror image
+            # the second hand is the mirror image
+            sign = 1 - 2 * (best % hands)[:, None, None].to(f)
             turn = spin_of_matrix(sign * proper_svd(f).mode)
             still = q.representation.vector.act(group.inverse(turn).to(still), still)
         return ContentPosterior(still, q.scale[:, part].log())
@@ -61,8 +62,8 @@ class SpaceOrbitReader(Reader):
         """
         if not self.has_pose(q):
             raise ValueError(
-                "no pose can be read: the latents of this model lie on no orbits. Train it with a penalty, "
-                "such as objective=soft, or take model=se3."
+                "no pose can be read: the latents of this model lie on no orbits, or no prior is fitted to "
+                "them. Train it with a penalty, such as objective=elbo_soft, or take model=se3."
             )
         place = q.representation.slices.position
         return SpacePosePosterior(
@@ -72,5 +73,7 @@ class SpaceOrbitReader(Reader):
             shift_scale=q.scale[:, place.start].double(),
         )
 
-    def cluster(self, q: GaussianPosterior) -> Tensor:
+    def cluster(self, q: GaussianPosterior) -> Tensor | None:
+        if self.mixture is None:
+            return None
         return q.reading.log_shares.logsumexp(dim=2).to(q.loc)

@@ -1,7 +1,10 @@
 """Ordinary networks on coordinates: no symmetry built in, the reference."""
 
+from dataclasses import replace
+
 from torch import Tensor, nn
 
+from eqvae.data.batch import Batch
 from eqvae.distributions.gaussian import START_LOG_SCALE, GaussianPosterior
 from eqvae.distributions.orbit import OrbitFit
 from eqvae.models.vae import VAE
@@ -10,6 +13,7 @@ from eqvae.symmetry.space_representations import SpaceRepresentation
 from eqvae.three.points import Points
 from eqvae.three.vae.encoder import check_atoms, check_symmetry
 from eqvae.three.vae.orbit_prior import SpaceOrbitPrior
+from eqvae.three.vae.orbit_reader import SpaceOrbitReader
 from eqvae.three.vae.posed import check_space
 
 
@@ -81,6 +85,11 @@ class PlainStructureDecoder(nn.Module):
 
 class PlainStructureVAE(VAE):
     """A VAE of structures whose posterior is Gaussian on the whole latent."""
+
+    def encode(self, batch: Batch) -> GaussianPosterior:
+        q = super().encode(batch)  # which a prior of the plane's kind reads as an image's
+        fitted = isinstance(self.prior, SpaceOrbitPrior)
+        return q if fitted else replace(q, reader=SpaceOrbitReader())
 
     def fitted_prior(
         self,

@@ -13,6 +13,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from eqvae.distributions.pose import draw_bins
 from eqvae.symmetry.space import parity_of, rotation_part
 from eqvae.symmetry.space_motions import SpaceMotions, space_motion, translation_of, turn_of
 from eqvae.three.vae.matrix_fisher import log_scaled_normaliser, proper_svd, sample
@@ -79,12 +80,12 @@ class SpacePosePosterior:
         return turns - away / (2 * scale**2) - 3 * scale.log() - 1.5 * math.log(2 * math.pi)
 
     def sample(self, generator: torch.Generator | None = None) -> Tensor:
-        """Draws g, (B, 8), without a gradient."""
-        weights = self.log_weights.exp().cpu()
-        order = torch.multinomial(weights, 1, generator=generator)[:, 0].to(self.shift.device)
+        """Draws g, (B, 8), without a gradient; the generator is on the device of the posterior."""
+        order = draw_bins(self.log_weights, generator)
         f = self.concentration[torch.arange(len(order), device=order.device), order]
-        noise = torch.randn(self.shift.shape, generator=generator, dtype=self.shift.dtype)
-        t = self.shift + self.shift_scale[:, None] * noise.to(self.shift)
+        like = self.shift
+        noise = torch.randn(like.shape, generator=generator, dtype=like.dtype, device=like.device)
+        t = self.shift + self.shift_scale[:, None] * noise
         return space_motion(sample(f, generator), t)
 
     def act(self, g: Tensor) -> "SpacePosePosterior":
@@ -138,11 +139,14 @@ class SpacePosePosterior:
     def _climbed(self, starts: Tensor) -> Tensor:
         """Rotations (M, 3, 3) led uphill, (B, M, 3, 3): R <- the rotation nearest to sum_p q_p F_p + a R.
 
-        log q is convex in R, so that each step climbs; a keeps it near where the top is a circle.
+        log q is convex in R, so that each step climbs; a keeps it near where the top is a circle, and is no
+        larger than lets it come near a broad top in a few steps.
         """
         r = starts[None].expand(len(self), -1, -1, -1)
         s = proper_svd(self.concentration).s
-        peak, keep = s.sum(dim=2), s[..., 0].mean(dim=1)[:, None, None, None] / 4 + 1e-9
+        least = (s[..., 1] + s[..., 2]).amin(dim=1)
+        keep = (least / 4 + 1e-9 * s[..., 0].amax(dim=1) + 1e-9)[:, None, None, None]
+        peak = s.sum(dim=2)
         for _ in range(_CLIMBS):
             away = torch.einsum("bpij,bmij->bmp", self.concentration, r) - peak[:, None]
             share = (away + self.peaks[:, None]).softmax(dim=2)
