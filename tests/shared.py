@@ -9,9 +9,7 @@ from pathlib import Path
 import pytest
 
 
-def made_once(
-    factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]
-) -> Path:
+def made_once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], object]) -> Path:
     """The folder that `make` has filled; the other processes of these tests wait for it, and only read it."""
     base = factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
