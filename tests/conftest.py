@@ -36,7 +36,7 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(autouse=True)
 def _same_start():
     """Every test starts with the same random numbers and leaves the default type as it was."""
-    torch.manual_seed(0)
+    torch.default_generator.manual_seed(0)  # torch.manual_seed also notes its caller for devices to come
     dtype = torch.get_default_dtype()
     yield
     torch.set_default_dtype(dtype)
