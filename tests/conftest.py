@@ -36,7 +36,8 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(autouse=True)
 def _same_start():
     """Every test starts with the same random numbers and leaves the default type as it was."""
-    torch.default_generator.manual_seed(0)  # torch.manual_seed also notes its caller for devices to come
+    # torch.manual_seed would also format the stack three times, for devices that may come
+    torch.default_generator.manual_seed(0)
     dtype = torch.get_default_dtype()
     yield
     torch.set_default_dtype(dtype)
