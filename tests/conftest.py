@@ -18,6 +18,7 @@ for variable in ("WANDB_API_KEY", "EQVAE_DEBUG", "EQVAE_FAST", "EQVAE_RUNS"):
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
+from tests import compositions  # noqa: E402
 from tests.shared import made_once  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -35,7 +36,8 @@ def pytest_collection_finish() -> None:
 @pytest.fixture(autouse=True)
 def _same_start():
     """Every test starts with the same random numbers and leaves the default type as it was."""
-    torch.manual_seed(0)
+    # torch.manual_seed would also format the stack three times, for devices that may come
+    torch.default_generator.manual_seed(0)
     dtype = torch.get_default_dtype()
     yield
     torch.set_default_dtype(dtype)
@@ -53,6 +55,12 @@ def _no_network(monkeypatch):
         return connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _remembered_compositions():
+    with compositions.remembered():
+        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -84,15 +84,21 @@ def test_it_looks_at_as_many_images_as_it_was_told(
     assert given == [(seen, seen, False)]
 
 
+LONG = [*(c for c in CLUSTERS if "limit_train" not in c), *MIXTURE, "trainer.max_epochs=3"]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
+    return comparable(train(tiny_run(tmp_path_factory.mktemp("runs") / "whole", *LONG)))
+
+
 @pytest.mark.parametrize("step", [5, 9])  # in the middle of the epoch that it starts, and later
-def test_resumed_equals_uninterrupted(step: int, tmp_path: Path) -> None:
-    how = [*(c for c in CLUSTERS if "limit_train" not in c), *MIXTURE, "trainer.max_epochs=3"]
-    whole = comparable(train(tiny_run(tmp_path / "whole", *how)))
-    run = tiny_run(tmp_path / "parts", *how)
+def test_resumed_equals_uninterrupted(step: int, whole: dict[str, float], tmp_path: Path) -> None:
+    run = tiny_run(tmp_path, *LONG)
     run.trainer.callbacks.insert(0, SignalAt(step, signal.SIGTERM))
     with pytest.raises(Interrupted):
         train(run)
-    assert comparable(train(resumed(tmp_path / "parts"))) == whole
+    assert comparable(train(resumed(tmp_path))) == whole
 
 
 def test_other_models_are_refused(tmp_path: Path) -> None:
