@@ -18,7 +18,6 @@ for variable in ("WANDB_API_KEY", "EQVAE_DEBUG", "EQVAE_FAST", "EQVAE_RUNS"):
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
-from tests import compositions  # noqa: E402
 from tests.shared import made_once  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -55,12 +54,6 @@ def _no_network(monkeypatch):
         return connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _remembered_compositions():
-    with compositions.remembered():
-        yield
 
 
 @pytest.fixture(autouse=True, scope="session")

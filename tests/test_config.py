@@ -8,7 +8,6 @@ import torch
 
 from eqvae.config import CONFIG_DIR, build, compose, fill_data, with_defaults
 from eqvae.symmetry import PlaneMotions, Representation
-from tests.compositions import forgotten
 
 SYMMETRY = {"_target_": "eqvae.symmetry.PlaneMotions", "rotations": 8, "reflections": True}
 
@@ -189,17 +188,3 @@ def test_defaults_are_written_out_so_that_they_can_change():
     assert again.weigh[0].in_features == 2
     given = {"_target_": "eqvae.symmetry.PlaneMotions", "rotations": 8}
     assert with_defaults(given) == {**given, "reflections": False}
-
-
-@pytest.mark.parametrize(
-    "choices",
-    [
-        [],
-        ["seed=3", "model=pose", "model/prior=mixture", "latent.multiplicities=[4,1]"],
-        ["experiment=smoke", "~callbacks.pictures", "+trainer.max_steps=4", "data/pose=upright"],
-    ],
-)
-def test_compositions_that_the_tests_remember_are_hydras(choices: list[str]) -> None:
-    first, again = compose(choices), compose(choices)
-    with forgotten():
-        assert first == again == compose(choices)
