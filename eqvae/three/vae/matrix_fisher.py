@@ -158,7 +158,7 @@ class _Known(torch.autograd.Function):
 
 @torch.no_grad()
 def sample(f: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """A rotation from the distribution of each matrix (B, 3, 3), by a generator on their device, (B, 3, 3)."""
+    """A rotation from the distribution of each matrix (B, 3, 3), by a generator on their device."""
     parts = proper_svd(f.double())
     s = parts.s
     energy = 2 * torch.stack(
