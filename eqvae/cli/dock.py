@@ -38,7 +38,7 @@ Usage: {dock} receptor=FILE ligand=FILE [KEY=VALUE ...]
   poses=10                       how many to write
   lmax=8                         highest degree of the harmonics
   step=5                         of the grid of translations, Angstrom; default: to fit, a sixth of the
-                                 ligand's radius, 1.5 to 6; to dock, 2
+                                 ligand's radius, finer above lmax=8, 1.5 to 6; to dock, 2
   candidates=48                  how many are refined; default: 48 to fit, 300 to dock
   out=FOLDER                     where to write; default: dock
 
@@ -104,9 +104,8 @@ def _run(options: Mapping[str, Any]) -> None:
     ligand = _chosen(read(options["ligand"])[:1], options["ligand_chains"])
     if options["ligand_residues"]:
         ligand = ligand.of_residues(*options["ligand_residues"])
-    for structures in (receptor, ligand):
-        for sentence in structures.said:
-            complain(f"data: {sentence}")
+    for sentence in dict.fromkeys((*receptor.said, *ligand.said)):  # they may be of one file
+        complain(f"data: {sentence}")
     out = Path(options["out"])
     if out.exists() and not out.is_dir():
         raise ValueError(f"out must be a folder; {out} is a file. Name another place.")
@@ -132,7 +131,7 @@ def _searched(
 ) -> tuple["Placements", dict[str, Any]]:
     """The poses, and what they were searched with."""
     from eqvae.three.search.docking import RigidDocking
-    from eqvae.three.search.fitting import RigidFit
+    from eqvae.three.search.fitting import RigidFit, checked
 
     how = options["how"]
     step, candidates = options["step"] or STEPS[how], options["candidates"] or CANDIDATES[how]
@@ -148,6 +147,7 @@ def _searched(
         return found, files | settings
     name = options["atoms"] or _common(receptor, ligand)
     compared = [one if name == "all" else one.named(name) for one in (receptor, ligand)]
+    checked("ligand", compared[1].positions[0], posed=True)
     search = RigidFit(options["lmax"], step=step, candidates=candidates)
     found = search(*(one.positions[0] for one in compared), **how_many)
     return found, files | settings | {"atoms": name}

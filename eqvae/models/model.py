@@ -108,6 +108,13 @@ class Model(nn.Module, ABC):
         """(C, H, H) of the images that the model knows."""
         return (self.decoder.channels, *self.domain.shape)
 
+    def check_domain(self, domain: Domain) -> None:
+        """Refuse data, by what is known of their domain, that the model was told another thing of.
+
+        Raises:
+            ValueError: if they are of another kind; here nothing is asked.
+        """
+
     @abstractmethod
     def encode(self, batch: Batch) -> Posterior:
         """q(z|x)."""

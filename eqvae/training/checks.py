@@ -114,6 +114,7 @@ def check_domain(module: TrainingModule, domain: Domain) -> None:
             f"{module.vae.domain.black}. Choose both at once with domain=square, domain=hexagonal, or for "
             "structures domain=points."
         )
+    module.vae.check_domain(domain)
 
 
 def warn_of_large_objects(module: TrainingModule, images: PosedImages | StreamedImages) -> None:

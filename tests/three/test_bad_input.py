@@ -5,12 +5,15 @@ import pytest
 import torch
 
 from eqvae.cli import dock
+from eqvae.config import compose
 from eqvae.three.energy import read_frames
+from eqvae.three.search import align
 from eqvae.three.search.docking import RigidDocking
 from eqvae.three.search.fitting import RigidFit
 from eqvae.three.structures import Structures, read
 from eqvae.three.vae.datamodule import check_structures
 from eqvae.three.vae.sources import StructureSet
+from eqvae.training.run import prepare
 
 
 def normal(*shape: int) -> torch.Tensor:
@@ -69,6 +72,31 @@ def test_frames_are_refused_with_what_is_wrong_and_other_keys_are_left_alone(tmp
 
 
 @pytest.mark.parametrize(
+    "target, moving, more, sentence",
+    [
+        (torch.full((1, 9, 3), torch.nan), normal(1, 9, 3), {}, "target must be finite"),
+        (
+            normal(1, 9, 3),
+            torch.zeros(1, 0, 3),
+            {},
+            r"moving must be \(B, N, 3\) with at least one",
+        ),
+        (
+            torch.ones(1, 4, 3),
+            torch.zeros(1, 4, 3),
+            {},
+            "no turn can be told; got sets in one place",
+        ),
+        (normal(2, 9, 3), normal(3, 9, 3), {}, "one of them one set; got 2 and 3"),
+        (normal(1, 9, 3), normal(1, 9, 3), {"lmax": 0}, "of which every turn looks the same"),
+    ],
+)
+def test_sets_that_no_turn_lays_upon_each_other_are_refused(target, moving, more, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        align(target, moving, **more)
+
+
+@pytest.mark.parametrize(
     "search",
     [
         lambda x: RigidFit(step=1e-4)(x, x[:9]),
@@ -86,9 +114,17 @@ def test_searches_that_memory_cannot_hold_say_how_much_it_would_be(search):
 
 def test_docking_refuses_by_the_atoms_it_counts_and_writes_into_folders(tmp_path, capsys):
     methane = torch.cat([torch.zeros(1, 3).double(), normal(4, 3)])
-    with pytest.raises(ValueError, match="ligand without its hydrogens .* got 1 points"):
+    with pytest.raises(ValueError, match="ligand without its hydrogens .* got 1 point[.]"):
         RigidDocking()(8 * normal(40, 3), "C" * 40, methane, "CHHHH")
     np.savez(tmp_path / "a.npz", positions=normal(9, 3).numpy(), elements=["C"] * 9)
     with pytest.raises(SystemExit):
         dock.main([f"{key}={tmp_path}/a.npz" for key in ("receptor", "ligand", "out")])
     assert "out must be a folder" in capsys.readouterr().err
+
+
+def test_atoms_of_different_elements_are_never_alike(tmp_path):
+    np.savez(tmp_path / "a.npz", positions=normal(9, 3, 3).numpy(), elements=["O", "H", "H"])
+    own = [f"data.source.path={tmp_path / 'a.npz'}", "data=structures", "model=se3", "logger=none"]
+    prepare(compose([*own, "model.equivalent=[[0,2,1]]"]), tmp_path / "right")
+    with pytest.raises(ValueError, match="with atom 1, H, in the place of atom 0, O. Count them"):
+        prepare(compose([*own, "model.equivalent=[[1,0,2]]"]), tmp_path / "wrong")

@@ -91,7 +91,7 @@ def test_what_can_t_be_made_is_refused_before_the_dynamics(arguments, sentence):
         MoleculeConformers(**arguments)
 
 
-def test_names_that_ase_does_not_know_are_refused(tmp_path):
+def test_names_that_ase_does_not_know_and_what_can_t_be_solved_are_refused(tmp_path):
     pytest.importorskip("tblite", reason="needs the extra molecules")
     with pytest.raises(
         ValueError, match="got 'cyclobutan'; did you mean 'cyclobutane'[?].*g2.names"
@@ -99,6 +99,9 @@ def test_names_that_ase_does_not_know_are_refused(tmp_path):
         molecule_frames(MoleculeRecipe("cyclobutan"), tmp_path)
     with pytest.raises(ValueError, match="at least two atoms"):
         molecule_frames(MoleculeRecipe("H"), tmp_path)
+    hot = MoleculeRecipe(num_frames=1, start=50, temperature=1e6)
+    with pytest.raises(ValueError, match="no electrons for a frame of .* 1e[+]06 K .* Lower temp"):
+        molecule_frames(hot, tmp_path)
     assert not list(tmp_path.iterdir())
 
 

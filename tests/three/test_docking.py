@@ -120,6 +120,15 @@ def test_fields_on_spheres_are_the_score():
     assert all_harmonics(0, p).unique().tolist() == [1.0]
 
 
+def test_a_higher_degree_has_finer_steps_and_more_directions():
+    steps = [RigidFit(lmax=lmax).step_for(reach) for lmax, reach in ((8, 24), (16, 24), (16, 3))]
+    assert steps == [4.0, 2.0, 1.5]
+    q, shells = normal(40, 3, scale=6).float(), 2.0 * torch.arange(3)
+    mesh, centre = Mesh.of(q, torch.arange(40) % 2, 6.0), torch.tensor([[1.0, -2.0, 0.5]])
+    fine = on_spheres(mesh, centre, shells, 24)[..., : 17**2]  # of degree 16 with as many as 24 has
+    assert (on_spheres(mesh, centre, shells, 16) - fine).norm() < 0.05 * fine.norm()
+
+
 def pocket(seed: int = 0) -> tuple[Tensor, list[str], Tensor, list[str]]:
     """A molecule, and a shell of atoms at contact distance around most of it."""
     ligand = torch.tensor(
@@ -154,7 +163,7 @@ def test_a_ligand_comes_back_into_its_pocket():
     [
         (torch.zeros(2, 3), "at least three points that are not on one line"),
         (torch.arange(4.0)[:, None].expand(4, 3), "at least three points that are not on one line"),
-        (torch.zeros(5, 3), "at least three points .* span 0 dimensions"),
+        (torch.zeros(5, 3), "at least three points .* got 5 points in one place"),
         (torch.full((5, 3), torch.nan), "smaller must be finite numbers"),
         (torch.zeros(0, 3), r"smaller must be points \(N, 3\), at least one"),
         (100 * normal(300, 3), "must find room in the larger one"),

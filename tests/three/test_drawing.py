@@ -4,6 +4,7 @@ import re
 
 import pytest
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
 
@@ -94,6 +95,19 @@ def test_panels_have_one_scale_and_a_bar_that_tells_it():
         assert abs(first).max() < 1e-5 and abs(second - [0, 6]).max() < 1e-4
     with pytest.raises(ValueError, match="titles must name every panel of 2 equal rows"):
         panels([(at, "0.5")], ["a", "b", "c"], rows=("up", "down"))
+
+
+def test_a_heading_is_no_wider_than_the_figure():
+    heading = "A heading that is longer than a single panel is wide"
+    x = torch.randn(6, 4, 3, generator=torch.Generator().manual_seed(0))
+    widths = {}
+    for count in (1, 6):
+        figure = panels([(x[:count], "red")], [""] * count, heading=heading)
+        FigureCanvasAgg(figure).draw()
+        (words,) = (t for t in figure.texts if t.get_text())
+        assert words.get_window_extent().width < figure.bbox.width
+        widths[count] = words.get_text().count("\n")
+    assert widths[1] > 0 and widths[6] == 0
 
 
 @pytest.mark.parametrize("most", [0.09, 0.1, 0.7, 1.0, 4.9, 5.1, 23.0, 499.0])

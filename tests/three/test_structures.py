@@ -102,6 +102,12 @@ def test_gaps_and_atoms_in_one_place_are_said(tmp_path):
     gap, same = read(tmp_path / "a.pdb").said
     assert gap.startswith("chain A of a.pdb has 2 gaps, after residues 3, 8")
     assert same == "1 atom of a.pdb lies in the place of another one."
+    chain[2] = line(number="   3 ", residue="CSO", at=(11.4, 0, 0)).replace("ATOM  ", "HETATM")
+    (tmp_path / "a.pdb").write_text(
+        "\n".join([*chain, line(" CA ", residue="LIG").replace("ATOM  ", "HETATM")])
+    )
+    (gap,) = read(tmp_path / "a.pdb").said
+    assert gap.startswith("chain A of a.pdb has a gap, after residue 3: ")
 
 
 @pytest.mark.parametrize(
@@ -290,7 +296,7 @@ TWO = "2\n\nC 0 0 0\nO 1 0 0\n"
         ("a.xyz", TWO.replace("O", "Q"), "line 4 .* must begin with a chemical symbol"),
         ("a.xyz", TWO[:-8], "frame 1 .* must have 2 atoms, as line 1 says; the file ends after 1"),
         ("a.xyz", TWO.replace("1 0 0", "1 0"), "must be an element and three numbers"),
-        ("a.xyz", TWO.replace("1 0 0", "nan 0 0"), "must be finite numbers"),
+        ("a.xyz", TWO + TWO.replace("1 0 0", "nan 0 0"), "the first of atom 2 of conformation 2"),
         ("a.cif", "data", "path must end in one of .pdb, .ent, .xyz, .npz, .dcd"),
         ("a.dcd", "data", "topology must be the PSF or PDB file"),
         ("a.npz", "data", "can't be read as an .npz archive"),

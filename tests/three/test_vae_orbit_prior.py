@@ -24,7 +24,7 @@ from eqvae.three.vae import (
     SpaceOrbitPosedPrior,
     SpaceOrbitPrior,
 )
-from eqvae.three.vae.orbit_mixture import align_frames, fit_components
+from eqvae.three.vae.orbit_mixture import align_frames, fit_components, moments
 
 VECTOR = SpaceRepresentation.parse("2x0e + 1x0o + 2x1o + 1e")
 LATENT = SpaceRepresentation.parse("position + 2x0e + 1x0o + 2x1o + 1e")
@@ -95,6 +95,19 @@ def test_the_density_is_the_same_along_orbits_and_splits_by_block(parity):
     assert torch.allclose(found.log_prob(moved), found.log_prob(v), atol=1e-9)
     assert (still.log_prob(moved) - still.log_prob(v)).abs().max() > 1
     assert torch.allclose(sum(found.log_prob_by_block(v).values()), found.log_prob(v), atol=1e-9)
+
+
+@GROUPS
+def test_the_gradient_of_the_density_is_that_of_the_sums_of_em(parity):
+    """d E log p / d mu_k = (sum r rho(h)^-1 v - n_k mu_k) / s_k^2, Fisher's identity."""
+    found = mixture(SpaceRotations(parity))
+    v = draws(found, 30)
+    sums = moments(found, v)
+    found.loc.requires_grad_(True)
+    (slope,) = torch.autograd.grad(found.log_prob(v).mean(), found.loc)
+    wanted = (sums.first - sums.weight[:, None] * found.loc.detach()) / found.scale.square()
+    assert torch.allclose(slope, wanted, atol=1e-9)
+    assert float(wanted.abs().max()) > 0.1
 
 
 def test_em_finds_what_latents_were_drawn_from():

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from textwrap import fill
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from eqvae.three.drawing.flat import draw_structure
 from eqvae.three.drawing.skeleton import Skeleton
 
 _SIDE = 2.0  # inches, of a panel
+_LETTERS = 13  # of a heading, an inch
 _BAR = 0.25  # of the side, at most: as wide is the corner that a circle leaves free
 
 
@@ -68,7 +70,10 @@ def panels(
 def _empty(titles: Sequence[str], rows: Sequence[str], heading: str) -> tuple[Figure, np.ndarray]:
     """A figure with all its words, and its panels, (rows, columns)."""
     columns = len(titles) // len(rows)
-    size = (_SIDE * columns + 0.3 * any(rows), (_SIDE + 0.25) * len(rows) + 0.3 * bool(heading))
+    width = _SIDE * columns + 0.3 * any(rows)
+    heading = fill(heading, int(_LETTERS * width))  # a single panel makes it narrow
+    lines = len(heading.splitlines())
+    size = (width, (_SIDE + 0.25) * len(rows) + 0.1 * bool(lines) + 0.2 * lines)
     figure = Figure(figsize=size, layout="constrained")
     axes = figure.subplots(len(rows), columns, squeeze=False)
     for axis, title in zip(axes.flat, titles, strict=True):

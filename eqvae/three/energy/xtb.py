@@ -84,7 +84,8 @@ def molecule_frames(
 
     Raises:
         ImportError: if they have to be made, and ase or tblite is not installed.
-        ValueError: if the file is damaged, or ase has no such molecule of two atoms or more.
+        ValueError: if the file is damaged, ase has no such molecule of two atoms or more, or GFN2-xTB can't
+            be solved on the way.
     """
     recipe = recipe or MoleculeRecipe()
     root = user_path(folder) if folder is not None else cache_folder()
@@ -110,6 +111,7 @@ def _dynamics(recipe: MoleculeRecipe, watch: Watch) -> dict[str, np.ndarray]:
     try:
         from ase import units
         from ase.build import molecule
+        from ase.calculators.calculator import CalculationFailed
         from ase.collections import g2
         from ase.md.langevin import Langevin
         from ase.md.velocitydistribution import thermalize_momenta
@@ -138,15 +140,20 @@ def _dynamics(recipe: MoleculeRecipe, watch: Watch) -> dict[str, np.ndarray]:
         rng=rng,
     )
     kept: dict[str, list] = {"positions": [], "energies": [], "forces": []}
-    with threadpool_limits(
-        1
-    ):  # threads that wait for each other make a step a hundred times longer
-        dynamics.run(recipe.start)
-        for _ in watch(range(recipe.num_frames), f"{recipe.molecule} by GFN2-xTB"):
-            dynamics.run(recipe.spacing)
-            kept["positions"].append(atoms.get_positions() - atoms.get_center_of_mass())
-            kept["energies"].append(atoms.get_potential_energy())
-            kept["forces"].append(atoms.get_forces())
+    try:
+        # threads that wait for each other make a step a hundred times longer
+        with threadpool_limits(1):
+            dynamics.run(recipe.start)
+            for _ in watch(range(recipe.num_frames), f"{recipe.molecule} by GFN2-xTB"):
+                dynamics.run(recipe.spacing)
+                kept["positions"].append(atoms.get_positions() - atoms.get_center_of_mass())
+                kept["energies"].append(atoms.get_potential_energy())
+                kept["forces"].append(atoms.get_forces())
+    except CalculationFailed as error:  # of atoms that came too near, or flew apart
+        raise ValueError(
+            f"GFN2-xTB finds no electrons for a frame of {recipe.molecule} at {recipe.temperature:g} K "
+            f"({error}). Lower temperature, or take another molecule."
+        ) from error
     return {name: np.asarray(value) for name, value in kept.items()} | {
         "elements": np.asarray(atoms.get_chemical_symbols())
     }

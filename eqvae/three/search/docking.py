@@ -34,7 +34,7 @@ _CONTACTS = (  # distance where a pair is best, Angstrom, and its strength: apol
 )
 _POLAR = ("N", "O")
 _MESH = 0.6  # Angstrom of the grid that fields are kept on
-_DIRECTIONS = 200
+_DIRECTIONS, _RESOLVED = 200, 8  # at least, and the degree that so many are enough for
 _AT_ONCE = 256  # translations
 _FIRST_STEPS, _STEPS = 3, 10  # of Newton's method: of all candidates, and of the best ones
 _KEPT = 8  # one of so many is among the best
@@ -222,7 +222,7 @@ class Mesh:
 
 def _check_spheres(places: int, num_shells: int, lmax: int) -> None:
     """Refuse spheres that memory can't hold: of so many places, and what they are made of."""
-    points = min(places, _AT_ONCE) * num_shells * _DIRECTIONS
+    points = min(places, _AT_ONCE) * num_shells * _num_directions(lmax)
     check_search(
         4 * (2 * places * 2 * num_shells * (lmax + 1) ** 2 + 16 * points),
         f"{num_shells:,} spheres to degree {lmax} about {places:,} places",
@@ -232,12 +232,12 @@ def _check_spheres(places: int, num_shells: int, lmax: int) -> None:
 
 def on_spheres(mesh: Mesh, centres: Tensor, shells: Tensor, lmax: int) -> Tensor:
     """Fields about centres (T, 3) as harmonics on spheres, (T, 2, n, (lmax + 1)^2)."""
-    directions = _even_directions(_DIRECTIONS)
+    directions = _even_directions(_num_directions(lmax))
     points = centres[:, None, None] + shells[:, None, None] * directions
     values = mesh.at(points.flatten(0, 2)).unflatten(1, points.shape[:3])
     degrees = torch.arange(lmax + 1).repeat_interleave(2 * torch.arange(lmax + 1) + 1)
     return values.transpose(0, 1) @ (
-        all_harmonics(lmax, directions) * (2 * degrees + 1) / _DIRECTIONS
+        all_harmonics(lmax, directions) * (2 * degrees + 1) / len(directions)
     )
 
 
@@ -249,6 +249,11 @@ def on_shells(arms: Tensor, polar: Tensor, shells: Tensor, lmax: int) -> Tensor:
     harmonics = all_harmonics(lmax, arms / distance.clamp_min(1e-6))
     kinds = F.one_hot(polar, 2).to(share)
     return torch.einsum("mc,mn,mk->cnk", kinds, share, harmonics)
+
+
+def _num_directions(lmax: int) -> int:
+    """How many directions tell harmonics up to a degree apart."""
+    return max(_DIRECTIONS, _DIRECTIONS * (lmax + 1) ** 2 // (_RESOLVED + 1) ** 2)
 
 
 def _even_directions(count: int) -> Tensor:

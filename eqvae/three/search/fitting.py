@@ -28,6 +28,7 @@ from eqvae.watch import Watch, unwatched
 
 _AT_ONCE = 128  # translations
 _STEPS_IN_RADIUS, _STEP_RANGE = 6, (1.5, 6.0)  # of the grid of translations, Angstrom
+_RESOLVED = 8  # degree that so many steps are fine enough for
 _EACH = 4  # rotations kept of each translation
 _WIDE = 3.0  # the first width of refinement, in units of the last
 _SOME = 60  # points that are enough at that width
@@ -41,7 +42,8 @@ class RigidFit:
     Args:
         lmax: highest degree of the coefficients.
         num_shells: radial functions of the smaller set.
-        step: of the grid of translations, Angstrom; None for a sixth of the smaller set's radius, 1.5 to 6.
+        step: of the grid of translations, Angstrom; None for a sixth of the smaller set's radius, above lmax
+            8 for that times 8 / lmax, since finer details are missed sooner; 1.5 to 6.
         width: within which points count as matched at the end, Angstrom.
         share: of the smaller set that must have room about a translation for it to be looked at.
         candidates: distinct poses that are refined.
@@ -95,12 +97,13 @@ class RigidFit:
         reach = arms.norm(dim=1).max().item()
         lift = Lift.covering(reach, self.num_shells, self.lmax)
         least = max(1, math.floor(self.share * len(smaller)))
-        step = self.step or min(max(reach / _STEPS_IN_RADIUS, _STEP_RANGE[0]), _STEP_RANGE[1])
+        step = self.step or self.step_for(reach)
         centres = places(larger, step=step, within=reach + step / 2, least=least)
         if not len(centres):
             raise ValueError(
-                f"the smaller set must find room in the larger one: nowhere in it are {least} points within "
-                f"{reach:.0f} Angstrom. Exchange the two, or lower share."
+                f"the smaller set must find room in the larger one: about none of the places that are tried, "
+                f"{step:.3g} Angstrom apart, are {least} points within {reach:.0f} Angstrom. Exchange the "
+                "two, lower step, or leave out what has no place in the larger one."
             )
         about = torch.cat(
             [
@@ -121,6 +124,11 @@ class RigidFit:
         poses, coarse, values = self._refined(larger, smaller, poses, scores, most)
         seconds = time.monotonic() - searched
         return Placements(poses, values, coarse, count, searched - begin, seconds)
+
+    def step_for(self, reach: float) -> float:
+        """The step of the grid for a set of that radius where none is given, Angstrom."""
+        step = reach / _STEPS_IN_RADIUS * min(1.0, _RESOLVED / self.lmax)
+        return min(max(step, _STEP_RANGE[0]), _STEP_RANGE[1])
 
     def _refined(
         self, larger: Tensor, smaller: Tensor, poses: Tensor, scores: Tensor, most: int
@@ -222,9 +230,14 @@ def checked(name: str, points: Tensor, *, posed: bool = False) -> Tensor:
     if posed and (len(points) < 3 or int(spanned(points[None])) < 2):
         raise ValueError(
             f"{name} must be at least three points that are not on one line, else its rotation is not "
-            f"determined; got {len(points)} points that span {int(spanned(points[None]))} dimensions."
+            f"determined; got {_told(points)}."
         )
     return points
+
+
+def _told(points: Tensor) -> str:
+    where = ("in one place", "on one line", "in a plane", "in space")[int(spanned(points[None]))]
+    return "1 point" if len(points) == 1 else f"{len(points)} points {where}"
 
 
 def turned(poses: Tensor, point: Tensor) -> Tensor:

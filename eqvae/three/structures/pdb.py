@@ -57,17 +57,21 @@ def read_pdb(path: Path, *, hetero: bool = True) -> Structures:
     chosen = [_one_place_each(model) for model in models]
     left_out = len(models[0]) - len(chosen[0])
     if left_out:
+        many = (
+            "1 further place of an atom" if left_out == 1 else f"{left_out} further places of atoms"
+        )
         said.append(
-            f"{left_out} further places of atoms in {path.name} are left out: each residue has the one of "
+            f"{many} in {path.name} {'is' if left_out == 1 else 'are'} left out: each residue has the one of "
             "highest occupancy."
         )
     first = chosen[0]
     _check_same_atoms(path, chosen)
     positions = torch.tensor([[a.place for a in model] for model in chosen], dtype=torch.float64)
-    said += _gaps(path, first, positions[0])
+    elements = tuple(_element(path, atom) for atom in first)
+    said += _gaps(path, first, elements, positions[0])
     return Structures(
         positions,
-        elements=tuple(_element(path, atom) for atom in first),
+        elements=elements,
         names=tuple(atom.name.strip() for atom in first),
         residue_names=tuple(atom.residue for atom in first),
         residue_ids=tuple(atom.number for atom in first),
@@ -169,11 +173,17 @@ def _element(path: Path, atom: _Atom) -> str:
     return found
 
 
-def _gaps(path: Path, atoms: list[_Atom], places: torch.Tensor) -> list[str]:
-    """A line for each chain with breaks."""
-    rows: dict[str, list[int]] = {}
+def _gaps(
+    path: Path, atoms: list[_Atom], elements: Sequence[str], places: torch.Tensor
+) -> list[str]:
+    """A line for each chain with breaks.
+
+    Modified residues are HETATM within a chain, and belong to it; ligands stand behind its last ATOM.
+    """
+    rows, ends = {}, {atom.chain: row for row, atom in enumerate(atoms) if not atom.hetero}
     for row, atom in enumerate(atoms):
-        if atom.name.strip() == "CA" and (not atom.hetero or atom.residue in AMINO_ACIDS):
+        polymer = row < ends.get(atom.chain, -1) or atom.residue in AMINO_ACIDS or not atom.hetero
+        if polymer and (atom.name.strip(), elements[row]) == ("CA", "C"):
             rows.setdefault(atom.chain, []).append(row)
     said = []
     for chain, of_chain in rows.items():
@@ -182,9 +192,14 @@ def _gaps(path: Path, atoms: list[_Atom], places: torch.Tensor) -> list[str]:
         if broken and len(broken) < len(of_chain) / 2:  # else the file holds no chains
             after = ", ".join(atoms[row].number for row in broken[:6])
             more = " and others" if len(broken) > 6 else ""
+            many = (
+                "a gap, after residue"
+                if len(broken) == 1
+                else f"{len(broken)} gaps, after residues"
+            )
             said.append(
-                f"chain {chain or '(no letter)'} of {path.name} has {len(broken)} gaps, after residues "
-                f"{after}{more}: what is missing there stays missing."
+                f"chain {chain or '(no letter)'} of {path.name} has {many} {after}{more}: what is missing "
+                "there stays missing."
             )
     return said
 

@@ -42,10 +42,11 @@ class Structures:
                 f"positions of {self.source} must be (conformations, atoms, 3), none of them 0; got {shape}."
             )
         if not bool(self.positions.isfinite().all()):
-            bad = int((~self.positions.isfinite().all(-1)).sum())
+            bad = (~self.positions.isfinite().all(-1)).nonzero() + 1
             raise ValueError(
-                f"positions of {self.source} must be finite numbers; got {bad} atoms with NaN or infinity. "
-                f"Leave these conformations or atoms out."
+                f"positions of {self.source} must be finite numbers; got NaN or infinity in {len(bad)} "
+                f"places, the first of atom {int(bad[0, 1])} of conformation {int(bad[0, 0])}. Leave these "
+                "conformations or atoms out."
             )
         for name in ("elements", "names", "residue_names", "residue_ids", "chains"):
             value = getattr(self, name)

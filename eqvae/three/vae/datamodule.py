@@ -120,7 +120,7 @@ class StructureDataModule(ServedDataModule):
     @property
     def domain(self) -> Points:
         """The atoms."""
-        return Points(self.images.structures.num_atoms)
+        return Points.of(self.images.structures)
 
     def ground(self) -> list[float]:
         """Nothing lies beyond atoms."""
@@ -142,7 +142,8 @@ def check_structures(loaded: StructureSet) -> None:
     where = loaded.structures.source
     if x.shape[1] < 3:
         raise ValueError(
-            f"a pose needs at least 3 atoms; {where} has {x.shape[1]}. Keep more of them (data.source.atom)."
+            f"a pose needs at least 3 atoms; {where} has {x.shape[1]}. Keep more of them "
+            "(data.source.atom), or take a larger molecule."
         )
     if len(x) < 3:
         raise ValueError(

@@ -138,10 +138,10 @@ class Concentration:
         svd = proper_svd(f.detach().double())
         width, axes = widths(svd.s)
         slope = (svd.u * axes[..., None, :]) @ svd.v.mT
-        return cls(svd, _Known.apply(f, width, slope), axes)
+        return cls(svd, Known.apply(f, width, slope), axes)
 
 
-class _Known(torch.autograd.Function):
+class Known(torch.autograd.Function):
     """A function of F whose value and gradient are known."""
 
     @staticmethod

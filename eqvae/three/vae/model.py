@@ -21,9 +21,10 @@ from eqvae.distributions.content import ContentPosterior
 from eqvae.distributions.orbit import OrbitFit
 from eqvae.models.model import ELBO, Model
 from eqvae.symmetry.group import Group
+from eqvae.three.points import Points
 from eqvae.three.vae.alignment import laid_together
 from eqvae.three.vae.orbit_prior import SpaceOrbitPosedPrior
-from eqvae.three.vae.orders import all_orders
+from eqvae.three.vae.orders import all_orders, check_elements
 from eqvae.three.vae.posed import SpacePosedPosterior, from_latent
 from eqvae.three.vae.prior import SpacePosedPrior
 from eqvae.three.vae.rigid import RigidLikelihood, RigidMarginal
@@ -66,6 +67,14 @@ class SpaceVAE(Model):
         super().__init__(encoder, decoder, prior, likelihood)
         orders = all_orders(equivalent or (), decoder.domain.num_atoms)
         self.register_buffer("orders", orders, persistent=False)
+
+    def check_domain(self, domain: Points) -> None:
+        """Refuse atoms of which `equivalent` exchanges different elements.
+
+        Raises:
+            ValueError: if it does.
+        """
+        check_elements(self.orders, domain.elements)
 
     def encode(self, batch: Batch) -> SpacePosedPosterior:
         """q(c, g | x), the pose that of the mean content."""

@@ -27,7 +27,7 @@ from eqvae.distributions.orbit.latents import Latents
 from eqvae.symmetry.blocks import Block
 from eqvae.symmetry.space import SpaceRotations, spin_of_matrix
 from eqvae.symmetry.space_representations import SpaceRepresentation
-from eqvae.three.vae.matrix_fisher import proper_svd, widths
+from eqvae.three.vae.matrix_fisher import Known, proper_svd, widths
 
 _STEPS = 12  # of EM
 _PASSES = 2  # over more latents than a step sees, beyond those
@@ -151,10 +151,12 @@ class SpaceOrbitMixture(Mixture):
             joint = joint - (length + scale.log() + 0.5 * math.log(2 * math.pi)).sum(dim=3)
             u, w = x.unflatten(3, (-1, 3)), (mean / scale.square()).unflatten(2, (-1, 3))
             f = f + torch.einsum("bzyci,kmcj->bkmij", u, w)
-        svd = proper_svd(f)
-        width, axes = _widths((joint + svd.s.sum(dim=3)).flatten(1), svd.s.flatten(1, 2))
+        svd = proper_svd(f.detach())
+        width, axes = _widths((joint.detach() + svd.s.sum(dim=3)).flatten(1), svd.s.flatten(1, 2))
         mean = (svd.u * (1 + axes).reshape(*joint.shape, 1, 3)) @ svd.v.mT
-        return Explained(joint + width.reshape(joint.shape) + svd.s.sum(dim=3), f, mean)
+        # log c(F), whose gradient is the mean
+        integral = Known.apply(f, width.reshape(joint.shape) + svd.s.sum(dim=3), mean)
+        return Explained(joint + integral, f, mean)
 
 
 def _widths(bound: Tensor, s: Tensor) -> tuple[Tensor, Tensor]:

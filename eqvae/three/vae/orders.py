@@ -37,3 +37,18 @@ def all_orders(some: Sequence[Sequence[int]], num_atoms: int) -> Tensor:
                 "those of atoms that are told apart by their neighbours."
             )
     return torch.tensor(list(found))
+
+
+def check_elements(orders: Tensor, elements: Sequence[str]) -> None:
+    """Refuse orders (P, N) that put an atom in the place of another element; () knows no elements.
+
+    Raises:
+        ValueError: if one does.
+    """
+    for order in orders.tolist() if elements else ():
+        for place, atom in enumerate(order):
+            if elements[place] != elements[atom]:
+                raise ValueError(
+                    f"equivalent must exchange atoms of one element; got an order with atom {atom}, "
+                    f"{elements[atom]}, in the place of atom {place}, {elements[place]}. Count them from 0."
+                )

@@ -59,9 +59,10 @@ def kinds_figure(
         drawn = model.decode(prior.draw_upright(largest, generator))[:, 0].cpu()
         layers.append((aligned(drawn, middle), DRAWN))
     titles = [f"{100 * share:.0f} %" for share in prior.weights[largest].tolist()]
-    heading = (
-        f"The {len(largest)} largest of {len(prior.weights)} kinds: the middle of each, and draws"
-    )
+    count, all_of_them = len(largest), len(prior.weights)
+    heading = f"The {count} largest of {all_of_them} kinds: the middle of each, and draws"
+    if all_of_them == 1:
+        heading = "The one kind: its middle, and draws"
     return panels([*layers, (middle, MADE)], titles, skeleton=skeleton, heading=heading)
 
 
