@@ -1,4 +1,4 @@
-"""What is measured of poses and content of structures where a model has none, or several alike."""
+"""What is measured of poses, content and states of structures where a model has none, or several alike."""
 
 import math
 
@@ -15,8 +15,10 @@ from eqvae.three.vae import (
     PlainStructureDecoder,
     PlainStructureEncoder,
     PlainStructureVAE,
+    SpaceOrbitPosedPrior,
     SpaceOrbitPrior,
 )
+from eqvae.three.vae.states import describe
 from eqvae.three.vae.suites import content, pose
 
 
@@ -67,3 +69,13 @@ def test_the_pose_is_compared_in_the_order_of_atoms_that_it_is_of(tmp_path):
     assert pose(held_out).scores["kabsch/angle_median"].value < 5
     q = model.encode(held_out.batch)
     assert bool((q.pose.peaks.argmax(1) > 0).any())  # the control: some are of another order
+
+
+def test_the_heaviest_state_comes_first():
+    own = ["data.source.num_structures=30", "data.source.num_atoms=6"]
+    model, data = made("data=chains", "model=se3", *own)
+    model.prior = SpaceOrbitPosedPrior(model.representation, components=2, rank=0)
+    with torch.no_grad():
+        model.prior.mixture.logits[1] = 2.0
+    found = describe(model, data, ("test",))
+    assert torch.allclose(found.state, model.prior.weights.flip(0).expand(len(found), 2))

@@ -138,6 +138,8 @@ def describe(
             f"states must be at most the kinds that the fitted prior knows, {known}; got {states}. "
             "scripts/fit_prior.py components=K again=true fits one that knows K."
         )
+    if model.prior.knows_kinds():  # as many groups as kinds are the kinds, the heaviest first
+        states = states or len(model.prior.weights)
     parts = [(number, data.posed(split, Still())) for number, split in enumerate(SPLITS)]
     chunks = [
         (number, part, rows)

@@ -130,7 +130,7 @@ def traversal_figure(
         [(start.expand_as(along) @ view.mT, TRUE), (along @ view.mT, MADE)],
         titles + [""] * (len(along) - columns),
         skeleton=skeleton,
-        rows=[f"{walk.name}: {walk.length:.1f} Å" for walk in walks],
+        rows=[f"{walk.name}: {walk.length:.2g} Å" for walk in walks],
         heading=f"One coordinate of content at a time, from {_FAR} (prior: N(0, 1)), and RMSD of its ends",
     )
 
