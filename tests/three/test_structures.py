@@ -296,7 +296,7 @@ TWO = "2\n\nC 0 0 0\nO 1 0 0\n"
         ("a.xyz", TWO.replace("O", "Q"), "line 4 .* must begin with a chemical symbol"),
         ("a.xyz", TWO[:-8], "frame 1 .* must have 2 atoms, as line 1 says; the file ends after 1"),
         ("a.xyz", TWO.replace("1 0 0", "1 0"), "must be an element and three numbers"),
-        ("a.xyz", TWO + TWO.replace("1 0 0", "nan 0 0"), "the first of atom 2 of conformation 2"),
+        ("a.xyz", TWO + TWO.replace("1 0 0", "nan 0 0"), "first at atom 2 of conformation 2, 1 in all"),
         ("a.cif", "data", "path must end in one of .pdb, .ent, .xyz, .npz, .dcd"),
         ("a.dcd", "data", "topology must be the PSF or PDB file"),
         ("a.npz", "data", "can't be read as an .npz archive"),

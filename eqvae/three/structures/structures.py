@@ -44,8 +44,8 @@ class Structures:
         if not bool(self.positions.isfinite().all()):
             bad = (~self.positions.isfinite().all(-1)).nonzero() + 1
             raise ValueError(
-                f"positions of {self.source} must be finite numbers; got NaN or infinity in {len(bad)} "
-                f"places, the first of atom {int(bad[0, 1])} of conformation {int(bad[0, 0])}. Leave these "
+                f"positions of {self.source} must be finite numbers; got NaN or infinity, first at atom "
+                f"{int(bad[0, 1])} of conformation {int(bad[0, 0])}, {len(bad)} in all. Leave these "
                 "conformations or atoms out."
             )
         for name in ("elements", "names", "residue_names", "residue_ids", "chains"):
