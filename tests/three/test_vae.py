@@ -256,3 +256,14 @@ def test_parts_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="x must be coordinates of 8 atoms"):
         space_vae().encode(Batch(torch.randn(2, 1, 9, 3).double()))
     assert space_motion(torch.eye(3)).shape == (1, 8)
+
+
+def test_structures_beyond_the_prior_of_shifts_are_told(batch, recwarn):
+    model, x = space_vae(), batch.image[:, 0]
+    model.prior.position_scale = 2.0
+    model.start(x)
+    assert not recwarn
+    with pytest.warns(
+        UserWarning, match="up to 5.*position_scale=2 covers about 20: .* Set it to 5"
+    ):
+        model.start(x + 30)

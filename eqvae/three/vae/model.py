@@ -10,6 +10,7 @@ handedness 0o; the encoder makes them so that q(c | g x) = g q(c | x), and the p
 template, with its uncertainty and as many modes as the molecule has equal poses.
 """
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -28,6 +29,8 @@ from eqvae.three.vae.orders import all_orders, check_elements
 from eqvae.three.vae.posed import SpacePosedPosterior, from_latent
 from eqvae.three.vae.prior import SpacePosedPrior
 from eqvae.three.vae.rigid import RigidLikelihood, RigidMarginal
+
+_REACH = 10.0  # standard deviations of the prior of shifts, which cost 50 nats
 
 
 @dataclass(frozen=True)
@@ -150,7 +153,18 @@ class SpaceVAE(Model):
 
     @torch.no_grad()
     def start(self, x: Tensor) -> None:
-        """Begin at what training structures (F, N, 3) have in common: mean, size, motions."""
+        """Begin at what training structures (F, N, 3) have in common: mean, size, motions.
+
+        Warns where they lie farther out than the prior of shifts reaches.
+        """
+        far, reach = float(x.mean(dim=1).norm(dim=1).max()), _REACH * self.prior.position_scale
+        if far > reach:
+            warnings.warn(
+                f"structures lie up to {far:,.0f} A from the origin, and model.prior.position_scale="
+                f"{self.prior.position_scale:g} covers about {reach:,.0f}: positions would be drawn towards "
+                f"the origin. Set it to {far:,.0f}, or shift the structures there.",
+                stacklevel=2,
+            )
         together = laid_together(x)
         scale = float(together.square().mean().sqrt().clamp_min(1e-3))
         self.decoder.start(together, scale)
