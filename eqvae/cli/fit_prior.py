@@ -97,10 +97,13 @@ def _pictures(model: "Model", subject: "Subject") -> list[Path]:
     """Draw what the prior knows as the run draws its pictures, if it does."""
     from eqvae.config import build
     from eqvae.registry import stored_configuration
+    from eqvae.training.pictures import ModelPictures
 
-    config = stored_configuration(subject.folder / "config.yaml")
-    callback = build(config["callbacks"].get("pictures"), path="callbacks.pictures")
-    return [] if callback is None else callback.save_prior(subject.folder, model, subject.data)
+    callbacks = stored_configuration(subject.folder / "config.yaml").get("callbacks") or {}
+    callback = build(callbacks.get("pictures"), path="callbacks.pictures")
+    if not isinstance(callback, ModelPictures):
+        return []
+    return callback.save_prior(subject.folder, model, subject.data)
 
 
 def _merged(found: dict[str, float], path: Path) -> bool:
