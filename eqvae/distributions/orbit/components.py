@@ -55,6 +55,18 @@ class Mixture(nn.Module, ABC):
     def cluster_log_prob(self, v: Tensor) -> Tensor:
         """log p(k | v), (B, K)."""
 
+    @abstractmethod
+    def draw_upright(
+        self, component: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0
+    ) -> Tensor:
+        """Draws in the frames of their components (n,): mu_k + eps, (n, D).
+
+        Args:
+            component: of each draw, (n,).
+            generator: source of randomness, on the CPU.
+            temperature: of eps, whose standard deviation grows with its root; 0 gives the means.
+        """
+
     @torch.no_grad()
     def kinds(self, v: Tensor, groups: int | None = None, seed: int = 0) -> Tensor:
         """p(group | v), (B, groups); None for the components themselves, see `group_components`."""

@@ -218,17 +218,8 @@ class OrbitPosedPrior(Kinds, PosedPrior):
         prior.frames = TemplateFrames.fitted(mixture, q.content.loc, templates, fit.seed)
         return prior
 
-    def centres(self) -> Tensor:
-        """The latents in the middle of each component, upright at the image centre, (K, D)."""
-        loc = self.mixture.loc
-        return to_latent(self.representation, loc, identity(len(loc)).to(loc))
-
-    def draw_upright(
-        self, component: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0
-    ) -> Tensor:
-        """Latents of draws of each component (n,), upright at the image centre, (n, D)."""
-        c = self.mixture.draw_upright(component, generator, temperature)
-        return to_latent(self.representation, c, identity(len(c)).to(c))
+    def upright(self, v: Tensor) -> Tensor:
+        return to_latent(self.representation, v, identity(len(v)).to(v))
 
     def description(self) -> dict[str, Any]:
         """What `build` makes a prior of the same shape from."""

@@ -1,25 +1,43 @@
 """What the fitted priors of all models say of kinds: components of a mixture, or groups of them."""
 
+from abc import ABC, abstractmethod
+
+import torch
 from torch import Tensor
 
+from eqvae.distributions.orbit.components import Mixture
 from eqvae.distributions.orbit.groups import group_components
-from eqvae.distributions.orbit.mixture import OrbitMixture
 
 
-class Kinds:
+class Kinds(ABC):
     """A prior whose objects are of the kinds of a mixture.
 
     Attributes:
         mixture: whose components are the kinds.
     """
 
-    mixture: OrbitMixture
+    mixture: Mixture
     rounds = 2  # of `Model.settle` that make its samples better
 
     @property
     def weights(self) -> Tensor:
         """pi_k, (K,)."""
         return self.mixture.logits.softmax(0)
+
+    @abstractmethod
+    def upright(self, v: Tensor) -> Tensor:
+        """Latents (n, D) of what the mixture is of (n, m), upright in the middle."""
+
+    def centres(self) -> Tensor:
+        """The latents in the middle of each component, upright in the middle, (K, D)."""
+        return self.upright(self.mixture.loc)
+
+    def draw_upright(
+        self, component: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0
+    ) -> Tensor:
+        """Latents of draws in the frames of their components (n,), upright in the middle, (n, D)."""
+        component = component.to(self.mixture.loc.device)
+        return self.upright(self.mixture.draw_upright(component, generator, temperature))
 
     def knows_kinds(self, groups: int | None = None) -> bool:
         """Whether `kinds` can tell so many groups of objects apart."""

@@ -144,13 +144,6 @@ class OrbitMixture(Mixture):
     def draw_upright(
         self, component: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0
     ) -> Tensor:
-        """Draws of objects in the frames of their components (n,): mu_k + eps, (n, D).
-
-        Args:
-            component: of each draw, (n,).
-            generator: source of randomness, on the CPU.
-            temperature: of eps, whose standard deviation grows with its root; 0 gives the means.
-        """
         loc = self.loc
         noise = torch.randn(
             len(component), loc.shape[1] + self.rank, generator=generator, dtype=loc.dtype

@@ -116,10 +116,9 @@ class OrbitPrior(Kinds, nn.Module):
         """How content, pose and cluster are read from a posterior."""
         return OrbitReader(self.mixture)
 
-    def centres(self) -> Tensor:
-        """The latents in the middle of each component, at the image centre, (K, D)."""
-        z = self.mixture.loc.new_zeros(self.mixture.components, self.representation.dim)
-        z[:, self.representation.slices.vector] = self.mixture.loc
+    def upright(self, v: Tensor) -> Tensor:
+        z = v.new_zeros(len(v), self.representation.dim)
+        z[:, self.representation.slices.vector] = v
         return z
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
@@ -129,15 +128,6 @@ class OrbitPrior(Kinds, nn.Module):
             part.sample(n, generator).to(v) for part in (self.place, self.size) if part is not None
         ]
         return torch.cat([*before, v], 1)
-
-    def draw_upright(
-        self, component: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0
-    ) -> Tensor:
-        """Latents of draws in the frames of their components (n,), at the image centre, (n, D)."""
-        z = self.mixture.loc.new_zeros(len(component), self.representation.dim)
-        where = self.representation.slices.vector
-        z[:, where] = self.mixture.draw_upright(component.to(z.device), generator, temperature)
-        return z
 
     def log_prob(self, z: Tensor) -> Tensor:
         """log p(z) in nats, (B,)."""

@@ -130,7 +130,6 @@ class SpaceOrbitMixture(Mixture):
     def draw_upright(
         self, component: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0
     ) -> Tensor:
-        """Draws in the frames of their components (n,): mu_k + eps, (n, D); see `OrbitMixture`."""
         loc = self.loc[component]
         noise = torch.randn(loc.shape, generator=generator, dtype=loc.dtype).to(loc.device)
         return loc + math.sqrt(temperature) * self.scale[component] * noise

@@ -83,19 +83,10 @@ class SpaceOrbitPosedPrior(Kinds, SpacePosedPrior):
         prior.content = content
         return prior.to(q.content.loc)
 
-    def centres(self) -> Tensor:
-        """The latents in the middle of each component, in the reference's pose, (K, D)."""
-        return self._upright(self.mixture.loc)
-
-    def draw_upright(
-        self, component: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0
-    ) -> Tensor:
-        """Latents of draws of each component (n,), in the reference's pose, (n, D)."""
-        return self._upright(self.mixture.draw_upright(component, generator, temperature))
-
-    def _upright(self, content: Tensor) -> Tensor:
-        still = SpaceMotions().identity(len(content)).to(content)
-        return to_latent(self.representation, content, still)
+    def upright(self, v: Tensor) -> Tensor:
+        """Latents of contents, in the reference's pose, (n, D)."""
+        still = SpaceMotions().identity(len(v)).to(v)
+        return to_latent(self.representation, v, still)
 
     def description(self) -> dict[str, Any]:
         """What `build` makes a prior of the same shape from."""
@@ -165,17 +156,8 @@ class SpaceOrbitPrior(Kinds, nn.Module):
         """How content, pose and cluster are read from a posterior."""
         return SpaceOrbitReader(self.mixture)
 
-    def centres(self) -> Tensor:
-        """The latents in the middle of each component, at the origin, (K, D)."""
-        return self._placed(self.mixture.loc)
-
-    def draw_upright(
-        self, component: Tensor, generator: torch.Generator | None = None, temperature: float = 1.0
-    ) -> Tensor:
-        """Latents of draws in the frames of their components (n,), at the origin, (n, D)."""
-        return self._placed(self.mixture.draw_upright(component, generator, temperature))
-
-    def _placed(self, v: Tensor) -> Tensor:
+    def upright(self, v: Tensor) -> Tensor:
+        """Latents of vectors in the frames of their components, at the origin, (n, D)."""
         return torch.cat([v.new_zeros(len(v), self.representation.dim - v.shape[1]), v], dim=1)
 
     def sample(self, n: int, generator: torch.Generator | None = None) -> Tensor:
