@@ -138,31 +138,29 @@ def describe(
             f"states must be at most the kinds that the fitted prior knows, {known}; got {states}. "
             "scripts/fit_prior.py components=K again=true fits one that knows K."
         )
-    if model.prior.knows_kinds():  # as many groups as kinds are the kinds, the heaviest first
-        states = states or len(model.prior.weights)
-    parts = [(number, data.posed(split, Still())) for number, split in enumerate(SPLITS)]
+    parts = [(SPLITS.index(split), data.posed(split, Still())) for split in splits]
     chunks = [
         (number, part, rows)
         for number, part in parts
-        if SPLITS[number] in splits
         for rows in torch.arange(len(part)).split(_AT_ONCE)
     ]
-    found = []
-    for number, part, rows in watch(chunks, "structures"):
-        found.append(_described(model, part[rows], number, states, seed))
-    joined = {f.name: torch.cat([getattr(one, f.name) for one in found]) for f in fields(Described)}
-    return Described(**joined)[joined["index"].argsort()]
+    found = [
+        _described(model, part[rows], number) for number, part, rows in watch(chunks, "structures")
+    ]
+    joined = {name: torch.cat([one[name] for one in found]) for name in found[0]}
+    kinds = torch.zeros(len(joined["index"]), 0)
+    if model.prior.knows_kinds():  # as many groups as kinds are the kinds, the heaviest first
+        states = states or len(model.prior.weights)
+        content = joined["content"].to(next(model.parameters()))
+        kinds = model.prior.kinds(content, states, seed).cpu()
+    return Described(**joined, state=kinds)[joined["index"].argsort()]
 
 
-def _described(
-    model: SpaceVAE, batch: Batch, split: int, states: int | None, seed: int
-) -> Described:
+def _described(model: SpaceVAE, batch: Batch, split: int) -> dict[str, Tensor]:
+    """What one batch says of itself: all of `Described` but the states."""
     batch = batch.to(next(model.parameters()))
     q = model.encode(batch)
     noise = torch.zeros(len(batch), model.representation.dim).to(q.content.loc)
-    kinds = q.content.loc.new_zeros(len(batch), 0)
-    if model.prior.knows_kinds():
-        kinds = model.prior.kinds(q.content.loc, states, seed)
     made = model.reconstruct(batch, q)[:, 0]
     found = {
         "index": batch.index,
@@ -173,9 +171,8 @@ def _described(
         "rmsd": rmsd(batch.image[:, 0], made),
         "log_likelihood": model.elbo(batch, noise),
         "upright": model.upright(batch, q),
-        "state": kinds,
     }
-    return Described(**{name: value.cpu() for name, value in found.items()})
+    return {name: value.cpu() for name, value in found.items()}
 
 
 def mean_structures(found: Described) -> States:
