@@ -23,6 +23,24 @@ def user_path(path: str | Path) -> Path:
     return Path(path).expanduser()
 
 
+def cache_folder() -> Path:
+    """Where files are kept that were made or fetched once: $XDG_CACHE_HOME/eqvae, or ~/.cache/eqvae."""
+    return user_path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "eqvae"
+
+
+def made_folder(path: str | Path) -> Path:
+    """A folder to write to, made if it is not there.
+
+    Raises:
+        ValueError: if there is a file of that name.
+    """
+    path = Path(path)
+    if path.exists() and not path.is_dir():
+        raise ValueError(f"out must be a folder; {path} is a file. Name another place.")
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
 @contextmanager
 def written(path: str | Path) -> Iterator[Path]:
     """The path to write to so that a whole file then stands at `path`.

@@ -13,7 +13,7 @@ from eqvae.cli.console import (
     stopped_by_ctrl_c,
 )
 from eqvae.cli.options import Option, numbers, sorted_options
-from eqvae.files import write_table, write_whole
+from eqvae.files import made_folder, write_table, write_whole
 from eqvae.watch import watched
 
 if TYPE_CHECKING:
@@ -106,10 +106,7 @@ def _run(options: Mapping[str, Any]) -> None:
         ligand = ligand.of_residues(*options["ligand_residues"])
     for sentence in dict.fromkeys((*receptor.said, *ligand.said)):  # they may be of one file
         complain(f"data: {sentence}")
-    out = Path(options["out"])
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"out must be a folder; {out} is a file. Name another place.")
-    out.mkdir(parents=True, exist_ok=True)
+    out = made_folder(options["out"])
     found, settings = _searched(receptor, ligand, options)
     _write(out, ligand, found, settings)
     console = printer()

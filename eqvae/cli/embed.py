@@ -13,7 +13,7 @@ from eqvae.cli.console import (
     one_sentence_errors,
     printer,
 )
-from eqvae.cli.images_only import STATES, check_images
+from eqvae.cli.images_only import check_images
 from eqvae.cli.options import SWITCH, Option, read_options, several
 from eqvae.files import user_path, write_manifest, write_whole
 from eqvae.watch import watched
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from eqvae.training.runs import subject_of
 
         subject = subject_of(asked.checkpoints[0], asked.overrides)
-        check_images(subject.model, "embed", STATES)
+        check_images(subject.model, "embed")
         subject.model.to(device_of(asked.options["device"]))
         origin = origin_of(subject)
         formats = _formats(asked.options["write"], origin)

@@ -14,7 +14,7 @@ from eqvae.cli.console import (
     spelled,
     stopped_by_ctrl_c,
 )
-from eqvae.cli.images_only import STATES, check_images
+from eqvae.cli.images_only import check_images
 from eqvae.cli.options import Asked, Option, read_options
 from eqvae.overrides import expanded
 from eqvae.watch import watched
@@ -86,7 +86,7 @@ def _run(asked: Asked) -> None:
     begin = time.monotonic()
     check_map(asked.options["map"])
     subject = subject_of(asked.checkpoints[0], asked.overrides)
-    check_images(subject.model, "explore", STATES)
+    check_images(subject.model, "explore")
     out = Path(asked.options["out"] or subject.folder / "explorer")
     check_folder(out)
     announce(subject.data)

@@ -13,7 +13,7 @@ from eqvae.cli.console import (
     printer,
     stopped_by_ctrl_c,
 )
-from eqvae.cli.images_only import STATES, check_images
+from eqvae.cli.images_only import check_images
 from eqvae.cli.options import Asked, Option, read_options, several
 from eqvae.watch import watched
 
@@ -59,7 +59,7 @@ def _run(asked: Asked) -> None:
     from eqvae.training.runs import subject_of
 
     subject = subject_of(asked.checkpoints[0], asked.overrides)
-    check_images(subject.model, "export", STATES)
+    check_images(subject.model, "export")
     out = Path(asked.options["out"] or subject.folder / "exported")
     begin = time.monotonic()
     try:

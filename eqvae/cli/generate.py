@@ -12,7 +12,7 @@ from eqvae.cli.console import (
     printer,
     stopped_by_ctrl_c,
 )
-from eqvae.cli.images_only import STATES, check_images
+from eqvae.cli.images_only import check_images
 from eqvae.cli.options import Asked, Option, numbers, read_options, several, wholes
 from eqvae.files import write_whole
 from eqvae.watch import watched
@@ -114,7 +114,7 @@ def _order(asked: Asked) -> Order:
     )
     checkpoint, ends = Path(asked.checkpoints[0]), None
     model = load_vae(checkpoint)
-    check_images(model, "generate", STATES)
+    check_images(model, "generate")
     wish.check(model)
     _check_groups(model, options)
     if walk is not None:

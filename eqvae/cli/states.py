@@ -13,7 +13,7 @@ from eqvae.cli.console import (
     stopped_by_ctrl_c,
 )
 from eqvae.cli.options import Option, read_options
-from eqvae.files import write_table
+from eqvae.files import made_folder, write_table
 from eqvae.watch import watched
 
 if TYPE_CHECKING:
@@ -62,10 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         subject = subject_of(asked.checkpoints[0], asked.overrides)
         _check(subject)
-        out = Path(asked.options["out"] or subject.folder / "states")
-        if out.exists() and not out.is_dir():
-            raise ValueError(f"out must be a folder; {out} is a file. Name another place.")
-        out.mkdir(parents=True, exist_ok=True)
+        out = made_folder(asked.options["out"] or subject.folder / "states")
     announce(subject.data)
     with stopped_by_ctrl_c(f"what is in {out} may be incomplete"), one_sentence_errors():
         _run(subject, asked.options, out)
@@ -83,10 +80,11 @@ def _check(subject: "Subject") -> None:
 
 
 def _run(subject: "Subject", options: dict[str, Any], out: Path) -> None:
+    from eqvae.data.served import SPLITS
     from eqvae.three.structures import write_pdb
     from eqvae.three.vae.states import describe, drawn_structures, mean_structures
 
-    splits = ("train", "val", "test") if options["split"] == "all" else (options["split"],)
+    splits = SPLITS if options["split"] == "all" else (options["split"],)
     model, seed, atoms = subject.model, options["seed"], subject.data.images.structures
     found = describe(model, subject.data, splits, options["states"], seed, watched)
     rows = list(found.rows(even=model.representation.multiplicities["0e"]))

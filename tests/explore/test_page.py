@@ -240,7 +240,7 @@ def test_the_runtime_is_fetched_once_and_kept(archive, monkeypatch):
     monkeypatch.setattr(runtime.urllib.request, "urlopen", opened)
     assert runtime_files() == runtime_files() == parts
     assert asked == [runtime.URL]
-    (runtime.cache_folder() / next(iter(parts))).write_bytes(b"damaged")
+    (runtime.kept_folder() / next(iter(parts))).write_bytes(b"damaged")
     assert runtime_files() == parts and len(asked) == 2
 
 

@@ -7,13 +7,12 @@ WebAssembly, 14 MB (3.7 MB gzipped).
 import base64
 import hashlib
 import io
-import os
 import tarfile
 import urllib.request
 from http.client import HTTPException
 from pathlib import Path
 
-from eqvae.files import written
+from eqvae.files import cache_folder, written
 from eqvae.watch import Watch, unwatched
 
 VERSION = "1.30.0"
@@ -27,10 +26,9 @@ _TIMEOUT = 30  # seconds without an answer
 _STEP = 1 << 20
 
 
-def cache_folder() -> Path:
-    """Where the files are kept: in $XDG_CACHE_HOME/eqvae, ~/.cache/eqvae unless that is set."""
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "eqvae" / f"onnxruntime-web-{VERSION}"
+def kept_folder() -> Path:
+    """Where the files are kept."""
+    return cache_folder() / f"onnxruntime-web-{VERSION}"
 
 
 def runtime_files(archive: str | Path | None = None, watch: Watch = unwatched) -> dict[str, bytes]:
@@ -53,7 +51,7 @@ def runtime_files(archive: str | Path | None = None, watch: Watch = unwatched) -
 
 
 def _kept() -> dict[str, bytes] | None:
-    folder, found = cache_folder(), {}
+    folder, found = kept_folder(), {}
     for name, digest in FILES.items():
         path = folder / name
         data = path.read_bytes() if path.is_file() else b""
@@ -78,7 +76,7 @@ def _unpacked(archive: bytes, where: str) -> dict[str, bytes]:
             f"runtime must be onnxruntime-web-{VERSION}.tgz as npm's registry has it; {where} is another "
             f"file. Fetch {URL}."
         )
-    folder, found = cache_folder(), {}
+    folder, found = kept_folder(), {}
     with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
         for name in FILES:
             found[name] = tar.extractfile(f"package/dist/{name}").read()

@@ -5,7 +5,6 @@ It needs ase and tblite, the extra `molecules`, unless the file is there.
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -14,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from eqvae.arguments.names import closest
-from eqvae.files import user_path, written
+from eqvae.files import cache_folder, user_path, written
 from eqvae.three.energy.frames import Frames, read_frames
 from eqvae.watch import Watch, unwatched
 
@@ -99,12 +98,6 @@ def molecule_frames(
         return read_frames(path)
     except ValueError as error:
         raise ValueError(f"{path} is damaged. Delete it to make it again.") from error
-
-
-def cache_folder() -> Path:
-    """Where files that were made once are kept: $XDG_CACHE_HOME/eqvae, ~/.cache/eqvae unless that is set."""
-    root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(root) / "eqvae"
 
 
 def _dynamics(recipe: MoleculeRecipe, watch: Watch) -> dict[str, np.ndarray]:

@@ -17,7 +17,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from eqvae.files import user_path, write_whole
+from eqvae.files import cache_folder, user_path, write_whole
 
 VARIABLE = "EQVAE_MDANALYSIS_TESTS"
 _VERSION = "2.11.0"
@@ -58,12 +58,6 @@ def available(folder: str | Path | None = None) -> bool:
     if folder or os.environ.get(VARIABLE):
         return True  # or a sentence says that it is not
     return (cache_folder() / f"mdanalysistests-{_VERSION}" / _KNOWN_BY).is_file()
-
-
-def cache_folder() -> Path:
-    """Where this package keeps what it fetches: eqvae in XDG_CACHE_HOME, or in ~/.cache."""
-    root = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return user_path(root) / "eqvae"
 
 
 def _fetch(whole: Path) -> None:
